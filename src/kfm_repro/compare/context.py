@@ -1,0 +1,115 @@
+"""What a comparator is told besides the two files: who wrote them, when, and what the settings allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kfm_repro.errors import KfmReproError, Unreadable
+from kfm_repro.model.finding import Finding
+
+__all__ = ["Classified", "Context", "Limits", "Options", "Side", "reading"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Who wrote one of the two sets of outputs.
+
+    ``window`` is the wall-clock window of the run in seconds since 1970 (UTC), None for bare files.
+    ``paths`` are the absolute folders that belong to this run only or to its machine (workspace, run
+    directory, project root, home, temporary folder), longest first; ``hosts`` the machine's names.
+    """
+
+    run_id: str = ""
+    window: tuple[float, float] | None = None
+    paths: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the settings or the command line say of one output.
+
+    ``key`` are the columns that name a row; ``tolerance`` the largest absolute difference allowed per
+    column (``*`` for every float column); ``ignore`` the columns that may differ, with the reason.
+    """
+
+    key: tuple[str, ...] = ()
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    ignore: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that keep a hostile or huge file from taking this machine down."""
+
+    document_bytes: int = 64 << 20
+    """Largest JSON or YAML document that is parsed."""
+    document_nodes: int = 20_000
+    """Most nodes for which the slow document differ is asked; beyond it only places are counted."""
+    yaml_nodes: int = 2_000_000
+    """Most nodes of a YAML document after its aliases are followed."""
+    member_bytes: int = 2 << 30
+    """Most bytes that one compressed member may expand to."""
+    ratio: int = 1_000
+    """Largest expansion ratio of a compressed member beyond the first 16 MiB."""
+    depth: int = 4
+    """Deepest nesting of containers."""
+    text_bytes: int = 64 << 20
+    """Largest text that is compared line by line."""
+    pairs: int = 200_000
+    """Most distinct pairs of differing values that are looked at one by one."""
+
+
+Inner = Callable[[Path, Path, str, "Context"], tuple[Finding, ...]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that a comparator may know beyond its two files.
+
+    ``inner`` compares two files found inside a container under the given member name, by whatever format
+    they have; the engine sets it.
+    """
+
+    a: Side = Side()
+    b: Side = Side()
+    options: Options = Options()
+    limits: Limits = Limits()
+    depth: int = 0
+    inner: Inner | None = None
+
+    def deeper(self) -> Context:
+        """Return this context one container further in."""
+        return replace(self, depth=self.depth + 1)
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Some of the differing pairs of one place, all of one kind.
+
+    ``indexes`` point into the list of pairs that was classified, ascending; every pair belongs to exactly
+    one ``Classified``. ``detail`` holds figures of the kind (``max_ulp``, ``encoding``…).
+    """
+
+    kind: str
+    rung: str
+    indexes: tuple[int, ...]
+    evidence: str = ""
+    detail: Mapping[str, object] = field(default_factory=dict)
+    metres: Mapping[str, float] | None = None
+
+
+@contextmanager
+def reading(path: Path, what: str, *expected: type[BaseException]) -> Iterator[None]:
+    """Turn what a library raises while it reads ``path`` into `Unreadable`, which names file and format."""
+    try:
+        yield
+    except KfmReproError:
+        raise
+    except (OSError, ValueError, EOFError, UnicodeError, KeyError, IndexError, TypeError, *expected) as exc:
+        error = Unreadable(f"cannot be read as {what}: {exc}".splitlines()[0][:300])
+        error.path = path
+        raise error from exc

@@ -1,0 +1,129 @@
+"""Cheap first: size, then bytes, then the comparator of the format; what nobody could settle is said.
+
+A comparator returns findings that together explain why two files differ; what it does not mention it has
+proven equal. Where it finds nothing although the bytes differ, the residual kind of the format is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from kfm_repro.compare.context import Context
+from kfm_repro.compare.registry import BINARY, TEXT, Format, recognise
+from kfm_repro.errors import LimitExceeded, Unreadable
+from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, Rung
+from kfm_repro.model.verdict import output_verdict
+
+__all__ = ["compare_files", "same_bytes", "sort_findings"]
+
+_BLOCK = 1 << 18
+_RUNG_RANK = {rung: rank for rank, rung in enumerate(Rung)}
+
+
+def compare_files(
+    a: Path,
+    b: Path,
+    *,
+    name: str,
+    context: Context,
+    facts: tuple[FileFacts | None, FileFacts | None] = (None, None),
+) -> OutputComparison:
+    """Compare two files that stand for the same output ``name`` and say what differs.
+
+    Raises OSError when a file cannot be opened at all.
+    """
+    if same_bytes(a, b):
+        return OutputComparison(
+            path=name, verdict=output_verdict(()), format=_format_name(a, b, name), a=facts[0], b=facts[1]
+        )
+    context = replace(context, inner=_compare_inner)
+    row = recognise(a, b, name)
+    findings = _findings(row, a, b, context)
+    return OutputComparison(
+        path=name,
+        verdict=output_verdict(findings),
+        format=row.name,
+        a=facts[0],
+        b=facts[1],
+        findings=sort_findings(findings),
+    )
+
+
+def same_bytes(a: Path, b: Path) -> bool:
+    """Return whether two files have the same bytes, reading both once and at most to the first difference."""
+    if a.stat().st_size != b.stat().st_size:
+        return False
+    left, right = bytearray(_BLOCK), bytearray(_BLOCK)
+    left_view, right_view = memoryview(left), memoryview(right)
+    with a.open("rb", buffering=0) as file_a, b.open("rb", buffering=0) as file_b:
+        while True:
+            n, m = file_a.readinto(left), file_b.readinto(right)
+            if n != m:
+                return a.read_bytes() == b.read_bytes()
+            if not n:
+                return True
+            if left_view[:n] != right_view[:n]:
+                return False
+
+
+def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings in the order of every report: counted before latent, worst first, then by place."""
+    return tuple(
+        sorted(
+            findings,
+            key=lambda f: (f.latent, -_RUNG_RANK[f.rung], sorted(map(str, f.where.items())), str(f.kind)),
+        )
+    )
+
+
+def _format_name(a: Path, b: Path, name: str) -> str:
+    return recognise(a, b, name).name
+
+
+def _compare_inner(a: Path, b: Path, name: str, context: Context) -> tuple[Finding, ...]:
+    """Compare two members of a container; the container adds where they lie."""
+    if same_bytes(a, b):
+        return ()
+    deeper = context.deeper()
+    row = recognise(a, b, name) if deeper.depth <= context.limits.depth else BINARY
+    return _findings(row, a, b, deeper)
+
+
+def _findings(row: Format, a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    try:
+        findings = row.load()(a, b, context)
+    except LimitExceeded as exc:
+        return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"not compared by meaning: {exc}"),)
+    except Unreadable as exc:
+        return _unreadable(row, a, b, context, exc)
+    if any(not finding.latent for finding in findings):
+        return findings
+    rung = Rung.CONTAINER if row not in (BINARY,) else Rung.VALUE
+    evidence = f"every value of the {row.name} is equal; only how they are written differs"
+    return (*findings, Finding(kind=row.residual, rung=rung, evidence=evidence))
+
+
+def _unreadable(
+    row: Format, a: Path, b: Path, context: Context, error: Unreadable
+) -> tuple[Finding, ...]:
+    """Say which side cannot be read: one broken side is a difference, two are unknown."""
+    broken = {side: _why_unreadable(row, path, context) for side, path in (("A", a), ("B", b))}
+    bad = [side for side, why in broken.items() if why]
+    if len(bad) == 1:
+        evidence = f"{bad[0]} {broken[bad[0]]}; the other side is a readable {row.name}"
+        return (Finding(kind=Kind.TRUNCATED, rung=Rung.VALUE, evidence=evidence),)
+    if row is not TEXT and not row.magic:
+        return _findings(TEXT if recognise(a, b, "") is TEXT else BINARY, a, b, context)
+    return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"neither side can be read: {error}"),)
+
+
+def _why_unreadable(row: Format, path: Path, context: Context) -> str:
+    try:
+        row.load()(path, path, context)
+    except Unreadable as exc:
+        return str(exc)
+    except LimitExceeded:
+        return ""
+    return ""

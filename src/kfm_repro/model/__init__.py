@@ -1,0 +1,1 @@
+"""Frozen documents and results. Imports nothing of ours but errors."""

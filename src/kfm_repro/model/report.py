@@ -1,0 +1,163 @@
+"""Comparisons and reports: the documents that presenters render, schema ``kfm-repro.report/1``.
+
+History of the schema: ``/1`` (0.1.0) first version. Keys are only ever added within ``/1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from kfm_repro.model.finding import Document, OutputComparison, OutputVerdict
+from kfm_repro.model.verdict import Verdict, run_verdict
+
+__all__ = [
+    "REPORT_SCHEMA",
+    "Comparison",
+    "Drift",
+    "Environment",
+    "ErrorInfo",
+    "ErrorReport",
+    "Precondition",
+    "Replay",
+    "Report",
+    "RunRef",
+    "Scope",
+    "count_verdicts",
+]
+
+REPORT_SCHEMA = "kfm-repro.report/1"
+
+
+def count_verdicts(outputs: Iterable[OutputComparison]) -> dict[str, int]:
+    """Return how many outputs have each verdict, every verdict present, in the order of the contract."""
+    counts = {str(verdict): 0 for verdict in OutputVerdict}
+    for output in outputs:
+        counts[str(output.verdict)] += 1
+    return counts
+
+
+class RunRef(Document, frozen=True, kw_only=True):
+    """The run that a report is about."""
+
+    run_id: str
+    pipeline: str = ""
+    git_commit: str | None = None
+
+
+class Replay(Document, frozen=True, kw_only=True):
+    """One re-execution: where its record lies, under which setting and isolation it ran, how it ended."""
+
+    run_id: str
+    path: str
+    setting: dict[str, str] = {}
+    isolation: str = "none"
+    exit_code: int | None = None
+    duration_s: float = 0.0
+    outcome: str = "success"
+
+
+class Scope(Document, frozen=True, kw_only=True):
+    """What a verdict covers: axes held, left natural, varied, and not exercised at all."""
+
+    held: dict[str, str] = {}
+    natural: tuple[str, ...] = ()
+    varied: dict[str, str] = {}
+    not_exercised: tuple[str, ...] = ()
+    level: str = "R1"
+    notes: tuple[str, ...] = ()
+
+
+class Precondition(Document, frozen=True, kw_only=True):
+    """Something that a fair comparison needs. ``state`` is ok, drift, missing, assumed or unknown."""
+
+    name: str
+    state: str
+    detail: str = ""
+    code: str = ""
+
+
+class Drift(Document, frozen=True, kw_only=True):
+    """One thing of the environment that is not as recorded, and what it can affect."""
+
+    what: str
+    a: str | None
+    b: str | None
+    matters: str
+
+
+class Environment(Document, frozen=True, kw_only=True):
+    """How the environment differs between the two runs."""
+
+    drift: tuple[Drift, ...] = ()
+
+
+class ErrorInfo(Document, frozen=True, kw_only=True):
+    """Why no verdict could be reached. ``code`` is listed in ``docs/errors.md``."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Comparison(Document, frozen=True, kw_only=True):
+    """Two sets of outputs, compared. Sorted by path."""
+
+    outputs: tuple[OutputComparison, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all outputs."""
+        return run_verdict(self.outputs)
+
+    @property
+    def identical(self) -> bool:
+        """Whether something was compared and every byte of it is the same."""
+        return self.verdict is Verdict.REPRODUCIBLE
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the meaning is the same and some bytes are not."""
+        return self.verdict is Verdict.EQUIVALENT
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many outputs have each verdict."""
+        return count_verdicts(self.outputs)
+
+    def __str__(self) -> str:
+        worst = [o for o in self.outputs if o.verdict is not OutputVerdict.IDENTICAL]
+        lines = [f"{self.verdict}: {len(worst)} of {len(self.outputs)} outputs not identical"]
+        for output in worst:
+            lines.append(f"  {output.verdict} {output.path}")
+            lines += [f"    {f.kind} ({f.rung}) {f.where or ''} {f.count} of {f.of}" for f in output.findings]
+        return "\n".join(lines)
+
+
+class Report(Document, frozen=True, kw_only=True):
+    """Everything that a command found out, as one document; the contract is in ``docs/report.md``."""
+
+    schema: str = REPORT_SCHEMA
+    command: str
+    verdict: Verdict
+    counts: dict[str, int]
+    run: RunRef | msgspec.UnsetType = msgspec.UNSET
+    against: RunRef | msgspec.UnsetType = msgspec.UNSET
+    replays: tuple[Replay, ...] = ()
+    scope: Scope = Scope()
+    preconditions: tuple[Precondition, ...] = ()
+    environment: Environment = Environment()
+    outputs: tuple[OutputComparison, ...] = ()
+    waivers: tuple[dict[str, Any], ...] = ()
+    error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET
+
+
+class ErrorReport(Document, frozen=True, kw_only=True):
+    """The document that ``--json`` prints when a command ends before there is anything to report."""
+
+    schema: str = REPORT_SCHEMA
+    command: str = ""
+    verdict: Verdict = Verdict.UNKNOWN
+    error: ErrorInfo
