@@ -105,9 +105,7 @@ def _findings(row: Format, a: Path, b: Path, context: Context) -> tuple[Finding,
     return (*findings, Finding(kind=row.residual, rung=rung, evidence=evidence))
 
 
-def _unreadable(
-    row: Format, a: Path, b: Path, context: Context, error: Unreadable
-) -> tuple[Finding, ...]:
+def _unreadable(row: Format, a: Path, b: Path, context: Context, error: Unreadable) -> tuple[Finding, ...]:
     """Say which side cannot be read: one broken side is a difference, two are unknown."""
     broken = {side: _why_unreadable(row, path, context) for side, path in (("A", a), ("B", b))}
     bad = [side for side, why in broken.items() if why]

@@ -11,7 +11,7 @@ from typing import cast
 from kfm_repro.compare.context import Context
 from kfm_repro.model.finding import Finding, Kind
 
-__all__ = ["FORMATS", "Comparator", "Format", "recognise"]
+__all__ = ["BINARY", "FORMATS", "TEXT", "Comparator", "Format", "format_by_name", "recognise"]
 
 Comparator = Callable[[Path, Path, Context], tuple[Finding, ...]]
 
@@ -85,3 +85,9 @@ def _looks_binary(head: bytes) -> bool:
     except UnicodeDecodeError as exc:
         return exc.start < len(head) - 3
     return False
+
+
+def format_by_name(name: str) -> str:
+    """Return the format that a name promises, empty when no row has its suffix; reads nothing."""
+    suffix = Path(name).suffix.lower()
+    return next((row.name for row in FORMATS if suffix in row.suffixes), "")

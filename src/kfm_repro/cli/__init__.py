@@ -1,0 +1,112 @@
+"""The command line. ``main`` owns exit codes: every way that a command can end is mapped here, and only here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+import click
+
+from kfm_repro.errors import KfmReproError
+
+__all__ = ["cli", "main"]
+
+_COMMANDS = {
+    "demo": "Try it on real Kansas data: record, replay, verdict.",
+    "diff": "Compare two runs, two files or two folders, running nothing.",
+    "record": "Run a command unchanged and write its run record.",
+    "replay": "Re-execute a recorded run into a fresh run and compare.",
+}
+_OK, _NO_VERDICT, _INTERRUPTED = 0, 2, 130
+
+
+class _LazyGroup(click.Group):
+    """Commands are imported when they are used: ``--help`` pays for none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"kfm_repro.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 reproduced, 1 it differs, 2 no verdict could be reached, 130 interrupted.",
+)
+@click.version_option(package_name="kfm-repro", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Replay recorded pipeline runs and say what differs, down to the row, and what to do about it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; nothing but this decides it."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    own = args[: args.index("--")] if "--" in args else args
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = cli.main(args=args, prog_name="kfm-repro", standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as exc:
+        return _ended_by(exc, own)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return int(result) if isinstance(result, int) else _OK
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _ended_by(exc: BaseException, args: Sequence[str]) -> int:
+    """Say why a command ended before its time, and return the exit code."""
+    if isinstance(exc, click.exceptions.Exit):
+        return exc.exit_code
+    if isinstance(exc, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NO_VERDICT
+    if isinstance(exc, (KeyboardInterrupt, click.Abort)):
+        _say(args, "interrupted", "interrupted; what had begun reads as aborted", "")
+        return _INTERRUPTED
+    if isinstance(exc, SystemExit) or "--debug" in args:
+        raise exc
+    if isinstance(exc, KfmReproError):
+        _say(args, exc.code, exc.message, exc.hint)
+    elif isinstance(exc, click.ClickException):
+        context = getattr(exc, "ctx", None)
+        hint = f"see: {context.command_path} --help" if context else "see: kfm-repro --help"
+        _say(args, "usage", exc.format_message(), hint)
+    elif isinstance(exc, OSError):
+        _say(
+            args,
+            "system",
+            f"{exc.strerror or exc}: {exc.filename or ''}".rstrip(": "),
+            "check disk and permissions",
+        )
+    else:
+        _say(
+            args,
+            "internal",
+            f"{type(exc).__name__}: {exc}",
+            "this is a fault of kfm-repro: try again with --debug",
+        )
+    return _NO_VERDICT
+
+
+def _say(args: Sequence[str], code: str, message: str, hint: str) -> None:
+    from kfm_repro.cli.output import print_error
+
+    print_error(code, message, hint, command=args[0] if args else "", as_json="--json" in args)

@@ -1,0 +1,43 @@
+"""``kfm-repro diff A B``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kfm_repro.cli.options import accept_option, output_options, project_options
+
+__all__ = ["command"]
+
+
+@click.command(
+    epilog="Example: kfm-repro diff before.parquet after.parquet --key geoid\n\n"
+    "Exit codes: 0 no difference, 1 they differ, 2 could not tell, 130 interrupted."
+)
+@click.argument("a")
+@click.argument("b")
+@click.option("--key", help="Columns that name a row, separated by commas.")
+@accept_option
+@project_options
+@output_options
+def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
+    """Compare two runs, two files or two folders; nothing is executed.
+
+    Files are compared byte for byte and then by meaning. No project is needed for files and folders.
+    """
+    from kfm_repro.cli.output import print_report
+    from kfm_repro.judge.diff import diff
+    from kfm_repro.model.verdict import Accept, exit_code
+    from kfm_repro.runs.project import find_project
+
+    key = tuple(name.strip() for name in (options["key"] or "").split(",") if name.strip())
+    report = diff(
+        a,
+        b,
+        lambda: find_project(options["root"], options["runs"]),
+        key=key,
+        accept=Accept(options["accept"]) if options["accept"] else None,
+    )
+    print_report(report, as_json=options["as_json"], quiet=options["quiet"], no_color=options["no_color"])
+    return int(exit_code(report.verdict, report.outputs))

@@ -1,0 +1,61 @@
+"""What the command line prints: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+from kfm_repro.model.report import ErrorInfo, ErrorReport, Report
+
+__all__ = ["print_error", "print_report", "progress", "wants_color", "write"]
+
+
+def wants_color(stream: TextIO, *, no_color: bool = False) -> bool:
+    """Return whether a stream is a terminal that may be coloured."""
+    return (
+        not no_color
+        and not os.environ.get("NO_COLOR")
+        and stream.isatty()
+        and os.environ.get("TERM") != "dumb"
+    )
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write text; what the stream's encoding cannot show is escaped, never an error."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def print_report(report: Report, *, as_json: bool, quiet: bool, no_color: bool, saved: str = "") -> None:
+    """Print a report: the JSON document and nothing else, or text that ends with the verdict."""
+    if as_json:
+        from kfm_repro.model.encode import report_json
+
+        write(sys.stdout, report_json(report))
+        return
+    from kfm_repro.present.terminal import render, render_error
+
+    if isinstance(report.error, ErrorInfo):
+        write(sys.stderr, render_error(report.error, color=wants_color(sys.stderr, no_color=no_color)))
+    color = wants_color(sys.stdout, no_color=no_color)
+    write(sys.stdout, render(report, color=color, quiet=quiet, saved=saved))
+
+
+def print_error(code: str, message: str, hint: str, *, command: str, as_json: bool) -> None:
+    """Print why there is no verdict: as one JSON document on stdout, or as text on stderr."""
+    error = ErrorInfo(code=code, message=message, hint=hint)
+    if as_json:
+        from kfm_repro.model.encode import report_json
+
+        write(sys.stdout, report_json(ErrorReport(command=command, error=error)))
+        return
+    from kfm_repro.present.terminal import render_error
+
+    write(sys.stderr, render_error(error, color=wants_color(sys.stderr)))
+
+
+def progress(text: str) -> None:
+    """Say on stderr what is being done."""
+    write(sys.stderr, f"{text}\n")

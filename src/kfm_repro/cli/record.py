@@ -1,0 +1,80 @@
+"""``kfm-repro record -- CMD``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from kfm_repro.cli.options import output_options, project_options
+
+__all__ = ["command"]
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
+    epilog="Example: kfm-repro record --input 'data/raw/**' --output 'data/processed/**' -- python pipelines/x.py\n\n"
+    "Exit codes: 0 recorded, 2 the command failed or could not be recorded, 130 interrupted.",
+)
+@click.option("--pipeline", default="", help="Name of the pipeline [default: the name of the script]")
+@click.option("--input", "inputs", multiple=True, metavar="GLOB", help="Input files; may be repeated.")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="GLOB",
+    help="Output files; may be repeated [default: what appears or changes below data/]",
+)
+@click.option("--config", metavar="FILE", help="Config file to keep with the run [default: all of config/]")
+@click.option("--params", metavar="FILE", help="JSON file of parameters, kept as params.json (KFM_PARAMS).")
+@project_options
+@output_options
+@click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
+    """Run CMD unchanged in the project and write a complete record of the run.
+
+    Patterns are relative to the project root. The command's own output passes through.
+    """
+    from kfm_repro.cli.output import progress, write
+    from kfm_repro.execute.record import Request, record
+    from kfm_repro.runs.project import find_project
+
+    project = find_project(options["root"], options["runs"])
+    request = Request(
+        command=cmd,
+        pipeline=options["pipeline"],
+        inputs=options["inputs"],
+        outputs=options["outputs"],
+        config=options["config"],
+        params=options["params"],
+        echo_to_stderr=options["as_json"],
+    )
+    recorded = record(project, request)
+    for note in recorded.notes:
+        progress(f"note: {note}")
+    if options["as_json"]:
+        write(
+            sys.stdout,
+            _as_json(recorded.run.name, recorded.run.pipeline, project.relative(recorded.run.path)),
+        )
+        return 0
+    if not options["quiet"]:
+        counts = f"{len(recorded.inputs)} inputs, {len(recorded.outputs)} outputs"
+        progress(f"recorded {recorded.run.pipeline}: {counts}, {recorded.outcome.duration_s:.1f} s")
+    write(sys.stdout, f"{recorded.run.name}\n")
+    return 0
+
+
+def _as_json(run_id: str, pipeline: str, path: str) -> str:
+    import json
+
+    from kfm_repro.model.report import REPORT_SCHEMA
+
+    document = {
+        "schema": REPORT_SCHEMA,
+        "command": "record",
+        "run": {"run_id": run_id, "pipeline": pipeline},
+        "path": path,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

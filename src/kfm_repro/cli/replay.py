@@ -1,0 +1,75 @@
+"""``kfm-repro replay RUN``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kfm_repro.cli.options import accept_option, output_options, project_options
+
+__all__ = ["command"]
+
+
+@click.command(
+    epilog="Example: kfm-repro replay latest:import_census\n\n"
+    "Exit codes: 0 reproduced, 1 it differs, 2 no verdict, 130 interrupted."
+)
+@click.argument("run")
+@click.option(
+    "--inputs",
+    type=click.Choice(["recorded", "current"]),
+    default="recorded",
+    help="The recorded bytes, or today's files (the verdict says so).",
+)
+@click.option(
+    "--isolation",
+    type=click.Choice(["auto", "namespace", "landlock", "agent", "none"]),
+    default="auto",
+    help="How the replay is kept apart; auto takes the best there is.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds [default: 10 × recorded, at least 60]",
+)
+@accept_option
+@project_options
+@output_options
+def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
+    """Re-execute a recorded run from its snapshot into a fresh run, and compare the outputs.
+
+    RUN is an id, a unique prefix of one, or latest:PIPELINE.
+    """
+    from kfm_repro.cli.output import print_report, progress
+    from kfm_repro.errors import UsageError
+    from kfm_repro.execute.replay import Request
+    from kfm_repro.judge.replay import replay_and_judge
+    from kfm_repro.model.verdict import Accept, exit_code
+    from kfm_repro.runs.project import find_project
+
+    if options["isolation"] not in ("auto", "none"):
+        raise UsageError(
+            f"this version cannot isolate at level {options['isolation']}",
+            hint="use --isolation auto; the report says what was isolated",
+        )
+    project = find_project(options["root"], options["runs"])
+    request = Request(current_inputs=options["inputs"] == "current", timeout_s=options["timeout"])
+    if not options["quiet"] and not options["as_json"]:
+        progress(f"replaying {run}")
+    judged = replay_and_judge(project, run, request, Accept(options["accept"]) if options["accept"] else None)
+    print_report(
+        judged.report,
+        as_json=options["as_json"],
+        quiet=options["quiet"],
+        no_color=options["no_color"],
+        saved=_shortest(judged.report_path),
+    )
+    return int(exit_code(judged.report.verdict, judged.report.outputs))
+
+
+def _shortest(path: Path) -> str:
+    """Return ``path`` from here where that is shorter, so that it can be copied."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

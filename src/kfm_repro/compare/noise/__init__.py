@@ -1,0 +1,1 @@
+"""Telling noise from data: clocks, identifiers, paths, float noise, spelling."""

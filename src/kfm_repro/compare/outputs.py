@@ -1,0 +1,149 @@
+"""Two sets of outputs: pair them by path, settle what digests settle, compare the rest by meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kfm_repro.compare.context import Context, Options
+from kfm_repro.compare.engine import compare_files
+from kfm_repro.model.finding import Example, FileFacts, Finding, Kind, OutputComparison, OutputVerdict, Rung
+from kfm_repro.model.report import Comparison
+from kfm_repro.model.verdict import Accept, output_verdict
+
+__all__ = ["Output", "Rule", "compare_outputs"]
+
+_COUNTS = ("row_count", "feature_count")
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of one side. ``file`` is None when its bytes are nowhere, and ``reason`` says why.
+
+    ``declared`` holds the further fields of the manifest entry.
+    """
+
+    facts: FileFacts
+    file: Path | None
+    reason: str = ""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What holds for one output: how it is compared, and the worst that is accepted."""
+
+    options: Options = Options()
+    accept: Accept = Accept.IDENTICAL
+
+
+def compare_outputs(
+    a: Mapping[str, Output],
+    b: Mapping[str, Output],
+    context: Context,
+    rule: Callable[[str], Rule] = lambda _: Rule(),
+) -> Comparison:
+    """Compare two sets of outputs by path; the result is sorted by path."""
+    compared = []
+    for path in sorted({*a, *b}):
+        rules = rule(path)
+        result = _compare_one(path, a.get(path), b.get(path), replace(context, options=rules.options))
+        accepted = result.verdict is OutputVerdict.EQUIVALENT and rules.accept is Accept.EQUIVALENT
+        compared.append(msgspec.structs.replace(result, accepted=accepted))
+    return Comparison(outputs=tuple(compared))
+
+
+def _compare_one(path: str, a: Output | None, b: Output | None, context: Context) -> OutputComparison:
+    if a is None or b is None:
+        return _one_sided(path, a, b)
+    facts = (a.facts, b.facts)
+    if a.facts.sha256 is not None and a.facts.sha256 == b.facts.sha256 and b.file is not None:
+        return OutputComparison(
+            path=path, verdict=OutputVerdict.IDENTICAL, format=_format_of(path), a=a.facts, b=b.facts
+        )
+    if a.file is None or b.file is None:
+        return _by_facts(path, a, b)
+    try:
+        return compare_files(a.file, b.file, name=path, context=context, facts=facts)
+    except OSError as exc:
+        finding = Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"cannot be read: {exc.strerror}")
+        return _result(path, (finding,), *facts)
+
+
+def _one_sided(path: str, a: Output | None, b: Output | None) -> OutputComparison:
+    if a is None and b is not None:
+        if b.file is None:
+            finding = Finding(kind=Kind.EXTRA_OUTPUT, rung=Rung.VALUE, evidence=b.reason or "only in B")
+        else:
+            finding = Finding(
+                kind=Kind.EXTRA_OUTPUT, rung=Rung.VALUE, evidence="written in B, not declared in A"
+            )
+        return _result(path, (finding,), None, b.facts)
+    finding = Finding(kind=Kind.MISSING_OUTPUT, rung=Rung.VALUE, evidence="declared in A, not written in B")
+    return _result(path, (finding,), a.facts if a else None, None)
+
+
+def _by_facts(path: str, a: Output, b: Output) -> OutputComparison:
+    """Compare what the manifests say when the bytes of a side are nowhere (rule 10)."""
+    findings = [
+        Finding(
+            kind=Kind.ROWS_ADDED if right > left else Kind.ROWS_REMOVED,
+            rung=Rung.VALUE,
+            count=abs(right - left),
+            of=left,
+            evidence=f"{name} {left} against {right}, by the manifests",
+        )
+        for name in _COUNTS
+        if isinstance(left := getattr(a.facts, name), int)
+        and isinstance(right := getattr(b.facts, name), int)
+        and left != right
+    ]
+    findings += [
+        Finding(
+            kind=Kind.VALUE,
+            rung=Rung.VALUE,
+            where={"pointer": f"/{name}"},
+            examples=(Example(a=_short(a.declared[name]), b=_short(b.declared[name])),),
+            evidence=f"the manifests declare another {name}",
+        )
+        for name in sorted(a.declared)
+        if name in b.declared and a.declared[name] != b.declared[name]
+    ]
+    reason = a.reason or b.reason
+    digests = "no digest was recorded" if None in (a.facts.sha256, b.facts.sha256) else "digests differ"
+    sizes = f"{_size(a.facts)} against {_size(b.facts)} bytes"
+    findings.append(
+        Finding(
+            kind=Kind.BYTES,
+            rung=Rung.UNKNOWN,
+            evidence=f"{digests} ({sizes}) and the meaning could not be compared: {reason}",
+        )
+    )
+    return _result(path, findings, a.facts, b.facts)
+
+
+def _result(
+    path: str, findings: Iterable[Finding], a: FileFacts | None, b: FileFacts | None
+) -> OutputComparison:
+    made = tuple(findings)
+    return OutputComparison(
+        path=path, verdict=output_verdict(made), format=_format_of(path), a=a, b=b, findings=made
+    )
+
+
+def _format_of(path: str) -> str:
+    from kfm_repro.compare.registry import format_by_name
+
+    return format_by_name(path)
+
+
+def _size(facts: FileFacts) -> str:
+    return "unknown" if facts.size_bytes is None else str(facts.size_bytes)
+
+
+def _short(value: object) -> str:
+    return str(value)[:200]

@@ -1,0 +1,1 @@
+"""Tables: rows and columns, whatever file they came from."""

@@ -1,0 +1,152 @@
+"""Two tables in memory, compared: everything in which they differ, cheapest questions first.
+
+Schema and counts; columns in place, bit by bit; rows as a multiset; only then a key, or likeness, for the
+rows that are left. What is not reported has been proven equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.samples import scalar
+from kfm_repro.compare.tabular.cells import PairClassifier, Task, column_findings, row_keys
+from kfm_repro.compare.tabular.exact import python_values
+from kfm_repro.compare.tabular.match import Pairing, pair_rows
+from kfm_repro.compare.tabular.order import order_finding
+from kfm_repro.compare.tabular.rows import Residue, equal_elsewhere, residue
+from kfm_repro.compare.tabular.schema import Column, align
+from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.exact import Ints
+
+__all__ = ["PairClassifier", "compare_tables"]
+
+_NO_CLASSIFIERS: Mapping[str, PairClassifier] = MappingProxyType({})
+_NOWHERE: Mapping[str, str] = MappingProxyType({})
+
+
+def compare_tables(
+    a: pa.Table,
+    b: pa.Table,
+    context: Context,
+    *,
+    text: bool = False,
+    unit: str = "row",
+    classifiers: Mapping[str, PairClassifier] = _NO_CLASSIFIERS,
+    where: Mapping[str, str] = _NOWHERE,
+) -> tuple[Finding, ...]:
+    """Return everything in which two tables differ; nothing if and only if they are the same bit by bit.
+
+    ``text`` says that all cells are texts of an untyped format. ``unit`` is what a row is called (``row`` or
+    ``feature``). Differing values of the columns in ``classifiers`` are told apart by that function instead
+    of `classify_pairs`. ``where`` is merged into the place of every finding. Metadata of the schema is the
+    business of the file format, and how values are chunked is no difference.
+    """
+    task = Task(context, text, unit, classifiers, where)
+    columns, findings = align(a, b, context, where)
+    counts = (a.num_rows, b.num_rows)
+    rest = residue(columns, *counts)
+    if not len(rest.a) and not len(rest.b) and not len(rest.equal_a):
+        return tuple(findings)
+    pairing = pair_rows(columns, rest, counts, context)
+    order = order_finding(columns, counts, rest, pairing, task)
+    if order is not None:
+        findings.append(order)
+    findings += _lone_rows(columns, counts, rest, pairing, task)
+    of = counts[0] - len(rest.a) + len(pairing.a)
+    for at in range(len(columns)):
+        findings += column_findings(columns, at, rest, pairing, of, task)
+    return tuple(findings)
+
+
+def _lone_rows(
+    columns: Sequence[Column], counts: tuple[int, int], rest: Residue, pairing: Pairing, task: Task
+) -> list[Finding]:
+    """Report the rows without partner: further copies of rows that both sides have, and rows of one side."""
+    import numpy as np
+
+    removed, added = np.delete(rest.a, pairing.a), np.delete(rest.b, pairing.b)
+    copies_a = equal_elsewhere(columns, removed, of_a=True)
+    copies_b = equal_elsewhere(columns, added, of_a=False)
+    found = [
+        _one_sided(Kind.ROWS_REMOVED, removed[~copies_a], columns, counts, pairing, task),
+        _one_sided(Kind.ROWS_ADDED, added[~copies_b], columns, counts, pairing, task),
+        _duplicates(removed[copies_a], added[copies_b], columns, counts, pairing, task),
+    ]
+    return [finding for finding in found if finding is not None]
+
+
+def _counted(counts: tuple[int, int], task: Task) -> str:
+    """Say how many rows there are, in the form "105 rows against 104"."""
+    return f"{counts[0]} {task.unit}{'s' * (counts[0] != 1)} against {counts[1]}"
+
+
+def _one_sided(
+    kind: Kind, rows: Ints, columns: Sequence[Column], counts: tuple[int, int], pairing: Pairing, task: Task
+) -> Finding | None:
+    if not len(rows):
+        return None
+    of_a = kind is Kind.ROWS_REMOVED
+    side = "A" if of_a else "B"
+    return Finding(
+        kind=kind,
+        rung=Rung.VALUE,
+        where=dict(task.where),
+        count=len(rows),
+        of=counts[0] if of_a else counts[1],
+        examples=_row_examples(columns, rows, pairing, of_a=of_a),
+        evidence="; ".join(filter(None, (f"only in {side}: {_counted(counts, task)}", pairing.note))),
+    )
+
+
+def _duplicates(
+    fewer: Ints,
+    more: Ints,
+    columns: Sequence[Column],
+    counts: tuple[int, int],
+    pairing: Pairing,
+    task: Task,
+) -> Finding | None:
+    """Report rows that both sides have, but not equally often."""
+    if not len(fewer) and not len(more):
+        return None
+    examples = (
+        *_row_examples(columns, more, pairing, of_a=False),
+        *_row_examples(columns, fewer, pairing, of_a=True),
+    )
+    return Finding(
+        kind=Kind.DUPLICATE_ROWS,
+        rung=Rung.VALUE,
+        where=dict(task.where),
+        count=len(fewer) + len(more),
+        of=max(counts),
+        examples=examples[:MAX_EXAMPLES],
+        evidence=(
+            f"copies of rows that both sides have: {len(more)} more in B, {len(fewer)} fewer; "
+            f"{_counted(counts, task)}"
+        ),
+        detail={"more_in_b": len(more), "fewer_in_b": len(fewer)},
+    )
+
+
+def _row_examples(
+    columns: Sequence[Column], rows: Ints, pairing: Pairing, *, of_a: bool
+) -> tuple[Example, ...]:
+    """Show the first rows of one side whole, as one JSON text each."""
+    rows = rows[:MAX_EXAMPLES]
+    names = row_keys(columns, pairing.key, rows, of_a=of_a)
+    cells = [python_values((column.a if of_a else column.b).take(rows)) for column in columns]
+    whole = [
+        scalar(dict(zip((column.label for column in columns), row, strict=True)))
+        for row in zip(*cells, strict=True)
+    ] or [None] * len(rows)
+    return tuple(
+        Example(key=name, a=row) if of_a else Example(key=name, b=row)
+        for name, row in zip(names, whole, strict=True)
+    )

@@ -1,0 +1,89 @@
+"""Finding the columns that name a row when nobody declared them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kfm_repro.compare.tabular.schema import Column
+
+__all__ = ["candidates"]
+
+_MOST_SINGLE = 4
+_MOST_PAIRED = 8
+"""Columns of which pairs are tried: 28 pairs."""
+_SAMPLE = 20_000
+
+
+def candidates(
+    columns: Sequence[Column], rest: Residue, stable: Sequence[int], overlaps: Sequence[int]
+) -> list[tuple[int, ...]]:
+    """Return the keys worth weighing, those that pair most residual rows first.
+
+    A key is a column, or a pair of columns, without nulls, unique on both sides; what keeps it from being
+    unique may only be rows that it leaves unpaired (duplicated rows). ``stable`` are the columns whose values
+    A and B share, ``overlaps`` how many residual rows each column alone would pair. Floating-point columns
+    name a row only if no other column does.
+    """
+    ranked = sorted(stable, key=lambda i: (columns[i].is_float, -overlaps[i], i))
+    singles: list[tuple[int, ...]] = []
+    for i in ranked:
+        if columns[i].is_float and (singles or not overlaps[i]):
+            continue
+        if _unique_single(columns[i], rest, overlaps[i]):
+            singles.append((i,))
+        if len(singles) == _MOST_SINGLE:
+            break
+    if any(overlaps[key[0]] for key in singles):
+        return singles
+    parts = [i for i in ranked if overlaps[i] and not columns[i].is_float][:_MOST_PAIRED]
+    pairs = [pair for pair in combinations(sorted(parts), 2) if _unique_pair(columns, pair, rest)]
+    return pairs[:_MOST_SINGLE] + singles
+
+
+def _unique_single(column: Column, rest: Residue, paired: int) -> bool:
+    spare = (len(rest.a) - paired, len(rest.b) - paired)
+    for side, unpaired in zip(column.exact, spare, strict=True):
+        if side.null_count or _distinct(side.slice(0, _SAMPLE)) < min(len(side), _SAMPLE) - unpaired:
+            return False
+        if _distinct(side) < len(side) - unpaired:
+            return False
+    return True
+
+
+def _distinct(values: pa.ChunkedArray) -> int:
+    import pyarrow.compute as pc
+
+    return int(pc.count_distinct(values, mode="all").as_py())
+
+
+def _unique_pair(columns: Sequence[Column], pair: tuple[int, ...], rest: Residue) -> bool:
+    """Return whether two columns together are a key, looking at a sample first."""
+    paired, _ = pair_equal(*row_ids([rest.codes_a[i] for i in pair], [rest.codes_b[i] for i in pair]))
+    if not len(paired):
+        return False
+    spare = (len(rest.a) - len(paired), len(rest.b) - len(paired))
+    chosen = [columns[i] for i in pair]
+    if any(side.null_count for column in chosen for side in column.exact):
+        return False
+    for size in (_SAMPLE, None):
+        codes = [ex.codes(*(side.slice(0, size) for side in column.exact)) for column in chosen]
+        ids = row_ids([code[0] for code in codes], [code[1] for code in codes])
+        for side_ids, unpaired in zip(ids, spare, strict=True):
+            distinct = int((_counts(side_ids) > 0).sum())
+            if distinct < len(side_ids) - unpaired:
+                return False
+    return True
+
+
+def _counts(ids: ex.Ints) -> ex.Ints:
+    import numpy as np
+
+    return np.bincount(ids)

@@ -1,0 +1,117 @@
+"""Which residual row of A is which of B: by a key, by position, or by the columns that they share.
+
+Every candidate pairing is exact about what differs between the rows it pairs; they only disagree on which
+rows belong together. The one with the smallest cost wins: differing cells, plus half a row per row that finds
+no partner. Columns whose values have (almost) nothing in common differ under any pairing and do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.tabular import keys
+from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
+from kfm_repro.compare.tabular.similar import pair_similar
+
+if TYPE_CHECKING:
+    from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.schema import Column
+
+__all__ = ["Pairing", "pair_rows"]
+
+_VOLATILE_OVERLAP = 0.1
+"""A column whose values overlap less than this between A and B names no row."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Pairs of residual rows (``a``, ``b`` index into `Residue`) and how they were found.
+
+    ``key`` are the columns that name a row, if any; ``note`` goes into the evidence of what follows from it.
+    """
+
+    a: Ints
+    b: Ints
+    key: tuple[int, ...] = ()
+    note: str = ""
+    declared: bool = False
+
+
+def pair_rows(columns: Sequence[Column], rest: Residue, counts: tuple[int, int], context: Context) -> Pairing:
+    """Return the best pairing of the residual rows. ``counts`` are the row counts of A and B."""
+    note = ""
+    if context.options.key:
+        names = {column.label: i for i, column in enumerate(columns)}
+        lacking = [name for name in context.options.key if name not in names]
+        if not lacking:
+            return _by_declared_key(tuple(names[name] for name in context.options.key), columns, rest)
+        note = f"the declared key column {lacking[0]!r} is not in both tables; "
+    if not len(rest.a) or not len(rest.b):
+        named = keys.candidates(columns, rest, _usable(columns, context), [0] * len(columns))
+        return Pairing(*_nothing(), named[0] if named else (), note)
+    found = _choose(columns, rest, counts, context)
+    return Pairing(found.a, found.b, found.key, note + found.note)
+
+
+def _nothing() -> tuple[Ints, Ints]:
+    import numpy as np
+
+    return np.zeros(0, np.int64), np.zeros(0, np.int64)
+
+
+def _by_declared_key(key: tuple[int, ...], columns: Sequence[Column], rest: Residue) -> Pairing:
+    said = ", ".join(columns[i].label for i in key)
+    a, b = _on(key, rest)
+    return Pairing(a, b, key, f"rows matched by the declared key ({said})", declared=True)
+
+
+def _on(key: tuple[int, ...], rest: Residue) -> tuple[Ints, Ints]:
+    """Pair residual rows that agree in some columns, in order of appearance."""
+    if not len(rest.a) or not len(rest.b):
+        return _nothing()
+    return pair_equal(*row_ids([rest.codes_a[i] for i in key], [rest.codes_b[i] for i in key]))
+
+
+def _usable(columns: Sequence[Column], context: Context) -> list[int]:
+    """Return the columns that may name a row: those that the settings do not ignore."""
+    return [i for i, column in enumerate(columns) if column.label not in context.options.ignore]
+
+
+def _choose(columns: Sequence[Column], rest: Residue, counts: tuple[int, int], context: Context) -> Pairing:
+    """Weigh the candidate pairings and return the cheapest; among equals the first in order of trust."""
+    import numpy as np
+
+    settled = counts[0] - len(rest.a)
+    overlaps = [len(_on((i,), rest)[0]) for i in range(len(columns))]
+    enough = _VOLATILE_OVERLAP * min(counts)
+    stable = [i for i in _usable(columns, context) if overlaps[i] + settled > enough]
+    candidates: list[Pairing] = []
+    idle: list[Pairing] = []
+    for key in keys.candidates(columns, rest, stable, overlaps):
+        said = ", ".join(columns[i].label for i in key)
+        pairing = Pairing(*_on(key, rest), key, f"rows matched by {said}, which is unique on both sides")
+        (candidates if len(pairing.a) else idle).append(pairing)
+    in_place = counts[0] == counts[1]
+    if in_place:
+        _, a, b = np.intersect1d(rest.a, rest.b, assume_unique=True, return_indices=True)
+        candidates.append(
+            Pairing(a, b, note="no key found: rows matched by position, named by row number of A from 0")
+        )
+    if stable and not any(p.key and len(p.a) == min(len(rest.a), len(rest.b)) for p in candidates):
+        a, b, note = pair_similar(rest, stable, overlaps)
+        candidates.append(Pairing(a, b, note=note))
+    candidates += idle
+    candidates.append(Pairing(*_nothing(), note="no key found and no similar rows"))
+    costs = [_cost(p, rest, stable, whole_rows=in_place and not p.key and not len(p.a)) for p in candidates]
+    return candidates[int(np.argmin(costs))]
+
+
+def _cost(pairing: Pairing, rest: Residue, stable: Sequence[int], *, whole_rows: bool) -> float:
+    """Return differing cells in stable columns plus the price of the rows left alone."""
+    cells = sum(int((rest.codes_a[i][pairing.a] != rest.codes_b[i][pairing.b]).sum()) for i in stable)
+    alone = max(len(rest.a), len(rest.b)) - len(pairing.a)
+    price = len(stable) + 1 if whole_rows else max(1.0, len(stable) / 2)
+    return cells + alone * price

@@ -1,0 +1,85 @@
+"""Claiming pairs: every rule looks at the pairs that no rule before it has named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.context import Classified
+from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground, figures
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from kfm_repro.model.finding import Kind, Rung
+
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+
+__all__ = ["Pairs", "Rule", "apply", "claim"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Differing pairs: shapely geometries (None: null or unreadable) and their WKB, arrays of shape (n,)."""
+
+    a: npt.NDArray[np.object_]
+    b: npt.NDArray[np.object_]
+    wkb_a: npt.NDArray[np.object_]
+    wkb_b: npt.NDArray[np.object_]
+    ground: Ground = GEOGRAPHIC
+    tolerance: float | None = field(default=None)
+
+    def take(self, chosen: npt.NDArray[np.intp] | Bools) -> Pairs:
+        """Return only the pairs at an index array or where a mask holds."""
+        return replace(
+            self,
+            a=self.a[chosen],
+            b=self.b[chosen],
+            wkb_a=self.wkb_a[chosen],
+            wkb_b=self.wkb_b[chosen],
+        )
+
+
+Rule = Callable[[Pairs], Iterable[Classified]]
+
+
+def apply(rules: Iterable[Rule], pairs: Pairs) -> list[Classified]:
+    """Ask the rules in turn, each about what is left; the indexes of the answers are those of ``pairs``."""
+    import numpy as np
+
+    found = []
+    left = np.arange(len(pairs.a))
+    for rule in rules:
+        if not left.size:
+            break
+        free = np.ones(len(left), bool)
+        for group in rule(pairs.take(left)):
+            local = np.asarray(group.indexes, np.intp)
+            local = local[free[local]]
+            free[local] = False
+            if local.size:
+                found.append(replace(group, indexes=tuple(left[local].tolist())))
+        left = left[free]
+    return found
+
+
+def claim(
+    mask: Bools,
+    kind: Kind,
+    rung: Rung,
+    evidence: str,
+    *,
+    detail: Mapping[str, object] | None = None,
+    metres: Floats | None = None,
+) -> list[Classified]:
+    """Return the pairs where ``mask`` holds as one group, or nothing; ``metres``: of vertices."""
+    import numpy as np
+
+    indexes = tuple(np.flatnonzero(mask).tolist())
+    if not indexes:
+        return []
+    numbers = None if metres is None else figures(metres) or None
+    return [Classified(str(kind), str(rung), indexes, evidence, detail or {}, numbers)]

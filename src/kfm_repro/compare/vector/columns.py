@@ -1,0 +1,128 @@
+"""Columns from formats whose values carry their own types: JSON properties, SQLite cells.
+
+A column whose values are all of one type becomes an Arrow column of it. Any other becomes text in which
+type and value are both spelt out, on both sides, so that nothing is rounded or confused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from kfm_repro.compare.context import Classified, Context
+from kfm_repro.compare.noise.classify import classify_pairs
+from kfm_repro.model.finding import Kind, Rung
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kfm_repro.compare.tabular.diff import PairClassifier
+
+__all__ = ["MISSING", "RawText", "canonical", "classify_spelt", "typed_columns"]
+
+
+class _Missing:
+    """The state of a value that is not there, which is not the value null."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+MISSING: Final = _Missing()
+
+
+class RawText(bytes):
+    """Text whose bytes are not valid in the encoding of its file."""
+
+    __slots__ = ()
+
+
+_SCALARS = (bool, int, float, str, bytes)
+
+
+def typed_columns(
+    a: Sequence[object], b: Sequence[object]
+) -> tuple[pa.Array, pa.Array, PairClassifier | None]:
+    """Return the values of one column of A and of B as Arrow arrays, and how differing pairs are told apart.
+
+    Values are None, `MISSING`, bool, int, float, str, bytes, `RawText`, or JSON containers. Arrays are typed
+    when each side has one type of scalar and no more than one form of absence occurs; the classifier is then
+    None. Otherwise they hold text (see ``canonical``), which `classify_spelt` reads back.
+    """
+    import pyarrow as pa
+
+    kinds = [_kinds(side) for side in (a, b)]
+    absent = {None, MISSING} & (kinds[0][1] | kinds[1][1])
+    if len(absent) <= 1 and all(len(kind) <= 1 and kind <= set(_SCALARS) for kind, _ in kinds):
+        try:
+            left, right = (
+                pa.array([None if v is MISSING else v for v in side], _arrow_type(kinds, at))
+                for at, side in enumerate((a, b))
+            )
+        except (pa.ArrowException, OverflowError, UnicodeError):
+            pass
+        else:
+            return left, right, None
+    texts = ([None if v is MISSING else canonical(v) for v in side] for side in (a, b))
+    left, right = (pa.array(side, pa.string()) for side in texts)
+    return left, right, classify_spelt
+
+
+def canonical(value: object) -> str:
+    """Return the one ASCII text of a value: same text means same type and value, keys in any order."""
+    if isinstance(value, RawText):
+        return json.dumps({"\x00text": value.hex()})
+    if isinstance(value, bytes):
+        return json.dumps({"\x00blob": value.hex()})
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def classify_spelt(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
+    """Tell apart pairs of texts made by ``canonical``; None stands for a value that is missing."""
+    null_form = [at for at, pair in enumerate(zip(a, b, strict=True)) if set(pair) == {None, "null"}]
+    known = frozenset(null_form)
+    rest = [at for at in range(len(a)) if at not in known]
+    found = classify_pairs([(_plain(a[at]), _plain(b[at])) for at in rest], context)
+    groups = [
+        Classified(g.kind, g.rung, tuple(rest[i] for i in g.indexes), g.evidence, g.detail, g.metres)
+        for g in found
+    ]
+    if null_form:
+        evidence = "null on one side, no such member on the other"
+        groups.append(Classified(Kind.NULL_FORM, Rung.VALUE, tuple(null_form), evidence))
+    return tuple(groups)
+
+
+def _plain(text: str | None) -> object:
+    """Return what a canonical text stands for; containers stay text, bytes become bytes."""
+    if text is None:
+        return None
+    value = json.loads(text)
+    if isinstance(value, dict):
+        for mark in ("\x00blob", "\x00text"):
+            if list(value) == [mark]:
+                return bytes.fromhex(value[mark])
+    return text if isinstance(value, dict | list) else value
+
+
+def _kinds(values: Sequence[object]) -> tuple[set[type], set[object]]:
+    absent: set[object] = set()
+    kinds: set[type] = set()
+    for value in values:
+        if value is None or value is MISSING:
+            absent.add(value)
+        else:
+            kinds.add(type(value))
+    return kinds, absent
+
+
+def _arrow_type(kinds: list[tuple[set[type], set[object]]], at: int) -> pa.DataType:
+    """Return the type of side ``at``; a side of nothing but nulls takes that of the other."""
+    import pyarrow as pa
+
+    types = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), bytes: pa.binary()}
+    for side in (kinds[at][0], kinds[1 - at][0]):
+        for kind in side:
+            return types[kind]
+    return pa.null()

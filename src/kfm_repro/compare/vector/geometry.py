@@ -1,0 +1,96 @@
+"""What differs between two geometries of the same feature: the order of the questions is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.context import Classified, Context
+from kfm_repro.compare.vector import exact, reshape, vertices
+from kfm_repro.compare.vector.claims import Pairs, Rule, apply, claim
+from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground
+from kfm_repro.compare.vector.wkb import geometries
+from kfm_repro.model.finding import Kind, Rung
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["classify_geometries"]
+
+
+def classify_geometries(
+    a: Sequence[bytes | None],
+    b: Sequence[bytes | None],
+    context: Context,
+    ground: Ground = GEOGRAPHIC,
+) -> tuple[Classified, ...]:
+    """Name what differs between the geometries of paired features, given as WKB (ISO or extended) or None.
+
+    Every pair is in exactly one group; what no rule can name is ``geometry`` at rung ``value``. ``ground``
+    says what a unit of the coordinates is; ``context.options.tolerance["geometry"]`` allows displacements
+    up to so many metres. The classes and their order: ``docs/findings.md``, geometries.
+    """
+    with _quiet():
+        pairs = Pairs(
+            a=geometries(a),
+            b=geometries(b),
+            wkb_a=_objects(a),
+            wkb_b=_objects(b),
+            ground=ground,
+            tolerance=context.options.tolerance.get("geometry"),
+        )
+        return tuple(_merge(_judge(pairs)))
+
+
+def _judge(pairs: Pairs) -> list[Classified]:
+    return apply((exact.empty_or_null, exact.unreadable, *_READABLE), pairs)
+
+
+def _anything(pairs: Pairs) -> list[Classified]:
+    import numpy as np
+
+    return claim(np.ones(len(pairs.a), bool), Kind.GEOMETRY, Rung.VALUE, "the geometries differ")
+
+
+_READABLE: tuple[Rule, ...] = (
+    exact.same_spelling,
+    exact.single_or_multi(_judge),
+    exact.types,
+    exact.dimensions,
+    exact.collections(_judge),
+    vertices.signed_zero,
+    vertices.orders,
+    vertices.parts,
+    vertices.axes,
+    vertices.noise(normal=False),
+    vertices.noise(normal=True),
+    reshape.repeated,
+    vertices.displaced,
+    reshape.densified,
+    reshape.reshaped,
+    _anything,
+)
+
+
+def _merge(groups: list[Classified]) -> list[Classified]:
+    """Return the groups with ascending indexes, in the order of their first pair."""
+    ordered = [
+        Classified(g.kind, g.rung, tuple(sorted(g.indexes)), g.evidence, g.detail, g.metres) for g in groups
+    ]
+    return sorted(ordered, key=lambda group: group.indexes[0])
+
+
+def _objects(values: Sequence[bytes | None]) -> npt.NDArray[np.object_]:
+    import numpy as np
+
+    result = np.empty(len(values), object)
+    result[:] = list(values)
+    return result
+
+
+def _quiet() -> np.errstate:
+    """Return a context in which endless and missing numbers raise no warnings: they are expected here."""
+    import numpy as np
+
+    return np.errstate(all="ignore")

@@ -1,0 +1,183 @@
+"""Rules for pairs whose vertices cannot be counted off against each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.vector.claims import Pairs, claim
+from kfm_repro.compare.vector.measure import Ground, offsets
+from kfm_repro.compare.vector.shape import Flat, align, all_per, flatten, without_repeats
+from kfm_repro.model.finding import Kind, Rung
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from kfm_repro.compare.context import Classified
+
+    Bools = npt.NDArray[np.bool_]
+    Objects = npt.NDArray[np.object_]
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["densified", "repeated", "reshaped"]
+
+_MEASURED = 2_000
+"""Most pairs whose Hausdorff distance is taken: it costs about 0.1 ms for 50 vertices, and more for more."""
+_MEASURED_VERTICES = 2_000_000
+_SAME_SHAPE = 1e-9
+"""Part of the extent by which a vertex set on a line may leave it: doubles cannot do better on a slope."""
+_CHAINS = (1, 3, 5, 6)
+
+
+def repeated(pairs: Pairs) -> list[Classified]:
+    """Claim the same lines or rings with vertices that repeat the one before in every ordinate."""
+    import numpy as np
+    import shapely
+
+    chosen = np.flatnonzero(np.isin(shapely.get_type_id(pairs.a), _CHAINS))
+    flat_a, flat_b = (without_repeats(flatten(values[chosen])) for values in (pairs.a, pairs.b))
+    even = _same_chains(flat_a, flat_b)
+    a, b = _only(flat_a, even), _only(flat_b, even)
+    other, _, backwards = align(a, b)
+    same = all_per(((a.xyzm == other) | (np.isnan(a.xyzm) & np.isnan(other))).all(axis=1), a.owner, a.count)
+    line = np.isin(shapely.get_type_id(pairs.a[chosen[even]]), (1, 5))
+    mask = np.zeros(len(pairs.a), bool)
+    mask[chosen[even][same & ~(line & backwards)]] = True
+    evidence = "one side repeats vertices; every other vertex is equal"
+    return claim(mask, Kind.REPEATED_VERTEX, Rung.NOISE, evidence)
+
+
+def densified(pairs: Pairs) -> list[Classified]:
+    """Claim the same shape with other vertices along it."""
+    import numpy as np
+    import shapely
+
+    chosen = np.flatnonzero(_measurable(pairs) & _other_count(pairs))
+    if not chosen.size:
+        return []
+    a, b = pairs.a[chosen], pairs.b[chosen]
+    bounds = shapely.bounds(a)
+    # Far from the origin the grain of the doubles themselves is larger than a part of a small extent.
+    grain = 4 * np.spacing(np.abs(bounds).max(axis=1))
+    extent = np.hypot(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+    slack = np.maximum(_SAME_SHAPE * extent, grain)
+    far = shapely.hausdorff_distance(_outline(a), _outline(b))
+    mask = np.zeros(len(pairs.a), bool)
+    mask[chosen[far <= slack]] = True
+    counts = [shapely.get_num_coordinates(values[mask]).sum() for values in (pairs.a, pairs.b)]
+    detail = {"vertices_a": int(counts[0]), "vertices_b": int(counts[1])}
+    evidence = f"the same shape with {counts[0]} against {counts[1]} vertices"
+    return claim(mask, Kind.DENSIFIED, Rung.VALUE, evidence, detail=detail)
+
+
+def reshaped(pairs: Pairs) -> list[Classified]:
+    """Claim everything else: another shape, with its Hausdorff distance and the change of area."""
+    import numpy as np
+    import shapely
+
+    able = _measurable(pairs)
+    chosen = np.flatnonzero(able)
+    centre = _centres(pairs.a[chosen])
+    a, b = (_local(values[chosen], centre, pairs.ground) for values in (pairs.a, pairs.b))
+    far = shapely.hausdorff_distance(_outline(a), _outline(b)) if chosen.size else np.zeros(0)
+    areas = [float(shapely.area(values).sum()) for values in (a, b)]
+    detail: dict[str, object] = {}
+    if any(areas):
+        detail = {"area_a": areas[0], "area_b": areas[1], "area_change": areas[1] - areas[0]}
+    if not pairs.ground.in_metres and np.isfinite(far).any():
+        detail["max_displacement"] = float(np.nanmax(far))
+    metres = far if pairs.ground.in_metres else None
+    evidence = "another shape (distances by Hausdorff)"
+    found = claim(able, Kind.GEOMETRY, Rung.VALUE, evidence, detail=detail, metres=metres)
+    evidence = "another shape; too many or too odd to measure all"
+    return found + claim(~able, Kind.GEOMETRY, Rung.VALUE, evidence)
+
+
+def _same_chains(a: Flat, b: Flat) -> Bools:
+    """Return for which geometries both sides have the same chains, by number, kind and length."""
+    import numpy as np
+
+    even: Bools = np.bincount(a.geometry, minlength=a.count) == np.bincount(b.geometry, minlength=b.count)
+    keep_a, keep_b = even[a.geometry], even[b.geometry]
+    alike = (a.length[keep_a] == b.length[keep_b]) & (_first_ring(a)[keep_a] == _first_ring(b)[keep_b])
+    return even & all_per(alike, a.geometry[keep_a], a.count)
+
+
+def _first_ring(flat: Flat) -> Bools:
+    """Return where a new part begins: a hole of one polygon is no shell of the next."""
+    import numpy as np
+
+    if not len(flat.part):
+        return np.zeros(0, bool)
+    return np.concatenate([[True], flat.part[1:] != flat.part[:-1]])
+
+
+def _only(flat: Flat, keep: Bools) -> Flat:
+    import numpy as np
+
+    number = np.cumsum(keep) - 1
+    chains, rows = keep[flat.geometry], keep[flat.owner]
+    return Flat(
+        np.ascontiguousarray(flat.xyzm[rows]),
+        flat.length[chains],
+        number[flat.geometry[chains]],
+        flat.part[chains],
+        flat.ring[chains],
+        int(keep.sum()),
+    )
+
+
+def _measurable(pairs: Pairs) -> Bools:
+    """Return the pairs that can be measured: finite, and within a bound of pairs and vertices."""
+    import numpy as np
+    import shapely
+
+    counts = shapely.get_num_coordinates(pairs.a) + shapely.get_num_coordinates(pairs.b)
+    bounds = np.column_stack([shapely.bounds(pairs.a), shapely.bounds(pairs.b)])
+    finite = np.isfinite(bounds).all(axis=1)
+    # The measure compares every vertex with every segment: the product of both counts is its cost.
+    cost = shapely.get_num_coordinates(pairs.a).astype(float) * shapely.get_num_coordinates(pairs.b)
+    small = (np.cumsum(counts) <= _MEASURED_VERTICES) & (np.cumsum(cost) <= _MEASURED_VERTICES * 100)
+    result: Bools = finite & small & (np.arange(len(pairs.a)) < _MEASURED)
+    return result
+
+
+def _other_count(pairs: Pairs) -> Bools:
+    import shapely
+
+    result: Bools = shapely.get_num_coordinates(pairs.a) != shapely.get_num_coordinates(pairs.b)
+    return result
+
+
+def _outline(geometries: Objects) -> Objects:
+    """Return the boundaries of polygons and everything else as it is, in two dimensions."""
+    import numpy as np
+    import shapely
+
+    flat = shapely.force_2d(geometries)
+    polygon = np.isin(shapely.get_type_id(flat), (3, 6))
+    result = np.asarray(flat, object).copy()
+    result[polygon] = shapely.boundary(result[polygon])
+    return result
+
+
+def _centres(geometries: Objects) -> Floats:
+    import numpy as np
+    import shapely
+
+    bounds = shapely.bounds(geometries).reshape(-1, 4)
+    return np.column_stack([(bounds[:, 0] + bounds[:, 2]) / 2, (bounds[:, 1] + bounds[:, 3]) / 2])
+
+
+def _local(geometries: Objects, centre: Floats, ground: Ground) -> Objects:
+    """Return the geometries in metres around a centre each, by the scale of the ellipsoid there."""
+    import numpy as np
+    import shapely
+
+    flat = np.asarray(shapely.force_2d(geometries), object).copy()
+    xy, owner = shapely.get_coordinates(flat, return_index=True)
+    if not len(xy):
+        return flat
+    unit = offsets(centre, centre + 1e-6, ground) / 1e-6
+    result: Objects = shapely.set_coordinates(flat, (xy - centre[owner]) * unit[owner])
+    return result

@@ -1,0 +1,236 @@
+"""Geometries as flat arrays of vertices, and rings laid on one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+__all__ = ["Flat", "align", "all_per", "closed", "flatten", "same_structure", "without_repeats"]
+
+POLYGON = 3
+_CHUNK_VERTICES = 1_000_000
+_CANDIDATES = 3
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Every vertex of n geometries that are no collections.
+
+    ``xyzm`` float64 of shape (vertices, 4), NaN where an ordinate is absent; ``length`` the vertices of
+    each chain (a point, a line or one ring), ``geometry`` the geometry and ``part`` the part within all
+    parts to which a chain belongs, ``ring`` whether it is a ring of a polygon.
+    """
+
+    xyzm: Floats
+    length: Ints
+    geometry: Ints
+    part: Ints
+    ring: Bools
+    count: int
+
+    @property
+    def start(self) -> Ints:
+        """Return the first vertex of each chain."""
+        import numpy as np
+
+        return np.concatenate([[0], np.cumsum(self.length)[:-1]]).astype(np.int64)
+
+    @property
+    def owner(self) -> Ints:
+        """Return the geometry of each vertex."""
+        import numpy as np
+
+        return np.repeat(self.geometry, self.length)
+
+
+def flatten(geometries: npt.NDArray[np.object_]) -> Flat:
+    """Return the vertices of points, lines, polygons and their multi forms (no collections, no None)."""
+    import numpy as np
+    import shapely
+
+    parts, owner = shapely.get_parts(geometries, return_index=True)
+    is_polygon = shapely.get_type_id(parts) == POLYGON
+    rings, ring_of = shapely.get_rings(parts[is_polygon], return_index=True)
+    part = np.concatenate([np.flatnonzero(~is_polygon), np.flatnonzero(is_polygon)[ring_of]])
+    ring = np.concatenate([np.zeros((~is_polygon).sum(), bool), np.ones(len(rings), bool)])
+    order = np.argsort(part, kind="stable")
+    chains = np.concatenate([parts[~is_polygon], rings])[order]
+    xyzm, chain_of = shapely.get_coordinates(chains, include_z=True, include_m=True, return_index=True)
+    return Flat(
+        xyzm=np.ascontiguousarray(xyzm),
+        length=np.bincount(chain_of, minlength=len(chains)).astype(np.int64),
+        geometry=owner[part[order]].astype(np.int64),
+        part=part[order].astype(np.int64),
+        ring=ring[order],
+        count=len(geometries),
+    )
+
+
+def all_per(values: Bools, owner: Ints, count: int) -> Bools:
+    """Return for each of ``count`` geometries whether all of its ``values`` hold."""
+    import numpy as np
+
+    result = np.ones(count, bool)
+    result[owner[~values]] = False
+    return result
+
+
+def same_structure(a: npt.NDArray[np.object_], b: npt.NDArray[np.object_]) -> Bools:
+    """Return which pairs have the same parts and rings with the same numbers of vertices."""
+    import numpy as np
+    import shapely
+
+    same: Bools = (shapely.get_num_geometries(a) == shapely.get_num_geometries(b)) & (
+        shapely.get_num_coordinates(a) == shapely.get_num_coordinates(b)
+    )
+    chosen = np.flatnonzero(same)
+    left, right = flatten(a[chosen]), flatten(b[chosen])
+    chains = [np.bincount(flat.geometry, minlength=len(chosen)) for flat in (left, right)]
+    even = chains[0] == chains[1]
+    keep_left, keep_right = even[left.geometry], even[right.geometry]
+    alike = (left.length[keep_left] == right.length[keep_right]) & (
+        _part_within(left)[keep_left] == _part_within(right)[keep_right]
+    )
+    even &= all_per(alike, left.geometry[keep_left], len(chosen))
+    result = np.zeros(len(a), bool)
+    result[chosen[even]] = True
+    return result
+
+
+def closed(geometries: npt.NDArray[np.object_]) -> Bools:
+    """Return for each geometry whether its rings end where they start in height and measure as well."""
+    import numpy as np
+
+    flat = flatten(geometries)
+    rings = np.flatnonzero(flat.ring & (flat.length > 0))
+    first = flat.start[rings]
+    ends = flat.xyzm[first], flat.xyzm[first + flat.length[rings] - 1]
+    same = ((ends[0] == ends[1]) | (np.isnan(ends[0]) & np.isnan(ends[1]))).all(axis=1)
+    return all_per(same, flat.geometry[rings], flat.count)
+
+
+def without_repeats(flat: Flat) -> Flat:
+    """Return the chains of lines and rings without vertices that repeat the one before in every ordinate."""
+    import numpy as np
+
+    bits = (flat.xyzm + 0.0).view(np.uint64)
+    repeats = np.zeros(len(bits), bool)
+    repeats[1:] = (bits[1:] == bits[:-1]).all(axis=1)
+    repeats[flat.start[flat.length > 0]] = False
+    chain = np.repeat(np.arange(len(flat.length)), flat.length)
+    length = np.bincount(chain[~repeats], minlength=len(flat.length)).astype(np.int64)
+    return replace(flat, xyzm=np.ascontiguousarray(flat.xyzm[~repeats]), length=length)
+
+
+def align(a: Flat, b: Flat) -> tuple[Floats, Bools, Bools]:
+    """Lay the chains of ``b`` on those of ``a``; both have the same structure.
+
+    Returns the vertices of ``b`` in the order in which they lie nearest to those of ``a`` (rings may start
+    elsewhere or run the other way, lines only run the other way), and per geometry whether a chain was
+    rotated and whether one was reversed. Rings that share no vertex with their partner are laid by the
+    vertex nearest to the first one, over both directions.
+    """
+    import numpy as np
+
+    laid = b.xyzm.copy()
+    rotated, reversed_ = np.zeros(a.count, bool), np.zeros(a.count, bool)
+    start = a.start
+    equal = _chains_equal(a, b.xyzm)
+    for ring in (True, False):
+        chains = np.flatnonzero((a.ring == ring) & ~equal & (a.length > 1))
+        for length in np.unique(a.length[chains]):
+            alike = chains[a.length[chains] == length]
+            step = max(1, _CHUNK_VERTICES // int(length))
+            for first in range(0, len(alike), step):
+                some = alike[first : first + step]
+                index = start[some][:, None] + np.arange(length)
+                best, shift, back = _best(a.xyzm[index], b.xyzm[index], ring=ring)
+                laid[index] = best
+                rotated[a.geometry[some[shift]]] = True
+                reversed_[a.geometry[some[back]]] = True
+    return laid, rotated, reversed_
+
+
+def _chains_equal(a: Flat, other: Floats) -> Bools:
+    import numpy as np
+
+    same = ((a.xyzm == other) | (np.isnan(a.xyzm) & np.isnan(other))).all(axis=1)
+    chain = np.repeat(np.arange(len(a.length)), a.length)
+    return all_per(same, chain, len(a.length))
+
+
+def _best(a: Floats, b: Floats, *, ring: bool) -> tuple[Floats, Bools, Bools]:
+    """Return ``b`` (chains, vertices, 4) in its best order, and which chains were rotated and reversed.
+
+    The plane decides, the other ordinates break ties. A ring whose end differs from its start in height or
+    measure stays as it is: turning it would drop a value.
+    """
+    import numpy as np
+
+    best = b.copy()
+    plane, rest = _errors(a, b)
+    free = _closed(b) if ring else np.ones(len(b), bool)
+    shift, back = np.zeros(len(a), bool), np.zeros(len(a), bool)
+    for backwards in (False, True):
+        way = b[:, ::-1] if backwards else b
+        for candidate, moved in _rotations(a, way) if ring else [(way, np.zeros(len(b), bool))]:
+            apart, further = _errors(a, candidate)
+            better = free & ((apart < plane) | ((apart == plane) & (further < rest)))
+            best[better], plane[better], rest[better] = candidate[better], apart[better], further[better]
+            shift[better], back[better] = moved[better], backwards
+    return best, shift, back
+
+
+def _closed(b: Floats) -> Bools:
+    import numpy as np
+
+    first, last = b[:, 0], b[:, -1]
+    result: Bools = ((first == last) | (np.isnan(first) & np.isnan(last))).all(axis=1)
+    return result
+
+
+def _rotations(a: Floats, b: Floats) -> list[tuple[Floats, Bools]]:
+    """Return ``b`` started at each of the vertices nearest to the first of ``a``.
+
+    More than one, since a ring may pass through its first vertex again.
+    """
+    import numpy as np
+
+    turns = b.shape[1] - 1
+    near = np.argsort(((b[:, :-1, :2] - a[:, :1, :2]) ** 2).sum(axis=2), axis=1, kind="stable")
+    found = []
+    for rank in range(min(_CANDIDATES, turns)):
+        begin = near[:, rank]
+        index = (begin[:, None] + np.arange(turns)) % turns
+        body = np.take_along_axis(b, index[:, :, None], axis=1)
+        found.append((np.concatenate([body, body[:, :1]], axis=1), begin > 0))
+    return found
+
+
+def _errors(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Return the largest difference in the plane and beyond it per chain; half a NaN is endless."""
+    import numpy as np
+
+    apart = np.abs(a - b)
+    apart[np.isnan(a) & np.isnan(b)] = 0.0
+    apart[np.isnan(apart)] = np.inf
+    return apart[:, :, :2].max(axis=(1, 2)), apart[:, :, 2:].max(axis=(1, 2))
+
+
+def _part_within(flat: Flat) -> Ints:
+    """Return the number of each chain's part within its own geometry."""
+    import numpy as np
+
+    if not len(flat.part):
+        return flat.part
+    starts = np.concatenate([[True], flat.geometry[1:] != flat.geometry[:-1]])
+    first = np.maximum.accumulate(np.where(starts, flat.part, 0))
+    return flat.part - first

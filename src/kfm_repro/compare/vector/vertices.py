@@ -1,0 +1,323 @@
+"""Rules for pairs with the same parts and the same numbers of vertices: what moved, and how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.vector.claims import Pairs, claim
+from kfm_repro.compare.vector.measure import azimuth, is_rounded, offsets, ulps
+from kfm_repro.compare.vector.shape import Flat, align, all_per, closed, flatten, same_structure
+from kfm_repro.model.finding import Kind, Rung
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from kfm_repro.compare.context import Classified
+
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+
+__all__ = ["axes", "displaced", "noise", "orders", "parts", "signed_zero"]
+
+_MAX_ULP = 4
+_MAX_DECIMALS = 15
+_LINES = (1, 5)
+_POLYGONS = (3, 6)
+_FULL_TURN = 360.0
+_WRAP_SLACK = 1e-9
+"""Degrees: adding and taking 360 costs a few units in the last place."""
+_RIGID = 1e-3
+"""A shift is constant when no vertex leaves the mean way by more than this part of its length."""
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """Pairs of one structure: the vertices of A, and those of B laid on them."""
+
+    index: npt.NDArray[np.intp]
+    flat: Flat
+    other: Floats
+    rotated: Bools
+    reversed: Bools
+    line: Bools
+
+    def spread(self, mask: Bools, size: int) -> Bools:
+        """Return a mask over the pairs asked."""
+        import numpy as np
+
+        result = np.zeros(size, bool)
+        result[self.index[mask]] = True
+        return result
+
+    def every(self, values: Bools) -> Bools:
+        """Return for which pairs ``values`` hold at each vertex."""
+        return all_per(values, self.flat.owner, self.flat.count)
+
+    def same(self, a: Floats, b: Floats) -> Bools:
+        """Return for which pairs all ordinates of all vertices are equal numbers."""
+        return self.every(_all(_equal(a, b)))
+
+
+def signed_zero(pairs: Pairs) -> list[Classified]:
+    """Claim ordinates that are equal as numbers and not as bits."""
+    laid = _lay(pairs, turn=False)
+    same = laid.same(laid.flat.xyzm, laid.other)
+    evidence = "the ordinates are equal numbers with other bits: signed zero or the payload of NaN"
+    return claim(
+        laid.spread(same, len(pairs.a)), Kind.FLOAT_NOISE, Rung.NOISE, evidence, detail={"max_ulp": 0}
+    )
+
+
+def orders(pairs: Pairs) -> list[Classified]:
+    """Claim rings with another start or direction; and lines the other way, which is data."""
+    laid = _lay(pairs)
+    same = laid.same(laid.flat.xyzm, laid.other)
+    line = laid.line & laid.reversed
+    found = []
+    ring = same & ~laid.line
+    for mask, kind, rung, evidence in (
+        (same & line, Kind.LINE_DIRECTION, Rung.VALUE, "the same vertices from the other end"),
+        (ring & laid.reversed, Kind.RING_ORIENTATION, Rung.NOISE, "the same rings, wound the other way"),
+        (ring & ~laid.reversed, Kind.RING_START, Rung.NOISE, "the same rings, started at another vertex"),
+    ):
+        found += claim(laid.spread(mask, len(pairs.a)), kind, rung, evidence)
+    return found
+
+
+def parts(pairs: Pairs) -> list[Classified]:
+    """Claim the same parts or holes in another order; rings may start elsewhere too, which is noise."""
+    import numpy as np
+    import shapely
+
+    bags_a, bags_b = (_bags(values) for values in (pairs.a, pairs.b))
+    pure = np.array([a == b for a, b in zip(bags_a, bags_b, strict=True)], bool)
+    found = claim(pure, Kind.PART_ORDER, Rung.ORDER, "the same parts or holes in another order")
+    polygon = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & ~pure & closed(pairs.a) & closed(pairs.b)
+    chosen = np.flatnonzero(polygon)
+    # A normal form only reorders: two of them alike prove the rest equal, two unlike prove nothing.
+    normal = [shapely.normalize(values[chosen]) for values in (pairs.a, pairs.b)]
+    alike = np.zeros(len(polygon), bool)
+    alike[chosen] = shapely.equals_identical(*normal)
+    evidence = "the same rings in another order of parts or holes, some turned or wound the other way"
+    return found + claim(alike, Kind.RING_START, Rung.NOISE, evidence)
+
+
+def axes(pairs: Pairs) -> list[Classified]:
+    """Claim x and y exchanged, and longitudes a full turn apart."""
+    import numpy as np
+
+    laid = _lay(pairs, turn=False)
+    a, b = laid.flat.xyzm, laid.other
+    swapped = laid.same(a[:, [1, 0, 2, 3]], b)
+    found = claim(laid.spread(swapped, len(pairs.a)), Kind.AXIS_SWAP, Rung.VALUE, "x and y are exchanged")
+    if pairs.ground.geographic:
+        turns = np.round((b[:, 0] - a[:, 0]) / _FULL_TURN)
+        near = np.abs(b[:, 0] - a[:, 0] - _FULL_TURN * turns) <= _WRAP_SLACK
+        wrapped = laid.every(near & _all(_equal(a[:, 1:], b[:, 1:]))) & ~laid.every(turns == 0)
+        evidence = "longitudes differ by full turns of 360 degrees"
+        found += claim(laid.spread(wrapped, len(pairs.a)), Kind.LONGITUDE_WRAP, Rung.VALUE, evidence)
+    return found
+
+
+def noise(*, normal: bool) -> _NoiseRule:
+    """Return the rule for heights, a few ulp, and rounding; ``normal``: parts in normal order."""
+    return _NoiseRule(normal=normal)
+
+
+@dataclass(frozen=True)
+class _NoiseRule:
+    normal: bool
+
+    def __call__(self, pairs: Pairs) -> list[Classified]:
+        laid = _lay(pairs, normal=self.normal)
+        size = len(pairs.a)
+        a, b = laid.flat.xyzm, laid.other
+        apart = ulps(a, b).max(axis=1)
+        backwards = laid.line & laid.reversed
+        close = laid.every(apart <= _MAX_ULP)
+        found = claim(
+            laid.spread(close & backwards, size), Kind.LINE_DIRECTION, Rung.VALUE,
+            "the same line from the other end, up to 4 ulp",
+        )  # fmt: skip
+        for turned, extra in self._turns(laid):
+            mask = close & ~backwards & turned
+            most = int(apart[mask[laid.flat.owner]].max(initial=0))
+            found += claim(
+                laid.spread(mask, size), Kind.FLOAT_NOISE, Rung.NOISE,
+                f"no ordinate is more than {most} ulp apart{extra}", detail={"max_ulp": most},
+            )  # fmt: skip
+        plane = laid.same(a[:, :2], b[:, :2]) & ~close
+        found += _heights(pairs, laid, plane & ~backwards)
+        return found + self._rounded(pairs, laid, ~close & ~plane & ~backwards)
+
+    def _turns(self, laid: _Laid) -> list[tuple[Bools, str]]:
+        turned = laid.rotated | laid.reversed
+        order = ", parts in another order" if self.normal else ""
+        return [(~turned, order), (turned, f"{order}, rings started elsewhere or wound the other way")]
+
+    def _rounded(self, pairs: Pairs, laid: _Laid, left: Bools) -> list[Classified]:
+        import numpy as np
+
+        a, b = laid.flat.xyzm, laid.other
+        ways = offsets(a, b, pairs.ground)
+        way = np.hypot(*ways.T)
+        # Whatever has few decimals is what it was moved to, rounded: one way for all vertices is a shift.
+        left &= ~_rigid(laid, ways)[0] | (np.bincount(laid.flat.owner, minlength=laid.flat.count) == 1)
+        found: list[Classified] = []
+        for decimals in range(_MAX_DECIMALS + 1):
+            for exact, other, side in ((a, b, "B"), (b, a, "A")):
+                if not left.any():
+                    return found
+                hit = left & laid.every(_all(is_rounded(exact, other, decimals)))
+                left &= ~hit
+                for turned, extra in self._turns(laid):
+                    mask = hit & turned
+                    found += claim(
+                        laid.spread(mask, len(pairs.a)), Kind.PRECISION, Rung.VALUE,
+                        f"{side} is the other side rounded to {decimals} decimals{extra}",
+                        detail={"decimals": decimals, "rounded": side},
+                        metres=way[mask[laid.flat.owner]] if pairs.ground.in_metres else None,
+                    )  # fmt: skip
+        return found
+
+
+def _heights(pairs: Pairs, laid: _Laid, mask: Bools) -> list[Classified]:
+    import numpy as np
+
+    rows = mask[laid.flat.owner]
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(laid.flat.xyzm[rows, 2:] - laid.other[rows, 2:])
+    most = [float(np.nanmax(column)) if np.isfinite(column).any() else 0.0 for column in apart.T]
+    detail = {"max_z": most[0], "max_m": most[1]} if rows.any() else {}
+    evidence = "x and y are equal, heights (Z) or measures (M) differ"
+    return claim(laid.spread(mask, len(pairs.a)), Kind.DIMENSION, Rung.VALUE, evidence, detail=detail)
+
+
+def displaced(pairs: Pairs) -> list[Classified]:
+    """Claim vertices that lie elsewhere, vertex by vertex; one way for all is a shift, and said so."""
+    import numpy as np
+
+    laid = _lay(pairs)
+    if not laid.index.size:
+        return []
+    owner = laid.flat.owner
+    ways = offsets(laid.flat.xyzm, laid.other, pairs.ground)
+    far = np.hypot(*ways.T)
+    rigid, mean = _rigid(laid, ways)
+    found: list[Classified] = []
+    within = _within(pairs, laid, far)
+    for mask, evidence in ((rigid, "moved as a whole"), (~rigid, "vertices lie elsewhere")):
+        for rung, chosen in ((Rung.VALUE, mask & ~within), (Rung.TOLERANCE, mask & within)):
+            rows = chosen[owner]
+            limit = f"; within the tolerance geometry = {pairs.tolerance}" if rung is Rung.TOLERANCE else ""
+            found += claim(
+                laid.spread(chosen, len(pairs.a)), Kind.GEOMETRY, rung, evidence + limit,
+                detail=_shift(mean[chosen & rigid], pairs) | _unit(pairs, far[rows]),
+                metres=far[rows] if pairs.ground.in_metres else None,
+            )  # fmt: skip
+    return found
+
+
+def _rigid(laid: _Laid, ways: Floats) -> tuple[Bools, Floats]:
+    """Return which geometries moved as a whole, and the mean way of each."""
+    import numpy as np
+
+    owner = laid.flat.owner
+    counts = np.bincount(owner, minlength=laid.flat.count)
+    mean = np.column_stack([np.bincount(owner, ways[:, k], laid.flat.count) / counts for k in (0, 1)])
+    slack = _RIGID * np.hypot(*mean.T)[owner]
+    return laid.every(np.hypot(*(ways - mean[owner]).T) <= slack), mean
+
+
+def _within(pairs: Pairs, laid: _Laid, far: Floats) -> Bools:
+    """Return which pairs a declared tolerance covers: equal heights, and no line reversed."""
+    import numpy as np
+
+    if pairs.tolerance is None:
+        return np.zeros(laid.flat.count, bool)
+    level = _all(_equal(laid.flat.xyzm[:, 2:], laid.other[:, 2:]))
+    return laid.every((far <= pairs.tolerance) & level) & ~(laid.line & laid.reversed)
+
+
+def _shift(ways: Floats, pairs: Pairs) -> dict[str, object]:
+    """Return the one way that all features went, when there is one."""
+    import numpy as np
+
+    if not len(ways) or not np.isfinite(ways).all():
+        return {}
+    mean = ways.mean(axis=0)
+    length = float(np.hypot(*mean))
+    if (np.hypot(*(ways - mean).T) > 10 * _RIGID * length).any():
+        return {}
+    east, north = (float(f"{value:.6g}") for value in mean)
+    unit = pairs.ground.unit_name
+    return {"shift": {"east": east, "north": north, "azimuth": azimuth(east, north), "unit": unit}}
+
+
+def _unit(pairs: Pairs, far: Floats) -> dict[str, object]:
+    import numpy as np
+
+    if pairs.ground.in_metres or not np.isfinite(far).any():
+        return {}
+    return {"max_displacement": float(np.nanmax(far)), "unit": pairs.ground.unit_name}
+
+
+def _lay(pairs: Pairs, *, turn: bool = True, normal: bool = False) -> _Laid:
+    """Return the pairs of the same structure, B laid on A; ``turn`` lets rings rotate and chains reverse."""
+    import numpy as np
+    import shapely
+
+    a, b = pairs.a, pairs.b
+    allowed = np.ones(len(a), bool)
+    if normal:
+        allowed = np.isin(shapely.get_type_id(a), _POLYGONS) & closed(a) & closed(b)
+    chosen = np.flatnonzero(allowed)
+    a, b = a[chosen], b[chosen]
+    if normal:
+        a, b = shapely.normalize(a), shapely.normalize(b)
+    same = same_structure(a, b)
+    left, right = flatten(a[same]), flatten(b[same])
+    none = np.zeros(left.count, bool)
+    other, rotated, backwards = align(left, right) if turn else (right.xyzm, none, none)
+    line = np.isin(shapely.get_type_id(a[same]), _LINES)
+    return _Laid(chosen[same], left, other, rotated, backwards, line)
+
+
+def _equal(a: Floats, b: Floats) -> Bools:
+    import numpy as np
+
+    result: Bools = (a == b) | (np.isnan(a) & np.isnan(b))
+    return result
+
+
+def _all(values: Bools) -> Bools:
+    """Return whether every ordinate of a vertex holds."""
+    import numpy as np
+
+    return np.asarray(values.all(axis=1), bool)
+
+
+def _bags(geometries: npt.NDArray[np.object_]) -> list[tuple[bytes, ...]]:
+    """Return the parts of each geometry as sorted bytes; of polygons the shell first and the holes sorted."""
+    import shapely
+
+    flat = flatten(geometries)
+    bits = (flat.xyzm + 0.0).tobytes()
+    chains: list[list[tuple[int, bytes]]] = [[] for _ in range(flat.count)]
+    start, row = flat.start.tolist(), flat.xyzm.itemsize * 4
+    for begin, length, part, owner in zip(
+        start, flat.length.tolist(), flat.part.tolist(), flat.geometry.tolist(), strict=True
+    ):
+        chains[owner].append((part, bits[begin * row : (begin + length) * row]))
+    empties = shapely.get_num_geometries(geometries).tolist()
+    return [_bag(members, count) for members, count in zip(chains, empties, strict=True)]
+
+
+def _bag(members: list[tuple[int, bytes]], count: int) -> tuple[bytes, ...]:
+    by_part: dict[int, list[bytes]] = {}
+    for part, chain in members:
+        by_part.setdefault(part, []).append(chain)
+    inner = (b"|".join([chains[0], *sorted(chains[1:])]) for chains in by_part.values())
+    return (str(count).encode(), *sorted(inner))

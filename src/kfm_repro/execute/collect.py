@@ -1,0 +1,102 @@
+"""What a run left behind: its outputs with digests and counts, those it forgot, those nobody declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from kfm_repro.errors import UnsafePath, UsageError
+from kfm_repro.execute.workspace import FileState, scan_files
+from kfm_repro.model.manifest import Entry
+from kfm_repro.runs.counts import count_records
+from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.paths import inside, safe_relative
+
+__all__ = ["Produced", "describe_file", "glob_files", "matches_any", "written_files"]
+
+
+@dataclass(frozen=True)
+class Produced:
+    """One file that a run wrote: its manifest entry and where it lies now."""
+
+    entry: Entry
+    file: Path
+
+
+def describe_file(root: Path, path: str) -> Produced:
+    """Return the manifest entry of ``root/path``: digest, size and counts. Raises UnsafePath, OSError."""
+    file = inside(root, path, what="output")
+    digest = digest_file(file)
+    counts = count_records(file, path)
+    entry = Entry(
+        path=path,
+        sha256=digest.sha256,
+        size_bytes=digest.size_bytes,
+        row_count=counts.get("row_count"),
+        feature_count=counts.get("feature_count"),
+    )
+    return Produced(entry, file)
+
+
+def written_files(
+    root: Path, roots: tuple[str, ...], before: dict[str, FileState], *, ephemeral: PurePosixPath
+) -> tuple[str, ...]:
+    """Return the files below ``roots`` that are new or changed since ``before``, sorted.
+
+    What lies below ``ephemeral`` (``data/work``: run records and working files) is no output.
+    """
+    after = scan_files(root, roots)
+    return tuple(
+        sorted(
+            path
+            for path, state in after.items()
+            if before.get(path) != state and not PurePosixPath(path).is_relative_to(ephemeral)
+        )
+    )
+
+
+def glob_files(root: Path, patterns: Sequence[str], *, what: str) -> tuple[str, ...]:
+    """Return the files that any of ``patterns`` (relative to ``root``; ``**`` for any depth) names, sorted.
+
+    A folder stands for every file below it. Raises UsageError when a pattern leaves ``root``.
+    """
+    found = {path for pattern in patterns for path in _expand(root, pattern, what)}
+    return tuple(sorted(found))
+
+
+def matches_any(path: str, patterns: Iterable[str]) -> bool:
+    """Return whether a path that need not exist is named by one of ``patterns``."""
+    return any(
+        PurePosixPath(path).is_relative_to(pattern.rstrip("/")) or _full_match(path, pattern)
+        for pattern in patterns
+    )
+
+
+def _full_match(path: str, pattern: str) -> bool:
+    """Match part by part; ``**`` stands for any number of folders."""
+    return _match_parts(PurePosixPath(path).parts, PurePosixPath(pattern).parts)
+
+
+def _match_parts(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(_match_parts(path[skip:], pattern[1:]) for skip in range(len(path) + 1))
+    return bool(path) and fnmatch(path[0], pattern[0]) and _match_parts(path[1:], pattern[1:])
+
+
+def _expand(root: Path, pattern: str, what: str) -> Iterator[str]:
+    text = pattern
+    if PurePosixPath(pattern).is_absolute() and Path(pattern).is_relative_to(root):
+        text = Path(pattern).relative_to(root).as_posix()
+    try:
+        safe = safe_relative(text, what=what).as_posix()
+    except UnsafePath as exc:
+        raise UsageError(
+            f"{what} {pattern!r} is not inside the project", hint="patterns are relative to the project root"
+        ) from exc
+    for path in sorted(root.glob(safe)):
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file.relative_to(root).as_posix() for file in files if file.is_file())

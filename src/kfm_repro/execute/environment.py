@@ -1,0 +1,195 @@
+"""Interpreter and environment of a pipeline: which one runs it, what it sees, what changed since."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kfm_repro.errors import NotReplayable
+from kfm_repro.model.report import Drift, Precondition
+from kfm_repro.model.run import Run
+from kfm_repro.runs.project import Project
+
+__all__ = [
+    "ASSUMED",
+    "Interpreter",
+    "choose_interpreter",
+    "environment_drift",
+    "fingerprint",
+    "recorded_variables",
+    "replay_environment",
+]
+
+ASSUMED: Mapping[str, str] = {
+    "KFM_NO_NETWORK": "1",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+}
+"""KFM's own environment, for records that say nothing of theirs (rule 20)."""
+
+_KEPT_NAMES = frozenset(
+    "LANG LANGUAGE TZ SOURCE_DATE_EPOCH PYTHONHASHSEED PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHONUTF8 "
+    "PYTHONPATH PYTHONWARNINGS PYTHONOPTIMIZE KFM_NO_NETWORK CPL_DEBUG".split()
+)
+_KEPT_PREFIXES = (
+    "LC_", "GDAL_", "OGR_", "PROJ_", "OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "POLARS_", "ARROW_", "DUCKDB_",
+    "NPY_", "SHAPE_",
+)  # fmt: skip
+_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "KEY", "AUTH")
+
+_MATTERS: Mapping[str, str] = {
+    "shapely": "geometry", "pyproj": "geometry", "pyogrio": "geometry", "fiona": "geometry",
+    "geopandas": "geometry", "rasterio": "geometry", "numpy": "floats", "scipy": "floats",
+    "pandas": "tables", "pyarrow": "tables", "polars": "tables", "duckdb": "tables",
+    "geos": "geometry", "gdal": "geometry", "proj": "geometry",
+}  # fmt: skip
+
+_PROBE = """
+import importlib.metadata as m, json, platform, sys
+packages = {}
+for d in m.distributions():
+    name = (d.metadata["Name"] or "").lower().replace("_", "-")
+    if name:
+        packages.setdefault(name, d.version)
+print(json.dumps({"executable": sys.executable, "python": platform.python_version(), "implementation": platform.python_implementation(),
+    "machine": platform.machine(), "system": platform.system(), "libc": " ".join(platform.libc_ver()),
+    "packages": dict(sorted(packages.items()))}))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python that runs a pipeline, and how it was chosen."""
+
+    path: str
+    chosen: str
+    state: str = "ok"
+
+    @property
+    def precondition(self) -> Precondition:
+        """What a report says of the choice."""
+        return Precondition(name="interpreter", state=self.state, detail=self.chosen)
+
+
+def choose_interpreter(project: Project, run: Run) -> Interpreter:
+    """Return the interpreter for a run: the recorded one, the setting, the project's .venv, our own (rule 14).
+
+    Raises NotReplayable when the setting names none that exists.
+    """
+    recorded = run.environment.executable if run.environment else None
+    if recorded and Path(recorded).is_file() and os.access(recorded, os.X_OK):
+        return Interpreter(recorded, "the interpreter that the record names")
+    missing = " (the recorded one is not on this machine)" if recorded else ""
+    state = "drift" if recorded else "assumed"
+    if project.settings.python:
+        path = (project.root / project.settings.python).absolute()
+        if not path.is_file():
+            raise NotReplayable(
+                f"the setting python = {project.settings.python!r} names no file",
+                hint="correct it in the settings of the project",
+            )
+        return Interpreter(str(path), f"the setting python{missing}", state)
+    venv = project.root / ".venv" / "bin" / "python"
+    if venv.is_file():
+        return Interpreter(str(venv), f"the project's .venv{missing}", state)
+    return Interpreter(sys.executable, f"the interpreter that runs kfm-repro{missing}", state)
+
+
+def recorded_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of ``environ`` that a record keeps: those that can change a result, no secrets."""
+    return {
+        name: value
+        for name, value in sorted(environ.items())
+        if (name in _KEPT_NAMES or name.startswith(_KEPT_PREFIXES))
+        and not any(word in name for word in _SECRET_WORDS)
+    }
+
+
+def replay_environment(
+    run: Run, interpreter: Interpreter, *, home: Path, temporary: Path, given: Mapping[str, str]
+) -> tuple[dict[str, str], Precondition]:
+    """Return the environment of a replay, and a precondition that says where it comes from (rule 20).
+
+    Nothing of our own environment gets through but PATH; ``given`` are the KFM_* variables.
+    """
+    bin_folder = str(Path(interpreter.path).parent)
+    system = os.defpath if "PATH" not in os.environ else os.environ["PATH"]
+    environ = {
+        "PATH": os.pathsep.join(
+            [bin_folder, *(part for part in system.split(os.pathsep) if part != bin_folder)]
+        ),
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+    }
+    if run.environment is None:
+        values, state, detail = (
+            dict(ASSUMED),
+            "assumed",
+            "the record names none: KFM's own variables are assumed",
+        )
+    else:
+        values, state, detail = (
+            dict(run.environment.env),
+            "ok",
+            f"{len(run.environment.env)} recorded variables",
+        )
+    return environ | values | dict(given), Precondition(name="environment", state=state, detail=detail)
+
+
+def fingerprint(python: str, cwd: Path) -> dict[str, Any]:
+    """Return what interpreter and packages ``python`` has, asked of itself; empty when it does not answer."""
+    program = python if "/" in python else shutil.which(python) or python
+    try:
+        done = subprocess.run(
+            [program, "-I", "-c", _PROBE], cwd=cwd, capture_output=True, timeout=60, check=True, text=True
+        )
+        answer = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def environment_drift(recorded: Mapping[str, Any], today: Mapping[str, Any]) -> tuple[Drift, ...]:
+    """Return what differs between two fingerprints, by name, with what each can affect."""
+    drifts = [
+        Drift(what=name, a=_text(recorded.get(name)), b=_text(today.get(name)), matters=matters)
+        for name, matters in (("python", "tables"), ("implementation", "tables"), ("machine", "floats"),
+                              ("system", "floats"), ("libc", "floats"))
+        if name in recorded and name in today and recorded[name] != today[name]
+    ]  # fmt: skip
+    packages_a, packages_b = (_packages(side) for side in (recorded, today))
+    if packages_a and packages_b:
+        drifts += [
+            Drift(
+                what=name,
+                a=packages_a.get(name),
+                b=packages_b.get(name),
+                matters=_MATTERS.get(name, "cosmetic"),
+            )
+            for name in _sorted_union(packages_a, packages_b)
+            if packages_a.get(name) != packages_b.get(name)
+        ]
+    return tuple(drifts)
+
+
+def _packages(side: Mapping[str, Any]) -> dict[str, str]:
+    packages = side.get("packages")
+    return {str(k): str(v) for k, v in packages.items()} if isinstance(packages, dict) else {}
+
+
+def _sorted_union(a: Iterable[str], b: Iterable[str]) -> list[str]:
+    return sorted({*a, *b})
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,166 @@
+"""The few questions that we ask git, with hooks and prompts off and our own index."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kfm_repro.errors import CodeNotAvailable
+
+__all__ = ["CodeState", "Repository", "clone_at", "find_repository"]
+
+_SAFE = (
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.autocrlf=false",
+    "-c", "core.quotePath=false",
+    "-c", "protocol.ext.allow=never",
+    "-c", "advice.detachedHead=false",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CodeState:
+    """The code of a project at one moment: a commit and, when dirty, the patch from it to ``tree``."""
+
+    commit: str
+    dirty: bool
+    tree: str
+    patch: bytes
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository; ``prefix`` is where the project root lies below its top, empty or ending in ``/``."""
+
+    top: Path
+    prefix: str
+
+    def git(self, *args: str, index: Path | None = None, data: bytes | None = None) -> bytes:
+        """Run git at the top and return its output. Raises CodeNotAvailable with what git said."""
+        return _git(self.top, args, index=index, data=data)
+
+    def resolve_commit(self, commit: str) -> str:
+        """Return the full id of a commit. Raises CodeNotAvailable when it is not here or is ambiguous."""
+        try:
+            text = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+        except CodeNotAvailable as exc:
+            raise CodeNotAvailable(
+                f"commit {commit} is not in this repository (or its short form is ambiguous)",
+                hint="fetch it (git fetch --all --unshallow, or from where the run was made), then try again",
+            ) from exc
+        return text.decode().strip()
+
+    def tracked(self, pathspecs: Sequence[str], *, commit: str | None = None) -> list[str]:
+        """Return tracked files below ``pathspecs`` (paths from the top): of ``commit``, or of the index."""
+        command = (
+            ["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit] if commit else ["ls-files", "-z"]
+        )
+        return [name for name in self.git(*command, "--", *pathspecs).decode().split("\0") if name]
+
+    def blob(self, commit: str, path: str, target: Path) -> bool:
+        """Write the file ``path`` (from the top) of ``commit`` to ``target``; False when it is not there."""
+        try:
+            content = self.git("cat-file", "blob", f"{commit}:{path}")
+        except CodeNotAvailable:
+            return False
+        target.write_bytes(content)
+        return True
+
+    def state(self, excluded: Sequence[str]) -> CodeState:
+        """Return the code as it is now, leaving index and working tree alone.
+
+        ``excluded`` are folders from the top that are data, not code. New files that git does not ignore
+        belong to the patch. Raises CodeNotAvailable when there is no commit yet.
+        """
+        try:
+            commit = self.git("rev-parse", "--verify", "HEAD^{commit}").decode().strip()
+        except CodeNotAvailable as exc:
+            raise CodeNotAvailable(
+                "the repository has no commit yet", hint="commit the code first: a run records its commit"
+            ) from exc
+        with tempfile.TemporaryDirectory(prefix="kfm-repro-index-") as folder:
+            index = Path(folder) / "index"
+            self.git("read-tree", commit, index=index)
+            outside = [f":(exclude,top,literal){name}" for name in excluded]
+            self.git("add", "--all", "--", ":/", *outside, index=index)
+            tree = self.git("write-tree", index=index).decode().strip()
+            patch = self.git(
+                "diff", "--cached", "--binary", "--full-index", "--no-renames", "--no-ext-diff",
+                "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", commit, index=index,
+            )  # fmt: skip
+        return CodeState(commit, bool(patch), tree, patch)
+
+
+def find_repository(root: Path) -> Repository:
+    """Return the repository that ``root`` lies in. Raises CodeNotAvailable, saying what git said."""
+    try:
+        top = _git(root, ["rev-parse", "--show-toplevel"]).decode().rstrip("\n")
+        prefix = _git(root, ["rev-parse", "--show-prefix"]).decode().rstrip("\n")
+    except CodeNotAvailable as exc:
+        if "dubious ownership" in exc.message:
+            raise CodeNotAvailable(
+                f"git does not trust the repository at {root}: it belongs to another user",
+                hint=f"if you trust it: git config --global --add safe.directory {root}",
+            ) from exc
+        raise CodeNotAvailable(
+            f"not a git repository: {root}",
+            hint="a run records the commit of its code: put the project under git (git init, git commit)",
+        ) from exc
+    return Repository(Path(top), prefix)
+
+
+def clone_at(source: Repository, commit: str, target: Path) -> Repository:
+    """Make a clean clone of ``source`` in ``target`` with ``commit`` checked out, sharing nothing with it.
+
+    The clone has a real .git and no remote. Raises CodeNotAvailable.
+    """
+    _git(
+        source.top.parent,
+        ["clone", "--quiet", "--no-checkout", "--no-hardlinks", "--no-tags", "--template=",
+         "--", str(source.top), str(target)],
+    )  # fmt: skip
+    clone = Repository(target, source.prefix)
+    if not _has_commit(clone, commit):
+        clone.git("fetch", "--quiet", "--no-tags", str(source.top), f"{commit}:refs/kfm-repro/run")
+    clone.git("checkout", "--quiet", "--detach", commit)
+    clone.git("remote", "remove", "origin")
+    return clone
+
+
+def _has_commit(repository: Repository, commit: str) -> bool:
+    try:
+        repository.git("cat-file", "-e", f"{commit}^{{commit}}")
+    except CodeNotAvailable:
+        return False
+    return True
+
+
+def _git(folder: Path, args: Sequence[str], *, index: Path | None = None, data: bytes | None = None) -> bytes:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environ |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    environ |= {"GIT_ALLOW_PROTOCOL": "file"}
+    if index is not None:
+        environ["GIT_INDEX_FILE"] = str(index)
+    try:
+        done = subprocess.run(
+            ["git", *_SAFE, *args],
+            cwd=folder,
+            env=environ,
+            input=data or b"",
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError as exc:
+        raise CodeNotAvailable("git is not installed", hint="install git; runs record their commit") from exc
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise CodeNotAvailable(
+            f"git {args[0]} failed: {said[-1] if said else f'exit code {done.returncode}'}",
+            hint="see the message of git above",
+        )
+    return done.stdout

@@ -1,0 +1,166 @@
+"""The declared inputs of a run: found by their digest, laid into a workspace, checked before and after."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from kfm_repro.errors import InputUnavailable, KfmReproError
+from kfm_repro.execute.git import Repository
+from kfm_repro.model.manifest import Entry, Manifest
+from kfm_repro.model.report import Precondition
+from kfm_repro.runs.hashing import Digest, digest_file
+from kfm_repro.runs.objects import ObjectStore, copy_file
+from kfm_repro.runs.paths import inside
+
+__all__ = ["InputSource", "Origin", "changed_inputs", "describe_inputs", "lay_inputs", "resolve_inputs"]
+
+_DRIFT = "SOURCE_SNAPSHOT_DRIFT"
+
+
+class Origin(StrEnum):
+    """Where the recorded bytes of an input were found."""
+
+    WORKING_TREE = "working tree"
+    OBJECT_STORE = "object store"
+    GIT = "git"
+    CURRENT = "today's file"
+
+
+@dataclass(frozen=True)
+class InputSource:
+    """One declared input and the file that has its bytes. ``drift`` says how today's file differs."""
+
+    entry: Entry
+    file: Path
+    digest: Digest
+    origin: Origin
+    drift: str = ""
+
+
+def resolve_inputs(
+    root: Path,
+    manifest: Manifest,
+    store: ObjectStore,
+    code: tuple[Repository, str],
+    *,
+    current: bool,
+    spool: Path,
+) -> tuple[InputSource, ...]:
+    """Find the bytes of every declared input: working tree, object store, then git at the recorded commit.
+
+    With ``current`` today's files are taken as they are. Raises InputUnavailable when the recorded bytes are
+    nowhere, UnsafePath when an entry leads out of ``root``. Git blobs are written to ``spool``.
+    """
+    return tuple(_resolve(root, entry, store, code, current, spool) for entry in manifest.entries)
+
+
+def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
+    """Copy the inputs to their places in ``workspace``. Raises InputUnavailable when one changed meanwhile."""
+    for source in sources:
+        target = inside(workspace, source.entry.path, what="input")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        copy_file(source.file, target)
+        if digest_file(target).sha256 != source.digest.sha256:
+            raise InputUnavailable(
+                f"input changed while it was copied: {source.entry.path}",
+                hint="something writes to it; try again when that has ended",
+            )
+
+
+def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> tuple[str, ...]:
+    """Return the declared inputs that the pipeline changed or removed in ``workspace``, in manifest order."""
+    changed = []
+    for source in sources:
+        path = workspace / source.entry.path
+        if not path.is_file() or digest_file(path).sha256 != source.digest.sha256:
+            changed.append(source.entry.path)
+    return tuple(changed)
+
+
+def describe_inputs(sources: tuple[InputSource, ...]) -> Precondition:
+    """Say in one precondition whether the inputs are the recorded ones, and where their bytes were found."""
+    drifted = [source for source in sources if source.drift]
+    unhashed = [source.entry.path for source in sources if source.entry.sha256 is None]
+    replaced = [source for source in drifted if source.origin is Origin.CURRENT]
+    if not sources:
+        return Precondition(name="inputs", state="ok", detail="no inputs declared")
+    detail = f"{len(sources)} inputs, recorded bytes"
+    if replaced:
+        detail = f"replayed on today's inputs: {_names(replaced)} changed since the run was recorded"
+    elif drifted:
+        where = sorted({str(source.origin) for source in drifted})
+        detail += f"; the working tree differs from them: {_names(drifted)} (taken from {', '.join(where)})"
+    if unhashed:
+        detail += f"; no digest was recorded for {', '.join(unhashed[:3])}"
+    state = "drift" if drifted else "unknown" if unhashed else "ok"
+    return Precondition(name="inputs", state=state, detail=detail, code=_DRIFT if drifted else "")
+
+
+def _names(sources: list[InputSource]) -> str:
+    shown = ", ".join(source.entry.path for source in sources[:3])
+    return shown + (f" and {len(sources) - 3} more" if len(sources) > 3 else "")  # noqa: PLR2004 - three are shown
+
+
+def _resolve(
+    root: Path,
+    entry: Entry,
+    store: ObjectStore,
+    code: tuple[Repository, str],
+    current: bool,
+    spool: Path,  # noqa: FBT001
+) -> InputSource:
+    path = inside(root, entry.path, what="input of the record")
+    found = digest_file(path) if path.is_file() else None
+    if found is not None and (entry.sha256 is None or found.sha256 == entry.sha256):
+        return InputSource(entry, path, found, Origin.WORKING_TREE)
+    drift = "missing" if found is None else f"sha256 {found.sha256[:12]}…, {found.size_bytes} bytes"
+    if current:
+        if found is None:
+            raise InputUnavailable(
+                f"input missing today: {entry.path}", hint="restore it", code="input-missing"
+            )
+        return InputSource(entry, path, found, Origin.CURRENT, drift)
+    if entry.sha256 is not None:
+        stored = store.find(entry.sha256)
+        if stored is not None:
+            return InputSource(entry, stored, digest_file(stored), Origin.OBJECT_STORE, drift)
+        blob = _from_git(entry, code, spool)
+        if blob is not None:
+            return InputSource(entry, *blob, Origin.GIT, drift)
+    raise _unavailable(entry, found)
+
+
+def _from_git(entry: Entry, code: tuple[Repository, str], spool: Path) -> tuple[Path, Digest] | None:
+    repository, commit = code
+    spool.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=spool, delete=False) as file:
+        target = Path(file.name)
+    if repository.blob(commit, repository.prefix + entry.path, target):
+        digest = digest_file(target)
+        if digest.sha256 == entry.sha256:
+            return target, digest
+    target.unlink()
+    return None
+
+
+def _unavailable(entry: Entry, found: Digest | None) -> KfmReproError:
+    size = "size unknown" if entry.size_bytes is None else f"{entry.size_bytes} bytes"
+    recorded = f"\n  recorded  sha256 {entry.sha256 or 'unknown'}  {size}"
+    if found is None:
+        return InputUnavailable(
+            f"input missing: {entry.path}{recorded}\n  found     nothing: not in the working tree, "
+            "the object store or git at the recorded commit",
+            hint="restore the recorded file",
+            code="input-missing",
+        )
+    return InputUnavailable(
+        f"input changed since the run was recorded: {entry.path}{recorded}\n"
+        f"  found     sha256 {found.sha256}  {found.size_bytes} bytes",
+        hint="restore the recorded file, or replay on today's inputs with --inputs current "
+        "(the verdict will say so)",
+    )

@@ -1,0 +1,371 @@
+"""Replay a recorded run: the same code, inputs, config and variables, in a fresh place, as a fresh run."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kfm_repro.errors import InconsistentRun, KfmReproError
+from kfm_repro.execute.checkout import Code, check_code
+from kfm_repro.execute.collect import Produced, describe_file, matches_any, written_files
+from kfm_repro.execute.command import build_command, working_folder
+from kfm_repro.execute.environment import (
+    Interpreter,
+    choose_interpreter,
+    environment_drift,
+    fingerprint,
+    replay_environment,
+)
+from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
+from kfm_repro.execute.process import Outcome, Process, run_command
+from kfm_repro.execute.record import write_metrics, write_not_run
+from kfm_repro.execute.workspace import Workspace, build_workspace, relocate
+from kfm_repro.model.manifest import Entry, Manifest
+from kfm_repro.model.report import Drift, Precondition
+from kfm_repro.model.run import RUN_SCHEMA, Run, RunState
+from kfm_repro.runs.ids import new_run_id
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.objects import ObjectStore
+from kfm_repro.runs.project import Project
+from kfm_repro.runs.read import read_manifest, read_run, read_state
+from kfm_repro.runs.write import RunWriter, stamp, write_json
+
+__all__ = ["Plan", "Replayed", "Request", "aware", "host_names", "plan_replay", "run_replay"]
+
+_MIN_TIMEOUT_S = 60.0
+_TIMEOUT_FACTOR = 10.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to replay. ``timeout_s`` None takes ten times the recorded duration, at least a minute."""
+
+    current_inputs: bool = False
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a replay needs, found and checked before anything is written."""
+
+    original: RunDir
+    run: Run
+    state: RunState
+    code: Code
+    interpreter: Interpreter
+    inputs: Manifest
+    outputs: Manifest
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A finished replay: its record, how it ended, what it wrote (under the recorded paths), what held."""
+
+    run: RunDir
+    outcome: Outcome
+    produced: dict[str, Produced]
+    workspace: Path
+    preconditions: tuple[Precondition, ...]
+    drift: tuple[Drift, ...]
+    held: dict[str, str]
+    finish: Callable[[], None] = field(compare=False)
+
+
+def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
+    """Read and check the record of ``original``; nothing is written or run.
+
+    Raises the errors of reading, CodeNotAvailable, NotReplayable, and InconsistentRun for a run that is no
+    baseline: aborted, still running, or one whose status and sentinel disagree.
+    """
+    run = read_run(original)
+    state, why = read_state(original)
+    if state not in (RunState.SUCCESS, RunState.FAILED):
+        raise InconsistentRun(
+            f"run {original.name} is {state} and no baseline" + (f": {why}" if why else ""),
+            hint="replay a run that ended; kfm-repro replay latest:" + original.pipeline,
+        )
+    return Plan(
+        original=original,
+        run=run,
+        state=state,
+        code=check_code(project.root, original, run.pipeline.version),
+        interpreter=choose_interpreter(project, run),
+        inputs=read_manifest(original, run.inputs_manifest, "inputs"),
+        outputs=read_manifest(original, run.outputs_manifest, "outputs"),
+        timeout_s=request.timeout_s or _default_timeout(run),
+    )
+
+
+def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
+    """Execute ``plan`` into a fresh run. Call ``finish`` of the result when its report is written.
+
+    A pipeline that fails is an outcome, not an error. Raises InputUnavailable, CodeNotAvailable, NotWritable;
+    the fresh run then reads as failed, and as aborted after an interruption.
+    """
+    writer = RunWriter(
+        project.runs, plan.original.pipeline, new_run_id(), datetime.now(UTC), of=plan.original.name
+    )
+    try:
+        return _replay_into(writer, project, plan, request)
+    except KfmReproError as exc:
+        writer.finish("failed", datetime.now(UTC), reason=f"not run: {exc.message}")
+        shutil.rmtree(writer.run.scratch, ignore_errors=True)
+        raise
+    except BaseException as exc:
+        writer.finish("aborted", datetime.now(UTC), reason=type(exc).__name__)
+        shutil.rmtree(writer.run.scratch, ignore_errors=True)
+        raise
+
+
+def _replay_into(writer: RunWriter, project: Project, plan: Plan, request: Request) -> Replayed:
+    fresh, store = writer.run, ObjectStore(project.runs)
+    document = _document(plan, fresh)
+    writer.yaml(document)
+    sources = resolve_inputs(
+        project.root, plan.inputs, store, (plan.code.repository, plan.code.commit),
+        current=request.current_inputs, spool=fresh.scratch / "spool",
+    )  # fmt: skip
+    workspace = build_workspace(project, plan.original, plan.run, fresh, plan.code, sources, plan.outputs)
+    environ, environment = replay_environment(
+        plan.run, plan.interpreter, home=workspace.home, temporary=workspace.temporary,
+        given=_variables(plan, fresh, workspace),
+    )  # fmt: skip
+    environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
+    outcome = run_command(
+        Process(
+            argv=build_command(
+                plan.run.pipeline, workspace.root, plan.interpreter.path, _values(plan, workspace)
+            ),
+            cwd=working_folder(plan.run.pipeline, workspace.root),
+            env=environ,
+            logs=fresh.logs,
+            timeout_s=plan.timeout_s,
+        )
+    )
+    document["runtime"] |= {"started_at": stamp(outcome.started), "finished_at": stamp(outcome.finished)}
+    document["environment"] |= {"env": {k: v for k, v in environ.items() if not k.startswith("KFM_RUN")}}
+    writer.yaml(document)
+    produced = _collect(project, plan, fresh, workspace, sources)
+    _adopt_run_files(workspace, fresh)
+    writer.manifest("inputs", tuple(_as_laid(source) for source in sources), outcome.started)
+    writer.manifest("outputs", tuple(produced[path].entry for path in sorted(produced)), outcome.finished)
+    for path in sorted(produced):
+        store.add(produced[path].file, produced[path].entry.sha256 or "")
+    write_metrics(fresh, outcome, [produced[path] for path in sorted(produced)])
+    write_not_run(fresh)
+    today = fingerprint(plan.interpreter.path, project.root)
+    write_json(fresh.path / "environment" / "fingerprint.json", today)
+    preconditions = (
+        _code_precondition(plan),
+        *_original_precondition(plan),
+        describe_inputs(sources),
+        *_changed_precondition(changed_inputs(sources, workspace.root), plan),
+        environment,
+        plan.interpreter.precondition,
+    )
+
+    def finish() -> None:
+        reason = (
+            ""
+            if outcome.outcome == "success"
+            else f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}"
+        )
+        writer.finish(
+            "success" if outcome.outcome == "success" else "failed", outcome.finished, reason=reason
+        )
+        shutil.rmtree(fresh.scratch, ignore_errors=True)
+        fresh.scratch.mkdir(exist_ok=True)
+
+    return Replayed(
+        run=fresh,
+        outcome=outcome,
+        produced=produced,
+        workspace=workspace.root,
+        preconditions=preconditions,
+        drift=environment_drift(_recorded_fingerprint(plan), today),
+        held={name: environ[name] for name in _HELD if name in environ},
+        finish=finish,
+    )
+
+
+_HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
+
+
+def _default_timeout(run: Run) -> float:
+    started, finished = run.runtime.started_at, run.runtime.finished_at
+    if started is None or finished is None or (started.tzinfo is None) != (finished.tzinfo is None):
+        return 60 * _MIN_TIMEOUT_S
+    return max(_MIN_TIMEOUT_S, _TIMEOUT_FACTOR * (finished - started).total_seconds())
+
+
+def _document(plan: Plan, fresh: RunDir) -> dict[str, Any]:
+    version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(plan.code.patch)}
+    if plan.code.patch:
+        (fresh.path / "config" / "dirty.patch").write_bytes(plan.code.patch)
+        version |= {"tree": plan.code.tree, "patch": "config/dirty.patch"}
+    pipeline = plan.run.pipeline
+    return {
+        "schema": RUN_SCHEMA,
+        "run_id": fresh.name,
+        "pipeline": {
+            "name": plan.run.pipeline_name or plan.original.pipeline,
+            "entrypoint": pipeline.entrypoint or "",
+            "args": list(pipeline.args),
+            "cwd": pipeline.cwd,
+            "version": version,
+        },
+        "runtime": {"host": platform.node(), "runner": "local"},
+        "actor": {"invoked_by": "kfm-repro replay"},
+        "inputs_manifest": "manifests/inputs.json",
+        "outputs_manifest": "manifests/outputs.json",
+        "environment": {"fingerprint": "environment/fingerprint.json", "executable": plan.interpreter.path},
+        "replay": {"of": plan.original.name, "setting": {}, "isolation": "none"},
+    }
+
+
+def _variables(plan: Plan, fresh: RunDir, workspace: Workspace) -> dict[str, str]:
+    config = workspace.run_dir / "config"
+    variables = {
+        "KFM_RUN_ID": fresh.name,
+        "KFM_RUN_DIR": str(workspace.run_dir),
+        "KFM_CONFIG_DIR": str(config),
+    }
+    if (config / "params.json").is_file():
+        variables["KFM_PARAMS"] = str(config / "params.json")
+    raw = plan.run.raw.get("runtime")
+    text = raw.get("started_at") if isinstance(raw, dict) else None
+    if isinstance(text, str):
+        variables["KFM_RUN_STARTED_AT"] = text
+    elif plan.run.runtime.started_at is not None:
+        variables["KFM_RUN_STARTED_AT"] = stamp(aware(plan.run.runtime.started_at))
+    return variables
+
+
+def _values(plan: Plan, workspace: Workspace) -> dict[str, str]:
+    """Return what the placeholders of the recorded arguments stand for in this replay."""
+    config = workspace.run_dir / "config"
+    values = {"config": str(config), "params": str(config / "params.json"), "run": str(workspace.run_dir)}
+    folders = {str(Path(entry.path).parent) for entry in plan.outputs.entries}
+    if len(folders) == 1:
+        values["outputs"] = folders.pop()
+    for entry in plan.inputs.entries:
+        values.setdefault(f"inputs.{Path(entry.path).stem}", entry.path)
+        values.setdefault(f"inputs.{Path(entry.path).name}", entry.path)
+    return values
+
+
+def _collect(
+    project: Project, plan: Plan, fresh: RunDir, workspace: Workspace, sources: tuple[InputSource, ...]
+) -> dict[str, Produced]:
+    """Return what the replay wrote, by the path under which the recorded run would have written it."""
+    produced: dict[str, Produced] = {}
+    declared_inputs = {source.entry.path for source in sources}
+    for entry in plan.outputs.entries:
+        place = relocate(entry.path, project, plan.original, fresh)
+        if (workspace.root / place).is_file():
+            produced[entry.path] = _renamed(describe_file(workspace.root, place), entry.path)
+    patterns = plan.run.pipeline.outputs
+    ephemeral = project.runs_relative.parent
+    ignored = {_provenance_target(plan.run)}
+    for path in written_files(
+        workspace.root, project.settings.data_roots, workspace.before, ephemeral=ephemeral
+    ):
+        if path in produced or path in ignored or path in declared_inputs:
+            continue
+        if not patterns or matches_any(path, patterns):
+            produced[path] = describe_file(workspace.root, path)
+    return produced
+
+
+def _renamed(item: Produced, path: str) -> Produced:
+    entry = item.entry
+    if entry.path == path:
+        return item
+    return Produced(
+        Entry(path=path, sha256=entry.sha256, size_bytes=entry.size_bytes, row_count=entry.row_count,
+              feature_count=entry.feature_count),
+        item.file,
+    )  # fmt: skip
+
+
+def _provenance_target(run: Run) -> str:
+    """Return where the run's own PROV record goes: a record about the run, not one of its outputs."""
+    prov = run.raw.get("prov")
+    return str(prov.get("target_path", "")) if isinstance(prov, dict) else ""
+
+
+def _adopt_run_files(workspace: Workspace, fresh: RunDir) -> None:
+    """Take what the pipeline wrote into its run folder (validation, metrics) over into the fresh record."""
+    for path in sorted(workspace.run_dir.rglob("*")):
+        relative = path.relative_to(workspace.run_dir)
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and relative.parts[0] in ("validation", "metrics", "config")
+        ):
+            target = fresh.path / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def _as_laid(source: InputSource) -> Entry:
+    digest = source.digest
+    return Entry(path=source.entry.path, sha256=digest.sha256, size_bytes=digest.size_bytes)
+
+
+def _code_precondition(plan: Plan) -> Precondition:
+    if plan.code.uncaptured:
+        return Precondition(name="code", state="missing", detail=plan.code.uncaptured, code="CODE_DRIFT")
+    patched = " with the recorded patch" if plan.code.patch else ""
+    return Precondition(name="code", state="ok", detail=f"commit {plan.code.commit[:12]}{patched}")
+
+
+def _original_precondition(plan: Plan) -> tuple[Precondition, ...]:
+    if plan.state is RunState.SUCCESS:
+        return ()
+    return (Precondition(name="baseline", state="unknown", detail="the recorded run itself failed"),)
+
+
+def _changed_precondition(changed: tuple[str, ...], plan: Plan) -> tuple[Precondition, ...]:
+    outputs = {entry.path for entry in plan.outputs.entries}
+    names = [path for path in changed if path not in outputs]
+    if not names:
+        return ()
+    detail = f"the pipeline changed its own inputs: {', '.join(names[:5])} (the originals are untouched)"
+    return (Precondition(name="inputs-after", state="drift", detail=detail, code="SOURCE_SNAPSHOT_DRIFT"),)
+
+
+def _recorded_fingerprint(plan: Plan) -> dict[str, Any]:
+    environment = plan.run.environment
+    if environment is None:
+        return {}
+    document: Any = {}
+    if environment.fingerprint:
+        path = plan.original.path / environment.fingerprint
+        try:
+            document = (
+                json.loads(path.read_bytes()) if path.resolve().is_relative_to(plan.original.path) else {}
+            )
+        except (OSError, ValueError):
+            document = {}
+    if not isinstance(document, dict):
+        document = {}
+    return ({"python": environment.python} if environment.python else {}) | document
+
+
+def aware(moment: datetime) -> datetime:
+    """Return a moment with a time zone: one without is UTC, as records are."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def host_names() -> tuple[str, ...]:
+    """Return the names of this machine that could be embedded in an output."""
+    return tuple(sorted({platform.node(), socket.gethostname()} - {"", "localhost"}))

@@ -1,0 +1,137 @@
+"""The outputs of a recorded run: what its manifest says, and the files that still have those bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from kfm_repro.compare.context import Side
+from kfm_repro.compare.outputs import Output, Rule
+from kfm_repro.compare.context import Options
+from kfm_repro.errors import CodeNotAvailable
+from kfm_repro.execute.git import Repository, find_repository
+from kfm_repro.execute.replay import aware, host_names
+from kfm_repro.model.manifest import Entry, Manifest
+from kfm_repro.model.run import Run
+from kfm_repro.model.verdict import Accept
+from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.objects import ObjectStore
+from kfm_repro.runs.paths import inside
+from kfm_repro.runs.project import Project
+
+__all__ = ["recorded_outputs", "rule_for", "side_of"]
+
+
+def recorded_outputs(
+    project: Project,
+    run: Run,
+    manifest: Manifest,
+    spool: Path,
+    *,
+    settled: Mapping[str, str | None] | None = None,
+) -> dict[str, Output]:
+    """Return the outputs of a recorded run by path, each with a file that has the recorded bytes if any does.
+
+    Looked for in the object store, the working tree, and git at the recorded commit. Outputs whose digest is
+    the one in ``settled`` need no bytes and are not looked for. Raises UnsafePath.
+    """
+    finder = _Finder(project, run, spool)
+    outputs = {}
+    for entry in manifest.entries:
+        inside(project.root, entry.path, what="output of the record")
+        needless = (
+            settled is not None and entry.sha256 is not None and settled.get(entry.path) == entry.sha256
+        )
+        file = None if needless else finder.find(entry)
+        reason = "" if file else _why(entry)
+        outputs[entry.path] = Output(facts=entry.facts, file=file, reason=reason, declared=entry.extra)
+    return outputs
+
+
+def side_of(project: Project, original: RunDir, run: Run) -> Side:
+    """Return who wrote the outputs of a recorded run: its id, its window, its folders, its host."""
+    started, finished = run.runtime.started_at, run.runtime.finished_at
+    window = None
+    if started is not None and finished is not None:
+        window = (_seconds(started), _seconds(finished) + _grain(finished))
+    root = run.environment.root if run.environment and run.environment.root else str(project.root)
+    paths = {root, str(project.root), str(original.path)}
+    hosts = {run.runtime.host or ""} - {"", "localhost"}
+    if run.runtime.host in host_names():
+        paths.add(str(Path.home()))
+        hosts |= set(host_names())
+    usable = {path.rstrip("/") for path in paths} - {""}
+    ids = run.run_id
+    return Side(
+        run_id=ids,
+        window=window,
+        paths=tuple(sorted(usable, key=lambda path: (-len(path), path))),
+        hosts=tuple(sorted(hosts)),
+    )
+
+
+def rule_for(project: Project, path: str, accept: Accept | None, key: tuple[str, ...] = ()) -> Rule:
+    """Return how one output is compared: what the command line says, else the settings."""
+    settings = project.settings.for_output(path)
+    own_key = (settings.key,) if isinstance(settings.key, str) else tuple(settings.key)
+    tolerance = (
+        settings.tolerance if isinstance(settings.tolerance, dict) else {"*": float(settings.tolerance)}
+    )
+    options = Options(key=key or own_key, tolerance=tolerance, ignore=settings.ignore)
+    return Rule(options=options, accept=accept or settings.accept or Accept.IDENTICAL)
+
+
+class _Finder:
+    """Looks for recorded bytes, cheapest place first; git is asked only when it must be."""
+
+    def __init__(self, project: Project, run: Run, spool: Path) -> None:
+        self._project, self._run, self._spool = project, run, spool
+        self._store = ObjectStore(project.runs)
+        self._repository: Repository | None = None
+        self._asked = False
+
+    def find(self, entry: Entry) -> Path | None:
+        if entry.sha256 is None:
+            return None
+        stored = self._store.find(entry.sha256)
+        if stored is not None:
+            return stored
+        file = self._project.root / entry.path
+        if file.is_file() and digest_file(file).sha256 == entry.sha256:
+            return file
+        return self._from_git(entry)
+
+    def _from_git(self, entry: Entry) -> Path | None:
+        commit = self._run.pipeline.version.git_commit
+        if not self._asked:
+            self._asked = True
+            try:
+                self._repository = find_repository(self._project.root)
+            except CodeNotAvailable:
+                self._repository = None
+        if self._repository is None or not commit:
+            return None
+        self._spool.mkdir(parents=True, exist_ok=True)
+        target = self._spool / (entry.sha256 or "")
+        if self._repository.blob(commit, self._repository.prefix + entry.path, target):
+            if digest_file(target).sha256 == entry.sha256:
+                return target
+            target.unlink()
+        return None
+
+
+def _why(entry: Entry) -> str:
+    if entry.sha256 is None:
+        return "the record holds no digest of it"
+    return "the recorded bytes are neither in the object store, nor in the working tree, nor in git"
+
+
+def _seconds(moment: datetime) -> float:
+    return aware(moment).timestamp()
+
+
+def _grain(moment: datetime) -> float:
+    """Return how much later an end may have been than it says: a whole second when it has no fraction."""
+    return timedelta(seconds=1).total_seconds() if moment.microsecond == 0 else 0.001

@@ -1,0 +1,188 @@
+"""Compare two runs, two files or two folders, running nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from kfm_repro.compare.context import Context, Options
+from kfm_repro.compare.outputs import Output, Rule, compare_outputs
+from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
+from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
+from kfm_repro.model.finding import FileFacts
+from kfm_repro.model.report import (
+    Comparison,
+    ErrorInfo,
+    Precondition,
+    Report,
+    RunRef,
+    Scope,
+    count_verdicts,
+)
+from kfm_repro.model.run import Run, RunState
+from kfm_repro.model.verdict import Accept, run_verdict
+from kfm_repro.runs.discover import resolve_run
+from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.project import Project
+from kfm_repro.runs.read import read_manifest, read_run, read_state
+
+__all__ = ["compare_paths", "diff"]
+
+FindProject = Callable[[], Project]
+
+
+def diff(
+    a: str, b: str, find_project: FindProject, *, key: tuple[str, ...] = (), accept: Accept | None = None
+) -> Report:
+    """Compare A with B: both files, both folders, or both runs.
+
+    What exists as a path is a path, unless it is the folder of a run; everything else is the name of a run.
+    Raises UsageError when A and B are of different sorts, and the errors of finding and reading runs.
+    """
+    sides = [_path_or_none(text) for text in (a, b)]
+    left, right = sides
+    if left is not None and right is not None:
+        comparison = compare_paths(left, right, key=key, accept=accept)
+        return _report(comparison)
+    if left is not None or right is not None:
+        path, run = (a, b) if left is not None else (b, a)
+        raise _not_both_paths(path, run, find_project)
+    return _diff_runs(find_project(), a, b, key, accept)
+
+
+def compare_paths(
+    a: Path,
+    b: Path,
+    *,
+    key: tuple[str, ...] = (),
+    accept: Accept | None = None,
+    options: Options | None = None,
+) -> Comparison:
+    """Compare two files (whatever they are called) or two folders (file by file, by relative path).
+
+    Raises UsageError when one is a file and the other a folder, or one does not exist.
+    """
+    for path in (a, b):
+        if not path.exists():
+            raise UsageError(f"no such file or folder: {path}", hint="check the path")
+    if a.is_dir() != b.is_dir():
+        raise UsageError(f"{a} and {b} are not of one sort", hint="compare two files or two folders")
+    rule = Rule(options=options or Options(key=key), accept=accept or Accept.IDENTICAL)
+    left, right = (_folder(a), _folder(b)) if a.is_dir() else ({a.name: _file(a)}, {a.name: _file(b)})
+    return compare_outputs(left, right, Context(), lambda _: rule)
+
+
+def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: Accept | None) -> Report:
+    directories = [resolve_run(project, spec) for spec in (a, b)]
+    runs = [read_run(directory) for directory in directories]
+    with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
+        sets = [
+            recorded_outputs(
+                project, run, read_manifest(directory, run.outputs_manifest, "outputs"), Path(folder) / name
+            )
+            for directory, run, name in zip(directories, runs, "ab", strict=True)
+        ]
+        sides = [side_of(project, directory, run) for directory, run in zip(directories, runs, strict=True)]
+        comparison = compare_outputs(
+            sets[0],
+            sets[1],
+            Context(a=sides[0], b=sides[1]),
+            lambda path: rule_for(project, path, accept, key),
+        )
+    states = [read_state(directory) for directory in directories]
+    bad = [
+        Precondition(
+            name=f"run {name}", state="unknown", detail=f"{directory.name} is {state}: {why}".rstrip(": ")
+        )
+        for directory, (state, why), name in zip(directories, states, "AB", strict=True)
+        if state is not RunState.SUCCESS
+    ]
+    return _report(
+        comparison,
+        runs=(_ref(directories[0], runs[0]), _ref(directories[1], runs[1])),
+        preconditions=tuple(bad),
+    )
+
+
+def _report(
+    comparison: Comparison,
+    *,
+    runs: tuple[RunRef, RunRef] | None = None,
+    preconditions: tuple[Precondition, ...] = (),
+) -> Report:
+    verdict = run_verdict(comparison.outputs, inconclusive=bool(preconditions))
+    error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET
+    if preconditions:
+        error = ErrorInfo(
+            code="no-baseline",
+            message="; ".join(item.detail for item in preconditions),
+            hint="compare runs that succeeded",
+        )
+    elif not comparison.outputs:
+        error = ErrorInfo(
+            code="nothing-compared", message="there are no files to compare", hint="check both sides"
+        )
+    return Report(
+        command="diff",
+        verdict=verdict,
+        counts=count_verdicts(comparison.outputs),
+        run=runs[0] if runs else msgspec.UNSET,
+        against=runs[1] if runs else msgspec.UNSET,
+        scope=Scope(level=""),
+        preconditions=preconditions,
+        outputs=comparison.outputs,
+        error=error,
+    )
+
+
+def _ref(directory: RunDir, run: Run) -> RunRef:
+    return RunRef(
+        run_id=run.run_id,
+        pipeline=run.pipeline_name or directory.pipeline,
+        git_commit=run.pipeline.version.git_commit,
+    )
+
+
+def _path_or_none(text: str) -> Path | None:
+    path = Path(text)
+    if not path.exists() or (path / "run.yaml").is_file():
+        return None
+    return path
+
+
+def _not_both_paths(path: str, run: str, find_project: FindProject) -> KfmReproError:
+    """Say whether the other side is a run or nothing at all."""
+    try:
+        resolve_run(find_project(), run)
+    except (RunNotFound, RootNotFound):
+        return UsageError(f"no such file, folder or run: {run}", hint="check the path, or kfm-repro list")
+    except KfmReproError as exc:
+        return exc
+    return UsageError(
+        f"{path} is a path and {run} is a run", hint="compare two runs, two files or two folders"
+    )
+
+
+def _folder(folder: Path) -> dict[str, Output]:
+    """Return every file below a folder by relative path; symbolic links are not followed out of it."""
+    base = folder.resolve()
+    outputs = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() and not path.resolve().is_relative_to(base):
+            outputs[name] = Output(facts=FileFacts(), file=None, reason="a symbolic link out of the folder")
+        elif path.is_file():
+            outputs[name] = _file(path)
+    return outputs
+
+
+def _file(path: Path) -> Output:
+    try:
+        digest = digest_file(path)
+    except OSError as exc:
+        raise UsageError(f"cannot be read: {path}: {exc.strerror}", hint="check its permissions") from exc
+    return Output(facts=FileFacts(sha256=digest.sha256, size_bytes=digest.size_bytes), file=path)

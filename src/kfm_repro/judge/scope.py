@@ -1,0 +1,39 @@
+"""What a plain replay holds, lets be natural, and does not exercise: the small print of every verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kfm_repro.model.report import Scope
+
+__all__ = ["AXES", "replay_scope"]
+
+AXES: tuple[str, ...] = (
+    "affinity", "aslr", "build-path", "clock", "cpu-count", "cpu-features", "directory-order", "entropy",
+    "env-order", "hash-seed", "home-user", "hostname", "input-mtime", "locale", "network", "pid", "schedule",
+    "threads", "timezone", "tmp-dir", "umask",
+)  # fmt: skip
+"""Every axis of nondeterminism that we have a name for."""
+
+_BY_VARIABLE: Mapping[str, str] = {"PYTHONHASHSEED": "hash-seed", "TZ": "timezone", "LC_ALL": "locale"}
+_NATURAL = frozenset(("aslr", "build-path", "clock", "entropy", "home-user", "input-mtime", "pid", "tmp-dir"))
+
+
+def replay_scope(held: Mapping[str, str]) -> Scope:
+    """Return the scope of a plain replay at isolation level ``none``.
+
+    ``held`` are the environment variables that the record pins. What is held is not exercised either; a hash
+    seed that nobody pins is drawn anew by every Python and so is natural.
+    """
+    pinned = {axis: held[name] for name, axis in _BY_VARIABLE.items() if name in held}
+    if held.get("PYTHONHASHSEED") == "random":
+        del pinned["hash-seed"]
+    natural = _NATURAL | ({"hash-seed"} - set(pinned))
+    return Scope(
+        held=dict(sorted(pinned.items())),
+        natural=tuple(sorted(natural)),
+        not_exercised=tuple(axis for axis in AXES if axis not in natural),
+        level="R1",
+        notes=("isolation none: environment and code are fresh, but nothing keeps the pipeline from reading "
+               "files that are not declared",),
+    )  # fmt: skip

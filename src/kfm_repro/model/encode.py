@@ -1,0 +1,36 @@
+"""Documents as JSON text: keys in the order of the model, the same bytes for the same document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kfm_repro.model.report import ErrorReport, Report
+
+__all__ = ["read_report", "report_json", "report_schema"]
+
+
+def report_json(report: Report | ErrorReport) -> str:
+    """Return a report as indented JSON with a newline at its end."""
+    return json.dumps(msgspec.to_builtins(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_report(path: Path) -> Report:
+    """Return a saved report. Raises msgspec.ValidationError, OSError."""
+    return msgspec.json.decode(path.read_bytes(), type=Report)
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON Schema of everything that ``--json`` prints."""
+    (report, error), components = msgspec.json.schema_components(
+        (Report, ErrorReport), ref_template="#/$defs/{name}"
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "kfm-repro.report/1",
+        "anyOf": [report, error],
+        "$defs": dict(sorted(components.items())),
+    }

@@ -1,0 +1,200 @@
+"""A report for people at a terminal: outputs, what differs in them, and the verdict as the last line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kfm_repro.model.finding import Example, Finding, OutputComparison, OutputVerdict
+from kfm_repro.model.report import ErrorInfo, Report
+from kfm_repro.model.verdict import Verdict
+from kfm_repro.present.advice import advice_for
+from kfm_repro.present.visible import visible
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["render", "render_error", "verdict_line"]
+
+_MARKS: dict[OutputVerdict, tuple[str, str]] = {
+    OutputVerdict.IDENTICAL: ("=", "green"),
+    OutputVerdict.EQUIVALENT: ("~", "yellow"),
+    OutputVerdict.DIFFERENT: ("≠", "red"),
+    OutputVerdict.MISSING: ("-", "red"),
+    OutputVerdict.EXTRA: ("+", "red"),
+    OutputVerdict.UNKNOWN: ("?", "magenta"),
+}
+_VERDICTS: dict[Verdict, tuple[str, str]] = {
+    Verdict.REPRODUCIBLE: ("REPRODUCIBLE", "bold green"),
+    Verdict.EQUIVALENT: ("EQUIVALENT", "bold yellow"),
+    Verdict.NOT_REPRODUCIBLE: ("NOT REPRODUCIBLE", "bold red"),
+    Verdict.UNKNOWN: ("UNKNOWN", "bold magenta"),
+    Verdict.WAIVED: ("WAIVED", "bold yellow"),
+}
+_SHOWN_EXAMPLES = 2
+_SHOWN_FINDINGS = 8
+_Line = list[tuple[str, str]]
+
+
+def render(report: Report, *, color: bool = False, quiet: bool = False, saved: str = "") -> str:
+    """Return the report as text; ``quiet`` leaves only the verdict. ``saved`` is where the JSON was written."""
+    lines: list[_Line] = []
+    if not quiet:
+        lines += _head(report)
+        width = max((len(visible(o.path, 200)) for o in report.outputs), default=0)
+        for output in report.outputs:
+            lines += _output(output, width)
+        lines += _notes(report)
+        lines.append([])
+    lines.append(_verdict(report, saved))
+    return _to_text(lines, color=color)
+
+
+def render_error(error: ErrorInfo, *, color: bool = False) -> str:
+    """Return an error as people read it: what and where, then what to do."""
+    first, *rest = error.message.split("\n")
+    lines: list[_Line] = [[("error: ", "bold red"), (visible(first, 2_000), "")]]
+    lines += [[(f"  {visible(line.strip(), 2_000)}", "")] for line in rest]
+    if error.hint:
+        lines.append([("  hint: ", "bold"), (visible(error.hint, 2_000), "")])
+    return _to_text(lines, color=color)
+
+
+def verdict_line(report: Report) -> str:
+    """Return the verdict in one sentence, written from the counts."""
+    return "".join(text for text, _ in _verdict(report, ""))
+
+
+def _head(report: Report) -> Iterator[_Line]:
+    if isinstance(report.run, msgspec.UnsetType):
+        return
+    run = report.run
+    other = report.replays[0].run_id if report.replays else ""
+    if not isinstance(report.against, msgspec.UnsetType):
+        other = report.against.run_id
+    arrow = f" → {visible(other)}" if other else ""
+    seconds = f"   {report.replays[0].duration_s:.1f} s" if report.replays else ""
+    count = len(report.outputs)
+    yield [
+        (visible(run.pipeline), "bold"),
+        (f"   {visible(run.run_id)}{arrow}   {count} output{'s' if count != 1 else ''}{seconds}", ""),
+    ]
+
+
+def _output(output: OutputComparison, width: int) -> Iterator[_Line]:
+    mark, style = _MARKS[output.verdict]
+    counted = [finding for finding in output.findings if not finding.latent]
+    head: _Line = [
+        (f"  {mark}  {output.verdict!s:<10} ", style),
+        (f"{visible(output.path, 200):<{width}}", ""),
+    ]
+    if len(counted) == 1:
+        head.append(("   " + _describe(counted[0]), ""))
+    if output.accepted:
+        head.append(("   accepted", "dim"))
+    yield head
+    shown = counted[:_SHOWN_FINDINGS]
+    for finding in shown:
+        if len(counted) > 1:
+            yield [("       · ", style), (_describe(finding), "")]
+        yield from _explain(finding)
+    if len(counted) > len(shown):
+        yield [(f"       … {len(counted) - len(shown)} more findings: see the report", "dim")]
+
+
+def _explain(finding: Finding) -> Iterator[_Line]:
+    if finding.evidence:
+        yield [("         " + visible(finding.evidence, 160), "dim")]
+    if finding.rung == "value":
+        for example in finding.examples[:_SHOWN_EXAMPLES]:
+            yield [("         " + _example(example), "dim")]
+    for cause in finding.causes:
+        where = f"{visible(cause.source)}  {visible(cause.call)}" if cause.source else visible(cause.axis)
+        yield [("         why   ", "bold"), (where, "")]
+    advice = finding.fix.text if finding.fix else advice_for(finding)
+    if advice:
+        yield [("         fix   ", "bold"), (visible(advice, 300), "")]
+
+
+def _describe(finding: Finding) -> str:
+    place = ", ".join(f"{name} {visible(value)}" for name, value in finding.where.items())
+    of = f" of {finding.of}" if finding.of is not None else ""
+    text = f"{place}: {finding.kind}" if place else str(finding.kind)
+    if finding.count != 1 or finding.of is not None:
+        text += f", {finding.count}{of}"
+    if isinstance(finding.metres, dict) and "max" in finding.metres:
+        text += f", up to {finding.metres['max']:.3g} m"
+    return text
+
+
+def _example(example: Example) -> str:
+    key = ""
+    if isinstance(example.key, dict):
+        key = " ".join(f"{visible(k, 30)}={visible(v, 30)}" for k, v in example.key.items()) + "  "
+    return f"{key}{_scalar(example.a)} → {_scalar(example.b)}"
+
+
+def _scalar(value: object) -> str:
+    return "null" if value is None else visible(value)
+
+
+def _notes(report: Report) -> Iterator[_Line]:
+    for item in report.preconditions:
+        if item.state not in ("ok", "assumed"):
+            yield [(f"  !  {item.name}: ", "yellow"), (visible(item.detail, 300), "")]
+    for drift in report.environment.drift[:_SHOWN_FINDINGS]:
+        text = f"{visible(drift.what)} {visible(drift.a)} → {visible(drift.b)} ({drift.matters})"
+        yield [("  !  environment: ", "yellow"), (text, "")]
+    if len(report.environment.drift) > _SHOWN_FINDINGS:
+        yield [(f"  !  … {len(report.environment.drift) - _SHOWN_FINDINGS} more in the report", "yellow")]
+    if report.replays and report.scope.not_exercised:
+        yield [("  not exercised: ", "dim"), (", ".join(report.scope.not_exercised), "dim")]
+
+
+def _verdict(report: Report, saved: str) -> _Line:
+    label, style = _VERDICTS[report.verdict]
+    line: _Line = [(label, style), (f": {_counts(report)}.", "")]
+    if isinstance(report.error, ErrorInfo):
+        line.append((f"  {visible(report.error.message.splitlines()[0], 300)}.", ""))
+    if any(
+        item.name == "inputs" and item.detail.startswith("replayed on today") for item in report.preconditions
+    ):
+        line.append(("  On today's inputs, not the recorded ones.", "yellow"))
+    if saved:
+        line.append((f"  Report: {saved}", "dim"))
+    return line
+
+
+def _counts(report: Report) -> str:
+    counts, total = report.counts, len(report.outputs)
+    differs = sum(counts[name] for name in ("different", "missing", "extra"))
+    if report.verdict is Verdict.REPRODUCIBLE:
+        return f"{total} of {total} outputs identical"
+    parts = []
+    if differs:
+        parts.append(f"{differs} of {total} outputs differ{'s' if differs == 1 else ''}")
+    named = (("missing", "missing"), ("extra", "extra"), ("unknown", "unknown"), ("equivalent", "equivalent"),
+             ("identical", "identical"))  # fmt: skip
+    parts += [f"{counts[name]} {word}" for name, word in named if counts[name]]
+    return ", ".join(parts) or "nothing was compared"
+
+
+def _to_text(lines: list[_Line], *, color: bool) -> str:
+    if not color:
+        return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)
+    from rich.console import Console
+    from rich.text import Text
+
+    def rich_line(line: _Line) -> Text:
+        return Text.assemble(*line)
+
+    target = io.StringIO()
+    console = Console(
+        file=target, force_terminal=True, color_system="standard", width=10_000, highlight=False
+    )
+    for line in lines:
+        console.print(rich_line(line), soft_wrap=True)
+    return target.getvalue()

@@ -1,0 +1,1 @@
+"""The flight recorder on disk: find a run, read it, check it, write it, keep its bytes."""

@@ -1,0 +1,54 @@
+"""Paths that stay inside their root. Manifests come from elsewhere; nothing they name may lead out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from kfm_repro.errors import UnsafePath
+
+__all__ = ["inside", "is_safe_component", "safe_relative"]
+
+_COMPONENT = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}\Z")
+
+
+def is_safe_component(name: str) -> bool:
+    """Return whether ``name`` can be one directory name: no separators, no control characters, no dots only."""
+    return bool(_COMPONENT.match(name)) and name.strip(". ") != "" and not name.startswith("-")
+
+
+def safe_relative(text: str, *, what: str) -> PurePosixPath:
+    """Return ``text`` as a relative path that does not climb out of its root.
+
+    Raises UnsafePath naming ``what`` for an absolute path, ``..``, an empty path or a control character.
+    """
+    path = PurePosixPath(text)
+    if not text or any(ord(char) < 32 or ord(char) == 127 for char in text):
+        reason = "is empty or holds control characters"
+    elif path.is_absolute() or text.startswith("~") or re.match(r"[A-Za-z]:[\\/]", text):
+        reason = "is absolute"
+    elif ".." in path.parts or "\\.." in text or "..\\" in text:
+        reason = "climbs out with '..'"
+    elif not path.parts:
+        reason = "names no file"
+    else:
+        return path
+    raise UnsafePath(
+        f"{what} {reason}: {text!r}",
+        hint="paths in a record are relative and stay inside their root; correct the entry",
+    )
+
+
+def inside(root: Path, text: str, *, what: str) -> Path:
+    """Return ``root/text``, refused when it, or a symbolic link on the way, leads out of ``root``.
+
+    The file need not exist. Raises UnsafePath.
+    """
+    path = root / safe_relative(text, what=what)
+    resolved, base = path.resolve(), root.resolve()
+    if not resolved.is_relative_to(base):
+        raise UnsafePath(
+            f"{what} leads out of its root through a symbolic link: {text!r}",
+            hint=f"replace the link by the file, or record the run with the file inside {root.name}",
+        )
+    return path

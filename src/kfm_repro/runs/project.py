@@ -1,0 +1,133 @@
+"""The project around the runs: its root, its settings, where its runs lie."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from kfm_repro.errors import RootNotFound, UsageError
+from kfm_repro.model.verdict import Accept
+
+__all__ = ["OutputSettings", "Project", "Settings", "find_project"]
+
+_RUNS = "data/work/runs"
+
+
+class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the settings say of the outputs that match one pattern; ``docs/settings.md``."""
+
+    accept: Accept | None = None
+    key: tuple[str, ...] | str = ()
+    tolerance: dict[str, float] | float = {}
+    ignore: dict[str, str] = {}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """``[tool.kfm-repro]`` of pyproject.toml, or ``kfm-repro.toml``; ``docs/settings.md``."""
+
+    runs: str = _RUNS
+    python: str | None = None
+    data_roots: tuple[str, ...] = ("data",)
+    accept: Accept = Accept.IDENTICAL
+    outputs: dict[str, OutputSettings] = {}
+
+    def for_output(self, path: str) -> OutputSettings:
+        """Return what holds for one output: every matching pattern, later ones over earlier ones."""
+        merged: dict[str, Any] = {"accept": self.accept}
+        for pattern, settings in self.outputs.items():
+            if _matches(path, pattern):
+                given = msgspec.structs.asdict(settings)
+                merged |= {name: value for name, value in given.items() if value not in (None, (), {})}
+        return OutputSettings(**merged)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project root, its settings, and the folder that holds its runs (both absolute)."""
+
+    root: Path
+    runs: Path
+    settings: Settings
+
+    def relative(self, path: Path) -> str:
+        """Return ``path`` relative to the root where it lies inside, else as it is."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+    @property
+    def runs_relative(self) -> PurePosixPath:
+        """The runs folder relative to the root; the default layout when it lies outside."""
+        inside = self.runs.is_relative_to(self.root)
+        return PurePosixPath(self.runs.relative_to(self.root)) if inside else PurePosixPath(_RUNS)
+
+
+def find_project(
+    root: Path | None = None, runs: Path | None = None, *, environ: Mapping[str, str] = os.environ
+) -> Project:
+    """Return the project at ``root``, or the nearest one from here upwards.
+
+    A folder is a project when it has ``data/work/runs``, ``kfm-repro.toml`` or ``[tool.kfm-repro]`` in its
+    pyproject.toml. ``runs`` or KFM_RUNS_ROOT say where the runs lie. Raises RootNotFound, UsageError.
+    """
+    runs_text = environ.get("KFM_RUNS_ROOT")
+    runs = runs or (Path(runs_text) if runs_text else None)
+    if root is not None:
+        base = root.resolve()
+        if not base.is_dir():
+            raise RootNotFound(f"no such folder: {root}", hint="name the project with --root DIR")
+    else:
+        here = Path.cwd()
+        found = next((folder for folder in (here, *here.parents) if _is_project(folder)), None)
+        if found is None and runs is None:
+            raise RootNotFound(
+                f"no project from {here} upwards: no {_RUNS}, kfm-repro.toml or [tool.kfm-repro]",
+                hint="go to the project, or name it with --root DIR",
+            )
+        base = found or here
+    settings = _read_settings(base)
+    return Project(base, (runs.absolute() if runs else base / settings.runs), settings)
+
+
+def _is_project(folder: Path) -> bool:
+    if (folder / _RUNS).is_dir() or (folder / "kfm-repro.toml").is_file():
+        return True
+    return _tool_table(folder / "pyproject.toml") is not None
+
+
+def _tool_table(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("kfm-repro")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError):
+        return None
+    return table if isinstance(table, dict) else None
+
+
+def _read_settings(root: Path) -> Settings:
+    own = root / "kfm-repro.toml"
+    if own.is_file():
+        try:
+            table: dict[str, Any] | None = tomllib.loads(own.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+            raise UsageError(f"kfm-repro.toml is not TOML: {exc}", hint="correct the line it names") from exc
+    else:
+        table = _tool_table(root / "pyproject.toml")
+    try:
+        return msgspec.convert(table or {}, Settings)
+    except msgspec.ValidationError as exc:
+        raise UsageError(
+            f"unusable setting in {own.name if own.is_file() else 'pyproject.toml'}: {exc}",
+            hint="the settings are listed in docs/settings.md",
+        ) from exc
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Match a path against a glob; without a slash the pattern is for the file name alone."""
+    return fnmatch(path, pattern) or ("/" not in pattern and fnmatch(PurePosixPath(path).name, pattern))

@@ -1,0 +1,224 @@
+"""Read a run record: tolerant of what is missing, strict about what decides a replay."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kfm_repro.errors import InvalidRecord
+from kfm_repro.model.manifest import Entry, Manifest
+from kfm_repro.model.run import Run, RunState, Status
+from kfm_repro.runs.hashing import normal_sha256
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import inside, safe_relative
+
+__all__ = ["boot_id", "process_started", "read_manifest", "read_run", "read_state", "read_status"]
+
+_MAX_YAML_BYTES = 4 << 20
+
+
+def read_run(run: RunDir) -> Run:
+    """Return run.yaml of ``run``. Raises InvalidRecord with the key that is wrong and what to write."""
+    document = _load_yaml(run.run_yaml)
+    if not isinstance(document, dict):
+        raise InvalidRecord(
+            f"run.yaml of {run.name} is not a mapping but {type(document).__name__}",
+            hint="it starts with run_id: and pipeline:",
+        )
+    if document.get("run_id") is None:
+        raise InvalidRecord(f"run.yaml of {run.name} lacks run_id", hint=f'add: run_id: "{run.name}"')
+    _refuse_numbers(document, run.name)
+    known = {key: value for key, value in document.items() if key != "raw" and value is not None}
+    try:
+        record = msgspec.convert(_without_nulls(known), Run)
+    except msgspec.ValidationError as exc:
+        raise InvalidRecord(
+            f"run.yaml of {run.name}: {exc}", hint="compare it with docs/run-record.md"
+        ) from exc
+    return msgspec.structs.replace(record, raw=document)
+
+
+def read_manifest(run: RunDir, relative: str, which: str) -> Manifest:
+    """Return the manifest ``which`` ("inputs" or "outputs") at ``relative`` to the run directory.
+
+    Raises InvalidRecord when it is missing, not JSON or an entry has no path, UnsafePath when a path leaves
+    its root.
+    """
+    path = inside(run.path, relative, what=f"{which}_manifest of {run.name}")
+    document = _load_json(path, f"{which} manifest of {run.name}")
+    entries = document.get(which) if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise InvalidRecord(
+            f"{relative} of {run.name} has no list {which!r}",
+            hint=f'it looks like {{"run_id": …, "{which}": [{{"path": …, "sha256": …}}]}}',
+        )
+    made = tuple(_entry(item, f"{relative} of {run.name}, {which}[{n}]") for n, item in enumerate(entries))
+    _refuse_duplicates(made, f"{relative} of {run.name}")
+    return Manifest(
+        run_id=_text_or_none(document.get("run_id")),
+        generated_at=_text_or_none(document.get("generated_at")),
+        entries=made,
+    )
+
+
+def read_status(run: RunDir) -> Status | None:
+    """Return status.json, None when there is none. Raises InvalidRecord."""
+    if not run.status.is_file():
+        return None
+    document = _load_json(run.status, f"status.json of {run.name}")
+    try:
+        return msgspec.convert(document, Status)
+    except msgspec.ValidationError as exc:
+        raise InvalidRecord(
+            f"status.json of {run.name}: {exc}", hint='it looks like {"state": "success"}'
+        ) from exc
+
+
+def read_state(run: RunDir) -> tuple[RunState, str]:
+    """Return what ``run`` is, and why when status and sentinel do not agree."""
+    status = read_status(run)
+    succeeded, failed = run.success.exists(), run.failed.exists()
+    says = status.state if status else "nothing"
+    if succeeded and failed:
+        return RunState.INCONSISTENT, "both _SUCCESS and _FAILED exist"
+    if says == "running":
+        if succeeded or failed:
+            name = "_SUCCESS" if succeeded else "_FAILED"
+            return RunState.INCONSISTENT, f"status.json says running, but {name} exists"
+        alive = status is not None and _alive(status)
+        return (RunState.RUNNING if alive else RunState.ABORTED), "its process is gone" if not alive else ""
+    if says == "aborted":
+        return RunState.ABORTED, (status.reason or "") if status else ""
+    if succeeded:
+        if says in ("success", "nothing"):
+            return RunState.SUCCESS, ""
+        return RunState.INCONSISTENT, f"status.json says {says}, but _SUCCESS exists"
+    if failed:
+        if says in ("failed", "nothing"):
+            return RunState.FAILED, run.failed.read_text(encoding="utf-8", errors="replace").strip()[:500]
+        return RunState.INCONSISTENT, f"status.json says {says}, but _FAILED exists"
+    if says == "failed":
+        return RunState.FAILED, (status.reason or "") if status else ""
+    if says == "success":
+        return RunState.INCONSISTENT, "status.json says success, but there is no _SUCCESS"
+    return RunState.ABORTED, "it has neither a state nor a sentinel"
+
+
+def boot_id() -> str | None:
+    """Return the id of the running kernel's boot, None where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def process_started(pid: int) -> int | None:
+    """Return when process ``pid`` started, in clock ticks since boot; None when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def _alive(status: Status) -> bool:
+    if status.pid is None or (status.boot_id and status.boot_id != boot_id()):
+        return False
+    if not Path("/proc").is_dir():
+        try:
+            os.kill(status.pid, 0)
+        except OSError:
+            return False
+        return True
+    started = process_started(status.pid)
+    return started is not None and status.pid_started in (None, started)
+
+
+def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anything until it is checked
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        if path.stat().st_size > _MAX_YAML_BYTES:
+            raise InvalidRecord(
+                f"{where} is larger than {_MAX_YAML_BYTES >> 20} MiB", hint="it is metadata only"
+            )
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)):
+            raise InvalidRecord(f"{where} uses YAML aliases", hint="write the values out")
+        return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader, the C one where it is built
+    except FileNotFoundError as exc:
+        raise InvalidRecord(f"{where} does not exist", hint="the run is partial; record it again") from exc
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as exc:
+        detail = " ".join(str(exc).split())[:300]
+        raise InvalidRecord(f"{where} is not YAML: {detail}", hint="correct the line it names") from exc
+
+
+def _load_json(path: Path, what: str) -> Any:  # noqa: ANN401 - a parsed document is anything until it is checked
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as exc:
+        raise InvalidRecord(
+            f"{what} does not exist", hint="the record is partial; record the run again"
+        ) from exc
+    except (OSError, ValueError, RecursionError) as exc:
+        raise InvalidRecord(
+            f"{what} is not JSON: {exc}", hint="restore it from where the run was made"
+        ) from exc
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - walks any document
+    """Drop keys whose value is null: in a record that is the same as not being there."""
+    if isinstance(value, dict):
+        return {str(key): _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _refuse_numbers(document: dict[str, Any], name: str) -> None:
+    """Refuse ids and commits that YAML has read as numbers or dates: their text is lost (rule 7)."""
+    pipeline = document.get("pipeline")
+    version = pipeline.get("version") if isinstance(pipeline, dict) else None
+    commit = version.get("git_commit") if isinstance(version, dict) else None
+    for key, value in (("run_id", document.get("run_id")), ("pipeline.version.git_commit", commit)):
+        if value is not None and not isinstance(value, str):
+            raise InvalidRecord(
+                f"run.yaml of {name}: {key} is not a text but {type(value).__name__} ({value}): "
+                "YAML reads it so when it is not quoted",
+                hint=f'put it in quotes: {key.rpartition(".")[2]}: "…"',
+            )
+
+
+def _refuse_duplicates(entries: tuple[Entry, ...], where: str) -> None:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.path in seen:
+            raise InvalidRecord(f"{where} names {entry.path!r} twice", hint="keep one entry per path")
+        seen.add(entry.path)
+
+
+def _entry(item: Any, where: str) -> Entry:  # noqa: ANN401 - what JSON held
+    if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+        raise InvalidRecord(f"{where} has no path", hint='an entry is {"path": …, "sha256": …}')
+    extra = dict(item)
+    path, digest = extra.pop("path"), extra.pop("sha256", None)
+    counts = {name: extra.pop(name, None) for name in ("size_bytes", "row_count", "feature_count")}
+    for name, value in counts.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+            raise InvalidRecord(f"{where}: {name} is not a count: {value!r}", hint="write a whole number")
+    if digest is not None and not isinstance(digest, str):
+        raise InvalidRecord(f"{where}: sha256 is not a text", hint="write 64 hex digits in quotes")
+    return Entry(
+        path=safe_relative(path, what=where).as_posix(),
+        sha256=normal_sha256(digest, where=where) if digest else None,
+        extra=extra,
+        **counts,
+    )
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else str(value)
