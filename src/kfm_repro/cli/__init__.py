@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(args=args, prog_name="kfm-repro", standalone_mode=False)
         sys.stdout.flush()
-    except BaseException as exc:
+    except BaseException as exc:  # noqa: BLE001 - an exception never leaves as exit code 1
         return _ended_by(exc, own)
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -81,8 +82,8 @@ def _ended_by(exc: BaseException, args: Sequence[str]) -> int:
     if isinstance(exc, (KeyboardInterrupt, click.Abort)):
         _say(args, "interrupted", "interrupted; what had begun reads as aborted", "")
         return _INTERRUPTED
-    if isinstance(exc, SystemExit) or "--debug" in args:
-        raise exc
+    if "--debug" in args:
+        traceback.print_exception(exc)
     if isinstance(exc, KfmReproError):
         _say(args, exc.code, exc.message, exc.hint)
     elif isinstance(exc, click.ClickException):

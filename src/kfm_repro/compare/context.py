@@ -70,12 +70,14 @@ Inner = Callable[[Path, Path, str, "Context"], tuple[Finding, ...]]
 class Context:
     """Everything that a comparator may know beyond its two files.
 
+    ``name`` is what the two files are called among the outputs: files from the object store bear none.
     ``inner`` compares two files found inside a container under the given member name, by whatever format
     they have; the engine sets it.
     """
 
     a: Side = Side()
     b: Side = Side()
+    name: str = ""
     options: Options = Options()
     limits: Limits = Limits()
     depth: int = 0
@@ -102,6 +104,9 @@ class Classified:
     metres: Mapping[str, float] | None = None
 
 
+_READING: tuple[type[BaseException], ...] = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError)
+
+
 @contextmanager
 def reading(path: Path, what: str, *expected: type[BaseException]) -> Iterator[None]:
     """Turn what a library raises while it reads ``path`` into `Unreadable`, which names file and format."""
@@ -109,7 +114,7 @@ def reading(path: Path, what: str, *expected: type[BaseException]) -> Iterator[N
         yield
     except KfmReproError:
         raise
-    except (OSError, ValueError, EOFError, UnicodeError, KeyError, IndexError, TypeError, *expected) as exc:
+    except _READING + expected as exc:
         error = Unreadable(f"cannot be read as {what}: {exc}".splitlines()[0][:300])
         error.path = path
         raise error from exc

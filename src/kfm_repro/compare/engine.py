@@ -38,7 +38,7 @@ def compare_files(
         return OutputComparison(
             path=name, verdict=output_verdict(()), format=_format_name(a, b, name), a=facts[0], b=facts[1]
         )
-    context = replace(context, inner=_compare_inner)
+    context = replace(context, name=name, inner=_compare_inner)
     row = recognise(a, b, name)
     findings = _findings(row, a, b, context)
     return OutputComparison(
@@ -86,7 +86,7 @@ def _compare_inner(a: Path, b: Path, name: str, context: Context) -> tuple[Findi
     """Compare two members of a container; the container adds where they lie."""
     if same_bytes(a, b):
         return ()
-    deeper = context.deeper()
+    deeper = replace(context.deeper(), name=name)
     row = recognise(a, b, name) if deeper.depth <= context.limits.depth else BINARY
     return _findings(row, a, b, deeper)
 
@@ -98,9 +98,12 @@ def _findings(row: Format, a: Path, b: Path, context: Context) -> tuple[Finding,
         return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"not compared by meaning: {exc}"),)
     except Unreadable as exc:
         return _unreadable(row, a, b, context, exc)
+    except Exception as exc:  # noqa: BLE001 - whatever a file does to a library, the answer is "could not tell"
+        evidence = f"the {row.name} comparator failed on these files: {type(exc).__name__}: {exc}"[:300]
+        return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=evidence),)
     if any(not finding.latent for finding in findings):
         return findings
-    rung = Rung.CONTAINER if row not in (BINARY,) else Rung.VALUE
+    rung = Rung.VALUE if row == BINARY else Rung.CONTAINER
     evidence = f"every value of the {row.name} is equal; only how they are written differs"
     return (*findings, Finding(kind=row.residual, rung=rung, evidence=evidence))
 
@@ -122,6 +125,6 @@ def _why_unreadable(row: Format, path: Path, context: Context) -> str:
         row.load()(path, path, context)
     except Unreadable as exc:
         return str(exc)
-    except LimitExceeded:
+    except Exception:  # noqa: BLE001 - only whether it can be read is asked here
         return ""
     return ""

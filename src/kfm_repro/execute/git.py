@@ -87,7 +87,12 @@ class Repository:
             index = Path(folder) / "index"
             self.git("read-tree", commit, index=index)
             outside = [f":(exclude,top,literal){name}" for name in excluded]
-            self.git("add", "--all", "--", ":/", *outside, index=index)
+            changed = self.git(
+                "ls-files", "--modified", "--deleted", "--others", "--exclude-standard", "--full-name", "-z",
+                "--", ":/", *outside, index=index,
+            )  # fmt: skip
+            if changed:
+                self.git("update-index", "--add", "--remove", "-z", "--stdin", index=index, data=changed)
             tree = self.git("write-tree", index=index).decode().strip()
             patch = self.git(
                 "diff", "--cached", "--binary", "--full-index", "--no-renames", "--no-ext-diff",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import msgspec
 
 from kfm_repro.model.report import ErrorReport, Report
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What file names that are not UTF-8 decode to; JSON can only hold them escaped."""
+
 __all__ = ["read_report", "report_json", "report_schema"]
 
 
 def report_json(report: Report | ErrorReport) -> str:
     """Return a report as indented JSON with a newline at its end."""
-    return json.dumps(msgspec.to_builtins(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(msgspec.to_builtins(report), indent=2, ensure_ascii=False, allow_nan=False)
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"
 
 
 def read_report(path: Path) -> Report:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-__all__ = ["Alignment", "align"]
+__all__ = ["Alignment", "align", "count_moved"]
 
 _MATCHER_WORK = 2_000_000
 """Most equal (i, j) pairs for which the longest-block matcher is asked; beyond it neighbours decide."""
@@ -44,7 +45,7 @@ def align(a: Sequence[Hashable], b: Sequence[Hashable]) -> Alignment:
     pairs = _blocks(a, b)
     if len(pairs) < common:
         pairs = _multiset(a, b)
-    moved = len(pairs) - len(_rising([j for _, j in pairs]))
+    moved = count_moved(pairs)
     changed, removed, added = _gaps(pairs, len(a), len(b), moved=moved)
     return Alignment(tuple(pairs), changed, removed, added, moved)
 
@@ -82,15 +83,14 @@ def _multiset(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, i
     return pairs
 
 
-def _rising(values: list[int]) -> list[int]:
-    """Return the tails of the longest rising subsequence; its length is how many members kept their order."""
-    from bisect import bisect_left
-
+def count_moved(pairs: Iterable[tuple[int, int]]) -> int:
+    """Return the fewest of the paired members that must move for the rest to keep their order."""
+    values = [j for _, j in sorted(pairs)]
     tails: list[int] = []
     for value in values:
         at = bisect_left(tails, value)
         tails[at : at + 1] = [value]
-    return tails
+    return len(values) - len(tails)
 
 
 def _gaps(

@@ -1,0 +1,52 @@
+# Two commands do all: `make demo` and `make test`. Both create the environment they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := $(shell find src fixtures/kansas -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
+
+.PHONY: demo test test-full lint bench bench-full schema lock clean
+.DEFAULT_GOAL := test
+
+$(VENV)/.locked: requirements/dev.lock
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# Demo and tests run the built wheel, never the source tree.
+$(VENV)/.wheel: $(VENV)/.locked $(SOURCES)
+	@rm -rf dist
+	$(BIN)/python -m hatchling build -t wheel >/dev/null
+	$(PIP) install --no-deps --force-reinstall dist/*.whl
+	@touch $@
+
+demo: $(VENV)/.wheel
+	@rm -rf .kfm-demo
+	@$(BIN)/kfm-repro demo .kfm-demo
+
+test: $(VENV)/.wheel
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: $(VENV)/.wheel
+	$(BIN)/python -m pytest -m "full or not full" -s
+
+lint: $(VENV)/.wheel
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.wheel
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds -s
+
+bench-full: bench
+
+schema: $(VENV)/.wheel
+	$(BIN)/python docs/generate.py
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --upgrade --group dev pyproject.toml -o requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) dist .kfm-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,0 +1,9 @@
+"""Archives: what the container says of its members, then the members themselves by whatever they are.
+
+Nothing is unpacked under a name that an archive chose, and nothing beyond the limits.
+"""
+
+from kfm_repro.compare.archive.gz import compare_gzip
+from kfm_repro.compare.archive.zips import compare_zip
+
+__all__ = ["compare_gzip", "compare_zip"]

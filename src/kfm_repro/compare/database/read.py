@@ -1,0 +1,153 @@
+"""Reading a SQLite file that nobody vouches for: read-only, immutable, ordinary tables only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote as url_quote
+
+from kfm_repro.compare.context import reading
+from kfm_repro.compare.vector.columns import RawText
+from kfm_repro.errors import LimitExceeded
+
+__all__ = ["Column", "Database", "Entry", "Table", "opened"]
+
+_MAX_TABLES = 10_000
+_VIRTUAL_GENERATED = 2
+_HIDDEN = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """One stored column as declared; ``key`` is its place in the primary key from 1, 0 outside of it."""
+
+    name: str
+    type: str
+    not_null: bool
+    default: str | None
+    key: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the schema: a table, index, trigger or view and the text that made it."""
+
+    kind: str
+    name: str
+    table: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """An ordinary table: its stored columns, and whether another table refers to its rows."""
+
+    name: str
+    columns: tuple[Column, ...]
+    sql: str = ""
+
+    @property
+    def row_number(self) -> str:
+        """Return the column that is another name of the row number, "" when there is none."""
+        keys = [column for column in self.columns if column.key]
+        if len(keys) == 1 and keys[0].type.upper() == "INTEGER" and "WITHOUT ROWID" not in self.sql.upper():
+            return keys[0].name
+        return ""
+
+
+@dataclass(frozen=True)
+class Database:
+    """An open database: the schema in the order in which it was made, and its ordinary tables."""
+
+    path: Path
+    connection: sqlite3.Connection
+    entries: tuple[Entry, ...]
+    tables: dict[str, Table] = field(default_factory=dict)
+    referred: frozenset[str] = frozenset()
+
+    def rows(self, table: str, columns: tuple[str, ...] = ()) -> dict[str, list[Any]]:
+        """Return the values of a table by column, in the order of the row numbers.
+
+        Values are None, int, float, str, bytes or RawText. No index is read: only what the table itself
+        says. Raises Unreadable when a page is damaged.
+        """
+        names = columns or tuple(column.name for column in self.tables[table].columns)
+        query = f"SELECT {', '.join(map(_quoted, names))} FROM {_quoted(table)} NOT INDEXED"  # noqa: S608
+        with _reading(self.path):
+            fetched = self.connection.execute(query).fetchall()
+        if not fetched:
+            return {name: [] for name in names}
+        return dict(zip(names, map(list, zip(*fetched, strict=True)), strict=True))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Database]:
+    """Open a database for the length of the block; raises Unreadable when SQLite cannot.
+
+    ``immutable`` keeps SQLite from looking for journals; schemas are not trusted, nothing is attached.
+    """
+    uri = f"file:{url_quote(str(path.resolve()))}?mode=ro&immutable=1"
+    with _reading(path):
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    with closing(connection):
+        with _reading(path):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+            for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.text_factory = _text
+            database = _describe(path, connection)
+        yield database
+
+
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return reading(path, "SQLite", sqlite3.Error, OverflowError, MemoryError)
+
+
+def _describe(path: Path, connection: sqlite3.Connection) -> Database:
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchmany(
+        _MAX_TABLES + 1
+    )
+    if len(rows) > _MAX_TABLES:
+        raise LimitExceeded(f"a database of more than {_MAX_TABLES} tables, indexes, triggers and views")
+    entries = tuple(Entry(*(_shown(cell) for cell in row)) for row in rows)
+    tables = {
+        entry.name: _table(connection, entry)
+        for entry in entries
+        if entry.kind == "table" and not entry.sql.upper().startswith("CREATE VIRTUAL")
+    }
+    referred = frozenset(
+        _shown(row[2]).lower()
+        for name in tables
+        for row in connection.execute(f"PRAGMA foreign_key_list({_quoted(name)})")
+    )
+    return Database(path, connection, entries, tables, referred)
+
+
+def _table(connection: sqlite3.Connection, entry: Entry) -> Table:
+    """Describe a table without the columns that are computed when they are read."""
+    info = connection.execute(f"PRAGMA table_xinfo({_quoted(entry.name)})").fetchall()
+    columns = tuple(
+        Column(_shown(name), _shown(kind), bool(strict), None if default is None else _shown(default), key)
+        for _, name, kind, strict, default, key, hidden in info
+        if hidden not in (_HIDDEN, _VIRTUAL_GENERATED)
+    )
+    return Table(entry.name, columns, entry.sql)
+
+
+def _shown(cell: object) -> str:
+    return "" if cell is None else cell if isinstance(cell, str) else repr(cell)
+
+
+def _text(raw: bytes) -> str | RawText:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return RawText(raw)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

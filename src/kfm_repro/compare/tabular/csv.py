@@ -1,0 +1,137 @@
+"""CSV and TSV files: their cells are compared as texts, their spelling is told apart from their content."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.context import reading
+from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
+from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.model.finding import Finding, Kind, Rung
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from kfm_repro.compare.context import Context
+
+__all__ = ["compare"]
+
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_NEWLINES = {"\r\n": "CRLF", "\n": "LF", "\r": "CR", "": "none"}
+
+
+@dataclass(frozen=True)
+class _File:
+    """One side: its text, delimiter and first record."""
+
+    source: Text
+    delimiter: str
+    names: list[str]
+    raw_header: str
+
+    @property
+    def newline(self) -> str:
+        """What ends the first record."""
+        ending = self.raw_header[len(self.raw_header.rstrip("\r\n")) :]
+        return _NEWLINES.get(ending, "mixed")
+
+
+def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    """Compare two CSV or TSV files, each with the delimiter, encoding and line ending it has.
+
+    A quoted and an unquoted cell of the same text are the same; a missing cell and an empty one are not.
+    Raises Unreadable for an empty file and for broken quoting.
+    """
+    left, right = _open(load(a)), _open(load(b))
+    if left.delimiter != right.delimiter and left.names != right.names:
+        left, right = _same_delimiter(left, right)
+    table_a, blank_a = cells(left.source, left.delimiter)
+    table_b, blank_b = cells(right.source, right.delimiter)
+    if _headless(left.names, table_a, right.names, table_b):
+        table_a, table_b = _with_header_row(table_a), _with_header_row(table_b)
+    findings = compare_tables(table_a, table_b, context, text=True)
+    style = _style(left, right, (blank_a, blank_b), equal=not findings)
+    return (*findings, *style)
+
+
+def _open(source: Text, delimiter: str = "") -> _File:
+    delimiter = delimiter or sniff(source.text)
+    with reading(source.path, "CSV", csv.Error):
+        names, raw = header(source.text, delimiter)
+    return _File(source, delimiter, names, raw)
+
+
+def _same_delimiter(left: _File, right: _File) -> tuple[_File, _File]:
+    """Read both with one delimiter if that makes their first records agree, or at least both a table."""
+    as_left, as_right = _open(right.source, left.delimiter), _open(left.source, right.delimiter)
+    if as_left.names == left.names:
+        return left, as_left
+    if as_right.names == right.names:
+        return as_right, right
+    if len(as_left.names) > 1:
+        return left, as_left
+    return (as_right, right) if len(as_right.names) > 1 else (left, right)
+
+
+def _headless(names_a: list[str], a: pa.Table, names_b: list[str], b: pa.Table) -> bool:
+    """Return whether each first record is a row of the other file: then neither is a header."""
+    if names_a == names_b or len(names_a) != a.num_columns or a.num_columns != b.num_columns:
+        return False
+    return _holds(b, names_a) and _holds(a, names_b)
+
+
+def _holds(table: pa.Table, record: list[str]) -> bool:
+    import pyarrow.compute as pc
+
+    if len(record) != table.num_columns:
+        return False
+    for i, cell in enumerate(record):
+        table = table.filter(pc.equal(table.column(i), cell))
+    return bool(table.num_rows)
+
+
+def _with_header_row(table: pa.Table) -> pa.Table:
+    """Return the table with its header as first row and columns named by their place."""
+    import pyarrow as pa
+
+    names = [f"(column {i + 1})" for i in range(table.num_columns)]
+    first = pa.Table.from_arrays([pa.array([name], pa.string()) for name in table.column_names], names)
+    return pa.concat_tables([first, table.rename_columns(names)])
+
+
+def _style(a: _File, b: _File, blank: tuple[int, int], *, equal: bool) -> list[Finding]:
+    """Report how the files are written differently.
+
+    Counts of line ends and quotes belong to the content as long as cells differ; they are only compared when
+    all cells are ``equal``.
+    """
+    aspects: list[tuple[str, tuple[object, ...]]] = [
+        ("encoding", (a.source.encoding, b.source.encoding)),
+        ("byte order mark", (a.source.bom, b.source.bom)),
+        ("line ending", (a.newline, b.newline)),
+        ("delimiter", (_NAMES[a.delimiter], _NAMES[b.delimiter])),
+        ("blank lines", blank),
+        ("newline at the end", tuple(side.source.text[-1] in "\r\n" for side in (a, b))),
+    ]
+    if equal:
+        texts = (a.source.text, b.source.text)
+        aspects.append(("quote characters", tuple(text.count('"') for text in texts)))
+        if a.newline == b.newline:
+            aspects.append(("LF", tuple(text.count("\n") for text in texts)))
+            aspects.append(("CR", tuple(text.count("\r") for text in texts)))
+    elif a.names == b.names and a.raw_header.count('"') != b.raw_header.count('"'):
+        aspects.append(("quotes in the header", (a.raw_header.count('"'), b.raw_header.count('"'))))
+    differing = [(name, left, right) for name, (left, right) in aspects if left != right]
+    if not differing:
+        return []
+    said = ", ".join(f"{name} {_said(left)} against {_said(right)}" for name, left, right in differing)
+    detail = {name: [left, right] for name, left, right in differing}
+    return [Finding(kind=Kind.ENCODING, rung=Rung.CONTAINER, evidence=f"written with {said}", detail=detail)]
+
+
+def _said(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,106 @@
+"""Parquet files: their values, their key-value metadata, and how they were written."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.context import reading
+from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.tabular.layout import layout_findings
+from kfm_repro.compare.tabular.metadata import key_value_findings
+from kfm_repro.errors import LimitExceeded, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from kfm_repro.compare.context import Context
+    from kfm_repro.model.finding import Finding
+
+__all__ = ["compare", "metadata_findings", "open_parquet", "read_table"]
+
+_GEO = b"geo"
+_WIDTH = 8
+"""Bytes that a decoded value takes at least, offsets and padding counted."""
+_DECODED = 4
+"""Decoded tables may be this many times as large as one member of an archive."""
+
+
+def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    """Compare two Parquet files by schema, values, metadata and layout.
+
+    Files with the ``geo`` key of GeoParquet on both sides are compared as vector data. Raises Unreadable for
+    a damaged file and LimitExceeded for one that would decode to too much.
+    """
+    with open_parquet(a) as left, open_parquet(b) as right:
+        if all(_GEO in (file.metadata.metadata or {}) for file in (left, right)):
+            from kfm_repro.compare.vector.geoparquet import compare_geoparquet
+
+            return compare_geoparquet(a, b, context)
+        findings = _compared(read_table(left, a, context), read_table(right, b, context), context)
+        return (*findings, *metadata_findings(left, right, context, equal=not findings))
+
+
+def _compared(a: pa.Table, b: pa.Table, context: Context) -> tuple[Finding, ...]:
+    """Compare two tables; a type of columns that Arrow's kernels do not know makes them incomparable."""
+    import pyarrow as pa
+
+    try:
+        return compare_tables(a, b, context)
+    except pa.ArrowException as exc:
+        raise Unreadable(f"holds columns that cannot be compared: {exc}".splitlines()[0][:300]) from exc
+
+
+@contextmanager
+def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file; raises Unreadable when its footer is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with reading(path, "Parquet", pa.ArrowException):
+        file = pq.ParquetFile(path)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def read_table(file: pq.ParquetFile, path: Path, context: Context) -> pa.Table:
+    """Return all rows of an open file; raises Unreadable, and LimitExceeded before anything is decoded."""
+    import pyarrow as pa
+
+    metadata = file.metadata
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    declared = max(
+        sum(group.total_byte_size for group in groups), metadata.num_rows * metadata.num_columns * _WIDTH
+    )
+    most = _DECODED * context.limits.member_bytes
+    if declared > most:
+        raise LimitExceeded(f"the table would take {declared} bytes, more than {most}")
+    with reading(path, "Parquet", pa.ArrowException):
+        table = file.read()
+        table.validate()
+        return table
+
+
+def metadata_findings(
+    a_file: pq.ParquetFile,
+    b_file: pq.ParquetFile,
+    context: Context,
+    skip: Sequence[bytes] = (),
+    *,
+    equal: bool = False,
+) -> tuple[Finding, ...]:
+    """Return in what two open files differ besides their columns: metadata, writer, layout.
+
+    ``skip`` are keys of the metadata that the caller compares. ``equal`` says that schema and values were
+    found equal, so that sizes and row counts of the layout tell about nothing but the layout.
+    """
+    return (
+        *key_value_findings(a_file, b_file, context, skip),
+        *layout_findings(a_file, b_file, equal=equal),
+    )

@@ -1,0 +1,81 @@
+"""Coordinate reference systems: what differs between two, and what a unit of theirs is on the ground."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from kfm_repro.compare.vector.measure import GEOGRAPHIC, UNKNOWN_GROUND, Ground
+
+if TYPE_CHECKING:
+    import pyproj
+
+__all__ = ["compare_crs", "ground_of", "ground_of_name", "parse"]
+
+_LONGEST = 1 << 20
+"""Longest text that is given to the parser, in characters."""
+
+
+def parse(text: object) -> pyproj.CRS | None:
+    """Return the CRS of a name, WKT or PROJJSON (text or object), None when nobody can read it.
+
+    Texts that name files or pipelines are not followed.
+    """
+    import pyproj
+
+    if not isinstance(text, str | dict) or not text or len(str(text)) > _LONGEST:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pyproj.CRS.from_user_input(text)
+    except (pyproj.exceptions.ProjError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def ground_of(crs: pyproj.CRS | None) -> Ground:
+    """Return what a unit of the coordinates is; nobody knows without a CRS."""
+    if crs is None:
+        return UNKNOWN_GROUND
+    if crs.is_geographic:
+        return GEOGRAPHIC
+    factors = {axis.unit_conversion_factor for axis in crs.axis_info[:2]}
+    if crs.is_projected and len(factors) == 1:
+        return Ground(geographic=False, unit=float(factors.pop()) or None)
+    return UNKNOWN_GROUND
+
+
+def ground_of_name(name: str) -> Ground:
+    """Return the ground of a CRS by its name; no name means longitude and latitude (GeoJSON, GeoParquet)."""
+    return ground_of(parse(name)) if name else GEOGRAPHIC
+
+
+def compare_crs(a: Any, b: Any) -> tuple[bool, str]:  # noqa: ANN401 - a text or PROJJSON
+    """Return whether two definitions mean the same CRS, and in words how they compare.
+
+    "The same" is what PROJ calls equal, names and authority codes included.
+    """
+    left, right = parse(a), parse(b)
+    if left is None or right is None:
+        if (a is None or a == "") != (b is None or b == ""):
+            return False, "missing on one side"
+        return False, "a definition cannot be read; the texts differ"
+    labels = _label(left), _label(right)
+    if left == right and labels[0] == labels[1]:
+        return True, f"the same CRS ({labels[0]}) in another spelling"
+    if left == right:
+        how = "label only"
+    elif left.equals(right, ignore_axis_order=True):
+        how = "axis order only"
+    else:
+        how = "different datum" if _datum(left) != _datum(right) else "different CRS"
+    return False, f"{how}: {labels[0]} against {labels[1]}"
+
+
+def _label(crs: pyproj.CRS) -> str:
+    authority = crs.to_authority(min_confidence=100)
+    return ":".join(authority) if authority else crs.name[:80]
+
+
+def _datum(crs: pyproj.CRS) -> str:
+    return crs.datum.name if crs.datum is not None else ""

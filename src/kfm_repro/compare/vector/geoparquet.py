@@ -1,0 +1,180 @@
+"""GeoParquet: the ``geo`` metadata by meaning, and rows as features (GeoParquet 1.1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kfm_repro.compare.context import Classified, Context, reading
+from kfm_repro.compare.samples import scalar
+from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.tabular.parquet import metadata_findings, open_parquet, read_table
+from kfm_repro.compare.vector.columns import canonical
+from kfm_repro.compare.vector.crs import compare_crs, ground_of, parse
+from kfm_repro.compare.vector.geometry import classify_geometries
+from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
+
+if TYPE_CHECKING:
+    from kfm_repro.compare.tabular.diff import PairClassifier
+
+__all__ = ["compare_geoparquet"]
+
+_GEO = b"geo"
+_DEFAULT_CRS = "OGC:CRS84"
+"""What a column without ``crs`` has; ``null`` means that nobody knows (GeoParquet 1.1, crs)."""
+_WRITER = ("version", "creator")
+_FIELDS = {
+    "encoding": (Kind.SCHEMA, Rung.VALUE, "the encoding of the geometries"),
+    "geometry_types": (Kind.SCHEMA, Rung.VALUE, "the declared types of the geometries"),
+    "bbox": (Kind.EXTENT_METADATA, Rung.CONTAINER, "the bounding box, which follows from the geometries"),
+}
+_ABSENT = object()
+
+
+def compare_geoparquet(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    """Compare two Parquet files of which at least one has ``geo`` metadata.
+
+    Raises Unreadable when a file or its ``geo`` metadata cannot be read.
+    """
+    with open_parquet(a) as file_a, open_parquet(b) as file_b:
+        with reading(a, "GeoParquet"):
+            geo_a = _geo(file_a)
+        with reading(b, "GeoParquet"):
+            geo_b = _geo(file_b)
+        tables = (read_table(file, path, context) for file, path in ((file_a, a), (file_b, b)))
+        table_a, table_b = (table.replace_schema_metadata(None) for table in tables)
+        findings = (
+            *_geo_findings(geo_a, geo_b),
+            *compare_tables(
+                table_a, table_b, context, unit="feature", classifiers=_classifiers(geo_a, geo_b)
+            ),
+        )
+        others = metadata_findings(file_a, file_b, context, skip=(_GEO,), equal=not findings)
+        return (*findings, *others)
+
+
+def _geo(file: Any) -> dict[str, Any]:  # noqa: ANN401 - a ParquetFile
+    """Return the ``geo`` metadata, empty when there is none; ValueError when it is not what it should be."""
+    raw = (file.metadata.metadata or {}).get(_GEO)
+    if raw is None:
+        return {}
+    try:
+        geo = json.loads(raw)
+    except RecursionError as exc:
+        raise ValueError("the geo metadata nests too deep") from exc
+    columns = geo.get("columns") if isinstance(geo, dict) else None
+    if not isinstance(columns, dict) or not all(isinstance(column, dict) for column in columns.values()):
+        raise ValueError("the geo metadata describes no columns")
+    found: dict[str, Any] = geo
+    return found
+
+
+def _classifiers(a: dict[str, Any], b: dict[str, Any]) -> dict[str, PairClassifier]:
+    found: dict[str, PairClassifier] = {}
+    for geo in (b, a):
+        for name, column in geo.get("columns", {}).items():
+            if column.get("encoding") == "WKB":
+                found[name] = partial(classify_geometries, ground=_ground(column))
+            for covering in _covering(column):
+                found.setdefault(covering, _follows)
+    return found
+
+
+def _ground(column: dict[str, Any]) -> Ground:
+    return ground_of(parse(column["crs"])) if "crs" in column else GEOGRAPHIC
+
+
+def _covering(column: dict[str, Any]) -> list[str]:
+    """Return the columns that hold the bounding box of each feature."""
+    covering = column.get("covering")
+    boxes = covering.get("bbox") if isinstance(covering, dict) else None
+    paths = boxes.values() if isinstance(boxes, dict) else ()
+    return sorted({path[0] for path in paths if isinstance(path, list) and path and isinstance(path[0], str)})
+
+
+def _follows(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:  # noqa: ARG001
+    evidence = "the bounding box of a feature follows from its geometry"
+    return (Classified(Kind.EXTENT_METADATA, Rung.CONTAINER, tuple(range(len(a))), evidence),)
+
+
+def _geo_findings(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Finding]:
+    if canonical(a) == canonical(b):
+        if json.dumps(a) != json.dumps(b):
+            evidence = "the members of the geo metadata stand in another order"
+            yield Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where=_at("geo"), evidence=evidence)
+        return
+    if not a or not b:
+        side = "A" if a else "B"
+        evidence = f"only {side} says which columns are geometries, and in which CRS"
+        yield Finding(kind=Kind.SCHEMA, rung=Rung.VALUE, where=_at("geo"), evidence=evidence)
+        return
+    for name in [*a, *(name for name in b if name not in a)]:
+        left, right = a.get(name, _ABSENT), b.get(name, _ABSENT)
+        if name == "columns" or _text(left) == _text(right):
+            continue
+        written = name in _WRITER
+        yield _finding(
+            Kind.LIBRARY_VERSION if written else Kind.SCHEMA,
+            Rung.CONTAINER if written else Rung.VALUE,
+            _at(f"geo/{name}"), left, right,
+            "who wrote the geo metadata" if written else f"{name} of the geo metadata",
+        )  # fmt: skip
+    for name in [*a["columns"], *(name for name in b["columns"] if name not in a["columns"])]:
+        yield from _column(name, a["columns"].get(name), b["columns"].get(name))
+
+
+def _column(name: str, a: dict[str, Any] | None, b: dict[str, Any] | None) -> Iterator[Finding]:
+    where: dict[str, str | int] = {"column": name}
+    if a is None or b is None:
+        side = "A" if b is None else "B"
+        evidence = f"only {side} declares this column a geometry"
+        yield Finding(kind=Kind.SCHEMA, rung=Rung.VALUE, where=where, evidence=evidence)
+        return
+    for key in [*a, *(key for key in b if key not in a)]:
+        left, right = a.get(key, _ABSENT), b.get(key, _ABSENT)
+        if _text(left) == _text(right):
+            continue
+        if key == "crs":
+            yield _crs(where, left, right)
+            continue
+        kind, rung, what = _FIELDS.get(key, (Kind.SCHEMA, Rung.VALUE, f"{key} of the geometry column"))
+        if key == "geometry_types" and _same_members(left, right):
+            kind, rung, what = Kind.LAYOUT, Rung.CONTAINER, "the same geometry types in another order"
+        yield _finding(kind, rung, where, left, right, what)
+
+
+def _crs(where: dict[str, str | int], a: object, b: object) -> Finding:
+    left, right = (_DEFAULT_CRS if crs is _ABSENT else crs for crs in (a, b))
+    same, evidence = compare_crs(left, right)
+    if same:
+        return _finding(Kind.LAYOUT, Rung.CONTAINER, where, None, None, evidence)
+    names = [_crs_name(crs) for crs in (left, right)]
+    return _finding(Kind.CRS, Rung.VALUE, where, names[0], names[1], evidence)
+
+
+def _crs_name(crs: object) -> object:
+    return crs.get("name") if isinstance(crs, dict) else crs
+
+
+def _same_members(a: object, b: object) -> bool:
+    return isinstance(a, list) and isinstance(b, list) and sorted(map(str, a)) == sorted(map(str, b))
+
+
+def _finding(
+    kind: Kind, rung: Rung, where: dict[str, str | int], a: object, b: object, evidence: str
+) -> Finding:
+    shown = [None if value is _ABSENT else value for value in (a, b)]
+    examples = () if shown == [None, None] else (Example(a=scalar(shown[0]), b=scalar(shown[1])),)
+    return Finding(kind=kind, rung=rung, where=where, examples=examples, evidence=evidence)
+
+
+def _text(value: object) -> str | None:
+    return None if value is _ABSENT else canonical(value)
+
+
+def _at(pointer: str) -> dict[str, str | int]:
+    return {"pointer": f"/metadata/{pointer}"}

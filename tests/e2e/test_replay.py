@@ -1,0 +1,491 @@
+"""``record`` and ``replay`` as a user runs them: the installed command on real projects."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from workshop import REPOSITORY, Workshop
+
+CLEAN = """
+import csv, pathlib
+rows = list(csv.DictReader(open("data/raw/in.csv", encoding="utf-8")))
+out = pathlib.Path("data/processed/job"); out.mkdir(parents=True, exist_ok=True)
+with open(out / "out.csv", "w", newline="", encoding="utf-8") as file:
+    writer = csv.writer(file)
+    writer.writerow(["id", "double"])
+    for row in rows:
+        writer.writerow([row["id"], int(row["n"]) * 2])
+"""
+
+
+def script(body: str) -> str:
+    return (
+        "import os, pathlib\nout = pathlib.Path('data/processed/job'); out.mkdir(parents=True, exist_ok=True)\n"
+        + body
+    )
+
+
+@pytest.fixture
+def job(workshop: Workshop) -> Workshop:
+    workshop.write("data/raw/in.csv", "id,n\n1,10\n2,20\n")
+    workshop.write("pipelines/job.py", CLEAN)
+    workshop.commit()
+    return workshop
+
+
+def record(shop: Workshop) -> str:
+    return shop.record("--input", "data/raw/*", "--output", "data/processed/job/**")
+
+
+def replay(shop: Workshop, run: str, *args: str, code: int) -> dict:
+    done = shop.kfm("replay", run, "--json", *args)
+    assert done.code == code, done.out + done.err
+    return done.json
+
+
+def project_digest(shop: Workshop) -> dict[str, str]:
+    """Digest every file of the project but the run records, git's own files included."""
+    digests = {}
+    for path in sorted(shop.root.rglob("*")):
+        name = path.relative_to(shop.root).as_posix()
+        if path.is_file() and not name.startswith("data/work/runs/"):
+            digests[name] = hashlib.sha256(path.read_bytes()).hexdigest() + str(path.stat().st_mode)
+    return digests
+
+
+def test_the_hand_written_template_record_replays_and_validates(template: Workshop) -> None:
+    schema = json.loads((REPOSITORY / "docs/schema/report-1.json").read_text(encoding="utf-8"))
+    report = replay(template, "latest:import_census", code=0)
+    jsonschema.validate(report, schema)
+    assert report["verdict"] == "reproducible"
+    assert report["counts"]["identical"] == 2
+    assert {item["name"]: item["state"] for item in report["preconditions"]}["environment"] == "assumed"
+
+
+def test_a_clean_pipeline_is_reproducible_and_its_fresh_run_is_complete(job: Workshop) -> None:
+    run = record(job)
+    report = replay(job, run, code=0)
+    assert (report["verdict"], report["counts"]["identical"]) == ("reproducible", 1)
+    fresh = job.run_dir(report["replays"][0]["run_id"])
+    for name in (
+        "run.yaml", "status.json", "_SUCCESS", "manifests/inputs.json", "manifests/outputs.json",
+        "logs/pipeline.jsonl", "logs/stderr.log", "validation/repro_report.json", "validation/schema_report.json",
+        "metrics/runtime.json", "metrics/counters.json", "scratch",
+    ):  # fmt: skip
+        assert (fresh / name).exists(), name
+    assert f'of: "{run}"' in (fresh / "run.yaml").read_text(encoding="utf-8")
+    assert json.loads((fresh / "validation/repro_report.json").read_text(encoding="utf-8")) == report
+    assert not list((fresh / "scratch").iterdir())
+
+
+def test_a_replay_leaves_data_working_tree_and_git_untouched(job: Workshop) -> None:
+    run = record(job)
+    job.write("pipelines/job.py", "raise SystemExit('work in progress')\n")
+    job.write("notes.txt", "untracked")
+    before = project_digest(job)
+    replay(job, run, code=0)
+    assert project_digest(job) == before
+
+
+def test_a_replay_runs_the_recorded_commit_not_the_working_copy(job: Workshop) -> None:
+    run = record(job)
+    job.write("pipelines/job.py", script("(out / 'out.csv').write_text('changed')"))
+    job.commit()
+    assert replay(job, run, code=0)["verdict"] == "reproducible"
+
+
+def test_a_dirty_run_replays_with_its_patch(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        CLEAN.replace("* 2", "* helper.FACTOR").replace("import csv", "import helper, csv"),
+    )
+    job.write("pipelines/helper.py", "FACTOR = 7\n")
+    run = record(job)
+    job.git("stash", "-q", "-u")
+    report = replay(job, run, code=0)
+    assert report["verdict"] == "reproducible"
+    assert "patch" in next(i["detail"] for i in report["preconditions"] if i["name"] == "code")
+
+
+def test_a_dirty_run_without_patch_is_unknown_with_the_reason(template: Workshop) -> None:
+    (run,) = (template.root / "data/work/runs/import_census").iterdir()
+    text = (run / "run.yaml").read_text(encoding="utf-8")
+    (run / "run.yaml").write_text(text.replace("repo_dirty: false", "repo_dirty: true"), encoding="utf-8")
+    report = replay(template, run.name, code=2)
+    assert report["verdict"] == "unknown"
+    assert report["error"]["code"] == "code-unavailable"
+    assert "dirty" in report["error"]["message"]
+
+
+def test_a_patch_that_was_tampered_with_is_refused(job: Workshop) -> None:
+    job.write("pipelines/job.py", CLEAN.replace("* 2", "* 3"))
+    run = record(job)
+    patch = job.run_dir(run) / "config/dirty.patch"
+    patch.write_bytes(patch.read_bytes().replace(b"* 3", b"* 4"))
+    assert replay(job, run, code=2)["error"]["code"] == "code-unavailable"
+
+
+def test_rule_13_config_comes_from_the_snapshot(workshop: Workshop) -> None:
+    workshop.write("config/job.json", '{"text": "recorded"}')
+    workshop.write(
+        "pipelines/job.py",
+        script("import json\n(out / 'a.txt').write_text(json.load(open('config/job.json'))['text'])\n"),
+    )
+    workshop.commit()
+    run = workshop.record("--output", "data/processed/**")
+    snapshot = workshop.run_dir(run) / "config/job.json"
+    assert snapshot.is_file()
+    workshop.write("config/job.json", '{"text": "changed since"}')
+    workshop.commit()
+    assert replay(workshop, run, code=0)["verdict"] == "reproducible"
+    snapshot.write_text('{"text": "another snapshot"}', encoding="utf-8")
+    assert replay(workshop, run, code=1)["verdict"] == "not-reproducible"
+
+
+def test_rule_12_only_declared_data_exists_in_a_replay(workshop: Workshop) -> None:
+    workshop.write("data/raw/in.csv", "a\n")
+    workshop.write("data/raw/secret.csv", "b\n")
+    workshop.write(
+        "pipelines/job.py", script("(out / 'a.txt').write_text(str(sorted(os.listdir('data/raw'))))\n")
+    )
+    workshop.commit()
+    run = workshop.record("--input", "data/raw/in.csv", "--output", "data/processed/**")
+    report = replay(workshop, run, code=1)
+    assert report["outputs"][0]["findings"][0]["examples"][0]["b"] == "['in.csv']"
+
+
+def test_rule_11_drifted_inputs_come_from_the_object_store_or_git(job: Workshop) -> None:
+    job.write("data/raw/untracked.csv", "id,n\n")
+    job.write(".git/info/exclude", "data/raw/untracked.csv\n")
+    run = record(job)
+    job.write("data/raw/in.csv", "id,n\n9,9\n")
+    (job.root / "data/raw/untracked.csv").unlink()
+    report = replay(job, run, code=0)
+    inputs = next(item for item in report["preconditions"] if item["name"] == "inputs")
+    assert (inputs["state"], inputs["code"]) == ("drift", "SOURCE_SNAPSHOT_DRIFT")
+    assert "git" in inputs["detail"]
+    assert "object store" in inputs["detail"]
+
+
+def test_an_input_whose_recorded_bytes_are_nowhere_is_an_error(template: Workshop) -> None:
+    (source,) = (template.root / "data/raw/census_1900").glob("*.csv")
+    template.git("rm", "-q", "--cached", source.relative_to(template.root).as_posix())
+    (run,) = (template.root / "data/work/runs/import_census").iterdir()
+    manifest = run / "manifests/inputs.json"
+    document = json.loads(manifest.read_text(encoding="utf-8"))
+    document["inputs"][0]["sha256"] = "0" * 64
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+    error = replay(template, run.name, code=2)["error"]
+    assert error["code"] == "input-changed"
+    assert source.name in error["message"]
+    assert "--inputs current" in error["hint"]
+    report = replay(template, run.name, "--inputs", "current", code=0)
+    assert "today" in next(i["detail"] for i in report["preconditions"] if i["name"] == "inputs")
+
+
+def test_an_input_that_links_out_of_the_root_is_refused(job: Workshop, tmp_path: Path) -> None:
+    run = record(job)
+    outside = tmp_path / "outside.csv"
+    outside.write_text("id,n\n", encoding="utf-8")
+    (job.root / "data/raw/in.csv").unlink()
+    (job.root / "data/raw/in.csv").symlink_to(outside)
+    assert replay(job, run, code=2)["error"]["code"] == "path-unsafe"
+
+
+def test_outputs_of_the_recorded_run_may_be_overwritten_later(job: Workshop) -> None:
+    run = record(job)
+    job.write("data/processed/job/out.csv", "overwritten")
+    job.write("pipelines/job.py", CLEAN.replace("* 2", "* 2 + (row['id'] == '2')"))
+    job.commit()
+    document = (job.run_dir(run) / "run.yaml").read_text(encoding="utf-8")
+    old = job.git("rev-parse", "HEAD~1")
+    (job.run_dir(run) / "run.yaml").write_text(
+        document.replace(old, job.git("rev-parse", "HEAD")), encoding="utf-8"
+    )
+    (finding,) = replay(job, run, code=1)["outputs"][0]["findings"]
+    assert (finding["kind"], finding["where"], finding["count"]) == ("value", {"column": "double"}, 1)
+    assert finding["examples"][0] == {"key": {"id": "2"}, "a": "40", "b": "41"}
+
+
+def test_rule_10_without_the_recorded_bytes_counts_still_prove_a_difference(template: Workshop) -> None:
+    (run,) = (template.root / "data/work/runs/import_census").iterdir()
+    manifest = run / "manifests/outputs.json"
+    document = json.loads(manifest.read_text(encoding="utf-8"))
+    for entry in document["outputs"]:
+        entry["sha256"] = "0" * 64
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+    assert replay(template, run.name, code=2)["verdict"] == "unknown"
+    document["outputs"][-1]["row_count"] = 1
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+    report = replay(template, run.name, code=1)
+    assert report["verdict"] == "not-reproducible"
+    assert report["counts"]["unknown"] == 1
+
+
+def test_missing_and_extra_outputs_are_differences(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "place = 'a.txt' if 'scratch' not in os.environ['KFM_RUN_DIR'] else 'b.txt'\n(out / place).write_text('x')\n"
+        ),
+    )
+    job.commit()
+    report = replay(job, record(job), code=1)
+    kinds = {output["path"].rpartition("/")[2]: output["findings"][0]["kind"] for output in report["outputs"]}
+    assert kinds == {"a.txt": "missing-output", "b.txt": "extra-output"}
+    assert (report["counts"]["missing"], report["counts"]["extra"]) == (1, 1)
+
+
+def test_a_pipeline_that_writes_nothing_is_not_reproducible(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script("if 'scratch' not in os.environ['KFM_RUN_DIR']: (out / 'a.txt').write_text('x')\n"),
+    )
+    job.commit()
+    report = replay(job, record(job), code=1)
+    assert (report["verdict"], report["counts"]["missing"]) == ("not-reproducible", 1)
+
+
+def test_a_failing_pipeline_is_unknown_and_shows_its_last_lines(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "(out / 'a.txt').write_text('x')\n"
+            "if 'scratch' in os.environ['KFM_RUN_DIR']: raise SystemExit('no licence for the geocoder')\n"
+        ),
+    )
+    job.commit()
+    report = replay(job, record(job), code=2)
+    assert (report["verdict"], report["error"]["code"]) == ("unknown", "pipeline-failed")
+    assert "no licence for the geocoder" in report["error"]["message"]
+    fresh = job.run_dir(report["replays"][0]["run_id"])
+    assert (fresh / "_FAILED").is_file()
+    assert json.loads((fresh / "status.json").read_text(encoding="utf-8"))["state"] == "failed"
+
+
+def test_two_runs_that_failed_alike_are_unknown_not_reproducible(job: Workshop) -> None:
+    job.write("pipelines/job.py", script("(out / 'a.txt').write_text('half')\nraise SystemExit(3)\n"))
+    job.commit()
+    done = job.kfm("record", "--output", "data/processed/**", "--", sys.executable, "pipelines/job.py")
+    assert done.code == 2
+    (run,) = (job.root / "data/work/runs/job").iterdir()
+    report = replay(job, run.name, code=2)
+    assert report["verdict"] == "unknown"
+    assert report["counts"]["identical"] == 1
+
+
+def test_a_record_without_outputs_compares_nothing_and_says_so(job: Workshop) -> None:
+    job.write("pipelines/job.py", "pass\n")
+    job.commit()
+    assert replay(job, job.record(), code=2)["error"]["code"] == "nothing-compared"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        ({"git_commit": '"89611ff"', "to": "89611ff"}, "record-invalid", "not a text"),
+        ({"git_commit": '"89611ff"', "to": '"deadbee"'}, "code-unavailable", "deadbee"),
+        (
+            {"git_commit": "pipelines/import_census.py", "to": "pipelines/gone.py"},
+            "not-replayable",
+            "gone.py",
+        ),
+    ],
+)
+def test_unusable_records_end_with_one_error(template: Workshop, change: dict, code: str, says: str) -> None:
+    (run,) = (template.root / "data/work/runs/import_census").iterdir()
+    text = (run / "run.yaml").read_text(encoding="utf-8")
+    assert change["git_commit"] in text
+    changed = text.replace(change["git_commit"], change["to"])
+    if change["to"] == "89611ff":
+        changed = text.replace(change["git_commit"], "1234567")
+    (run / "run.yaml").write_text(changed, encoding="utf-8")
+    error = replay(template, run.name, code=2)["error"]
+    assert error["code"] == code
+    assert says in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["replay", "01NOSUCHRUN"], "run-not-found"),
+        (["replay"], "usage"),
+        (["replay", "x", "--no-such-option"], "usage"),
+        (["no-such-command"], "usage"),
+        (["diff", "a", "b"], "run-not-found"),
+    ],
+)
+def test_usage_errors_exit_2_with_one_json_document(job: Workshop, args: list[str], code: str) -> None:
+    done = job.kfm(*args, "--json")
+    assert done.code == 2
+    assert (done.json["verdict"], done.json["error"]["code"]) == ("unknown", code)
+    assert "Traceback" not in done.err
+
+
+def test_outside_of_a_repository_the_error_says_so(workshop: Workshop) -> None:
+    workshop.write("pipelines/job.py", "pass\n")
+    done = workshop.kfm("record", "--json", "--", sys.executable, "pipelines/job.py")
+    assert (done.code, done.json["error"]["code"]) == (2, "code-unavailable")
+    assert "not a git repository" in done.json["error"]["message"]
+
+
+def test_an_unwritable_runs_folder_says_how_to_point_elsewhere(job: Workshop, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("", encoding="utf-8")
+    done = job.kfm(
+        "record", "--json", "--runs", str(blocked / "runs"), "--", sys.executable, "pipelines/job.py"
+    )
+    assert (done.code, done.json["error"]["code"]) == (2, "not-writable")
+    assert "--runs" in done.json["error"]["hint"]
+
+
+def test_runs_may_lie_elsewhere(job: Workshop, tmp_path: Path) -> None:
+    runs = {"KFM_RUNS_ROOT": str(tmp_path / "elsewhere")}
+    done = job.kfm(
+        "record", "--input", "data/raw/*", "--output", "data/processed/**", "--", sys.executable, "pipelines/job.py",
+        env=runs,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert job.kfm("replay", "latest:job", env=runs).code == 0
+    assert not list((job.root / "data/work/runs").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_replay_exits_130_and_reads_as_aborted(job: Workshop, number: signal.Signals) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "(out / 'a.txt').write_text('x')\n"
+            "if 'scratch' in os.environ['KFM_RUN_DIR']:\n    import time; print('waiting', flush=True); time.sleep(60)\n"
+        ),
+    )
+    job.commit()
+    run = record(job)
+    program = Path(sys.executable).with_name("kfm-repro")
+    child = subprocess.Popen(
+        [program, "replay", run], cwd=job.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 60
+    while not any(
+        "waiting" in log.read_text(encoding="utf-8")
+        for log in job.root.glob("data/work/runs/job/*/logs/pipeline.jsonl")
+    ):
+        assert time.monotonic() < deadline, "the replay never began"
+        os.sched_yield()
+    child.send_signal(number)
+    child.communicate(timeout=60)
+    assert child.returncode == 130
+    (fresh,) = [path for path in (job.root / "data/work/runs/job").iterdir() if path.name != run]
+    assert json.loads((fresh / "status.json").read_text(encoding="utf-8"))["state"] == "aborted"
+    assert replay(job, fresh.name, code=2)["error"]["code"] == "run-inconsistent"
+
+
+def test_a_timeout_is_its_own_outcome_never_different(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "(out / 'a.txt').write_text('x')\n"
+            "if 'scratch' in os.environ['KFM_RUN_DIR']:\n    import time; time.sleep(60)\n"
+        ),
+    )
+    job.commit()
+    report = replay(job, record(job), "--timeout", "1", code=2)
+    assert (report["verdict"], report["error"]["code"], report["replays"][0]["outcome"]) == (
+        "unknown",
+        "timeout",
+        "timeout",
+    )
+
+
+def test_equivalent_exits_1_unless_accepted(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "rows = ['1,a', '2,b', '3,c']\n"
+            "rows = rows[::-1] if 'scratch' in os.environ['KFM_RUN_DIR'] else rows\n"
+            "(out / 'a.csv').write_text('id,x\\n' + '\\n'.join(rows) + '\\n')\n"
+        ),
+    )
+    job.commit()
+    run = record(job)
+    assert replay(job, run, code=1)["verdict"] == "equivalent"
+    assert replay(job, run, "--accept", "equivalent", code=0)["verdict"] == "equivalent"
+    job.write("kfm-repro.toml", '[outputs."*.csv"]\naccept = "equivalent"\n')
+    report = replay(job, run, code=0)
+    assert (report["verdict"], report["outputs"][0]["accepted"]) == ("equivalent", True)
+
+
+def test_the_scope_says_what_a_plain_replay_does_not_exercise(job: Workshop) -> None:
+    scope = replay(
+        job,
+        job.record("--input", "data/raw/*", "--output", "data/processed/**", env={"PYTHONHASHSEED": "0"}),
+        code=0,
+    )["scope"]
+    assert scope["held"]["hash-seed"] == "0"
+    assert {"hash-seed", "directory-order", "schedule"} <= set(scope["not_exercised"])
+    assert {"entropy", "clock", "build-path"} <= set(scope["natural"])
+
+
+def test_rule_20_a_variable_that_was_not_recorded_stays_unset(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "(out / 'env.txt').write_text(str(sorted(n for n in os.environ if n in ('TZ', 'AWS_SECRET', 'OMP_NUM_THREADS'))))\n"
+        ),
+    )
+    job.commit()
+    run = job.record("--output", "data/processed/**", env={"OMP_NUM_THREADS": "2"})
+    done = job.kfm("replay", run, "--json", env={"TZ": "Asia/Tokyo", "AWS_SECRET": "x"})
+    assert done.code == 0, done.out
+
+
+def test_the_recorded_start_is_the_same_for_both_runs(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py", script("(out / 'start.txt').write_text(os.environ['KFM_RUN_STARTED_AT'])\n")
+    )
+    job.commit()
+    assert replay(job, record(job), code=0)["verdict"] == "reproducible"
+
+
+def test_rule_3_an_output_inside_the_runs_own_folder_is_compared_with_its_counterpart(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        "import os, pathlib\npathlib.Path(os.environ['KFM_RUN_DIR'], 'table.csv').write_text('a\\n1\\n')\n",
+    )
+    job.commit()
+    run = job.record("--output", "data/work/runs/job/*/table.csv")
+    report = replay(job, run, code=0)
+    assert report["counts"]["identical"] == 1
+
+
+def test_a_replay_of_a_project_below_the_top_of_its_repository(workshop: Workshop) -> None:
+    inner = Workshop(workshop.root / "maps" / "kansas")
+    inner.write("data/raw/in.csv", "id,n\n1,10\n")
+    inner.write("pipelines/job.py", CLEAN)
+    (inner.root / "data/work/runs").mkdir(parents=True)
+    workshop.commit()
+    run = record(inner)
+    assert replay(inner, run, code=0)["verdict"] == "reproducible"
+
+
+def test_git_describe_in_a_replay_says_what_it_said_when_it_was_recorded(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "import subprocess\n"
+            "said = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True).stdout\n"
+            "(out / 'version.txt').write_text(said)\n"
+        ),
+    )
+    job.commit()
+    assert replay(job, record(job), code=0)["verdict"] == "reproducible"
