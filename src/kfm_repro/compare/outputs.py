@@ -11,6 +11,8 @@ import msgspec
 
 from kfm_repro.compare.context import Context, Options
 from kfm_repro.compare.engine import compare_files
+from kfm_repro.compare.latent import latent_findings
+from kfm_repro.compare.registry import format_by_name
 from kfm_repro.model.finding import Example, FileFacts, Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.report import Comparison
 from kfm_repro.model.verdict import Accept, output_verdict
@@ -61,10 +63,8 @@ def _compare_one(path: str, a: Output | None, b: Output | None, context: Context
     if a is None or b is None:
         return _one_sided(path, a, b)
     facts = (a.facts, b.facts)
-    if a.facts.sha256 is not None and a.facts.sha256 == b.facts.sha256 and b.file is not None:
-        return OutputComparison(
-            path=path, verdict=OutputVerdict.IDENTICAL, format=_format_of(path), a=a.facts, b=b.facts
-        )
+    if a.facts.sha256 is not None and a.facts.sha256 == b.facts.sha256:
+        return _identical(path, a.file or b.file, context, facts)
     if a.file is None or b.file is None:
         return _by_facts(path, a, b)
     try:
@@ -72,6 +72,12 @@ def _compare_one(path: str, a: Output | None, b: Output | None, context: Context
     except OSError as exc:
         finding = Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"cannot be read: {exc.strerror}")
         return _result(path, (finding,), *facts)
+
+
+def _identical(
+    path: str, file: Path | None, context: Context, facts: tuple[FileFacts, FileFacts]
+) -> OutputComparison:
+    return _result(path, latent_findings(file, context) if file else (), *facts)
 
 
 def _one_sided(path: str, a: Output | None, b: Output | None) -> OutputComparison:
@@ -131,14 +137,8 @@ def _result(
 ) -> OutputComparison:
     made = tuple(findings)
     return OutputComparison(
-        path=path, verdict=output_verdict(made), format=_format_of(path), a=a, b=b, findings=made
+        path=path, verdict=output_verdict(made), format=format_by_name(path), a=a, b=b, findings=made
     )
-
-
-def _format_of(path: str) -> str:
-    from kfm_repro.compare.registry import format_by_name
-
-    return format_by_name(path)
 
 
 def _size(facts: FileFacts) -> str:

@@ -79,12 +79,15 @@ def compare_paths(
 def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: Accept | None) -> Report:
     directories = [resolve_run(project, spec) for spec in (a, b)]
     runs = [read_run(directory) for directory in directories]
+    manifests = [
+        read_manifest(directory, run.outputs_manifest, "outputs")
+        for directory, run in zip(directories, runs, strict=True)
+    ]
+    digests = [{entry.path: entry.sha256 for entry in manifest.entries} for manifest in manifests]
     with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
         sets = [
-            recorded_outputs(
-                project, run, read_manifest(directory, run.outputs_manifest, "outputs"), Path(folder) / name
-            )
-            for directory, run, name in zip(directories, runs, "ab", strict=True)
+            recorded_outputs(project, runs[n], manifests[n], Path(folder) / str(n), settled=digests[1 - n])
+            for n in (0, 1)
         ]
         sides = [side_of(project, directory, run) for directory, run in zip(directories, runs, strict=True)]
         comparison = compare_outputs(

@@ -85,6 +85,15 @@ class _Pair(msgspec.Struct, frozen=True):
     table_b: Table
 
     @property
+    def same_system(self) -> bool:
+        """Return whether the bookkeeping gives the geometries of both sides the same SRS id."""
+        rows = (
+            package.geometries.get(table.name, {})
+            for package, table in zip(self.packages, (self.table_a, self.table_b), strict=True)
+        )
+        return len({row.get("srs_id") for row in rows}) == 1
+
+    @property
     def spatial(self) -> bool:
         """Return whether rows are features."""
         return (
@@ -93,10 +102,18 @@ class _Pair(msgspec.Struct, frozen=True):
         )
 
 
+def _geometry_last(a: dict[str, Any], b: dict[str, Any], name: str) -> None:
+    """Move the geometries behind the attributes, which name a feature better, where both hold them alike."""
+    if name in a and name in b and [*a].index(name) == [*b].index(name):
+        for side in (a, b):
+            side[name] = side.pop(name)
+
+
 def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
     columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
     where = {"layer": pair.table_a.name}
     yield from _headers(pair, columns_a, columns_b)
+    _geometry_last(columns_a, columns_b, pair.packages[0].geometry(pair.table_a.name))
     numbers = _numbering(pair, columns_a, columns_b)
     judge = partial(_judge, pair, context, where)
     if numbers:
@@ -152,23 +169,18 @@ def _headers(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> I
         if name in columns:
             columns[name] = [body for _, body in split]
         heads.append([head for head, _ in split])
-    if sorted(_written(head) for head in heads[0]) != sorted(_written(head) for head in heads[1]):
+    if sorted({head[2:4] for head in heads[0]}) != sorted({head[2:4] for head in heads[1]}):
         evidence = "the headers of the geometries differ in flags or in the kind of envelope"
         yield Finding(
             kind=Kind.LAYOUT, rung=Rung.CONTAINER, where={"layer": pair.table_a.name}, evidence=evidence
         )
     ids = [sorted({head[4:8] if head[3] & 1 else head[7:3:-1] for head in side if head}) for side in heads]
-    if ids[0] != ids[1] and all(ids):
+    if ids[0] != ids[1] and all(ids) and pair.same_system:
         shown = [", ".join(str(int.from_bytes(i, "little", signed=True)) for i in side) for side in ids]
         yield Finding(
             kind=Kind.CRS, rung=Rung.VALUE, where={"layer": pair.table_a.name},
             evidence=f"the geometries name SRS {shown[0]} against {shown[1]}"[:300],
         )  # fmt: skip
-
-
-def _written(head: bytes) -> bytes:
-    """Return version and flags of a geometry's header: the envelope follows from the geometry."""
-    return head[2:4]
 
 
 def _numbering(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> str:

@@ -57,8 +57,11 @@ class Package:
 
     def definition(self, system: Any) -> str:  # noqa: ANN401 - whatever stands in the cell
         """Return the WKT of a reference system, "" when it is not defined."""
-        text = self.systems.get(system, {}).get("definition", "")
-        return text if isinstance(text, str) and text != "undefined" else ""
+        row = self.systems.get(system, {})
+        text = row.get("definition", "")
+        # GDAL stores a dataset without a CRS under a system of its own with this name.
+        unknown = text == "undefined" or str(row.get("srs_name", "")).lower().startswith("undefined")
+        return text if isinstance(text, str) and not unknown else ""
 
     def bookkeeping(self, name: str) -> bool:
         """Return whether a table is compared here and not as rows."""

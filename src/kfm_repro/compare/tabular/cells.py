@@ -90,7 +90,7 @@ def _values(column: pa.ChunkedArray, rows: Ints) -> list[Any]:
         json.dumps(value, default=repr, ensure_ascii=False, separators=(",", ":"))
         if isinstance(value, list | dict)
         else value
-        for value in python_values(column.take(rows))
+        for value in python_values(column, rows)
     ]
 
 
@@ -101,7 +101,7 @@ def row_keys(
     if not key:
         return [{"row": row} for row in rows.tolist()]
     sides = [columns[i].a if of_a else columns[i].b for i in key]
-    values = [python_values(side.take(rows)) for side in sides]
+    values = [python_values(side, rows) for side in sides]
     names = [columns[i].label for i in key]
     return [dict(zip(names, map(scalar, row), strict=True)) for row in zip(*values, strict=True)]
 

@@ -141,7 +141,7 @@ def _row_examples(
     """Show the first rows of one side whole, as one JSON text each."""
     rows = rows[:MAX_EXAMPLES]
     names = row_keys(columns, pairing.key, rows, of_a=of_a)
-    cells = [python_values((column.a if of_a else column.b).take(rows)) for column in columns]
+    cells = [python_values(column.a if of_a else column.b, rows) for column in columns]
     whole = [
         scalar(dict(zip((column.label for column in columns), row, strict=True)))
         for row in zip(*cells, strict=True)

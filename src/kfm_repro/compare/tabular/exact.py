@@ -227,14 +227,28 @@ def _canonical(value: object) -> str:
     return f"{type(value).__name__}{value!r}"
 
 
-def python_values(column: pa.ChunkedArray) -> list[Any]:
-    """Return a column's values as Python objects; where Python has no such value, its bits or bytes.
+def python_values(column: pa.ChunkedArray, rows: Ints | None = None) -> list[Any]:
+    """Return a column's values, or those of some rows, as Python objects.
 
-    A timestamp beyond the year 9999, an unknown time zone and a text that is no UTF-8 are such values.
+    Where Python has no such value (a timestamp beyond the year 9999, an unknown time zone, a text that is no
+    UTF-8), its bits or bytes.
     """
     import pyarrow as pa
 
+    if rows is not None:
+        column = _taken(column, rows)
     try:
         return cast("list[Any]", column.to_pylist())
     except (ValueError, OverflowError, KeyError, TypeError, pa.ArrowException):
         return cast("list[Any]", exact(column).to_pylist())
+
+
+def _taken(column: pa.ChunkedArray, rows: Ints) -> pa.ChunkedArray:
+    """Return some rows of a column, of any type."""
+    import pyarrow as pa
+
+    try:
+        return column.take(rows)
+    except pa.ArrowNotImplementedError:  # views and run lengths have no such kernel
+        parts = [part for row in rows.tolist() for part in column.slice(row, 1).chunks if len(part)]
+        return pa.chunked_array(parts, type=column.type)

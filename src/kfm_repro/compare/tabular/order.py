@@ -66,7 +66,7 @@ def _examples(columns: Sequence[Column], moved: _Moved, shown: Sequence[int]) ->
     columns = [columns[i] for i in (shown or (0,))]
     first = slice(0, MAX_EXAMPLES)
     names_a, names_b = (
-        [python_values(side.take(rows)) for side in sides]
+        [python_values(side, rows) for side in sides]
         for sides, rows in (
             ([column.a for column in columns], moved.a[first]),
             ([column.b for column in columns], moved.b[first]),

@@ -26,6 +26,7 @@ __all__ = ["compare_geoparquet"]
 _GEO = b"geo"
 _DEFAULT_CRS = "OGC:CRS84"
 """What a column without ``crs`` has; ``null`` means that nobody knows (GeoParquet 1.1, crs)."""
+_EXTENSION = "ARROW:extension:metadata"
 _WRITER = ("version", "creator")
 _FIELDS = {
     "encoding": (Kind.SCHEMA, Rung.VALUE, "the encoding of the geometries"),
@@ -54,7 +55,50 @@ def compare_geoparquet(a: Path, b: Path, context: Context) -> tuple[Finding, ...
             ),
         )
         others = metadata_findings(file_a, file_b, context, skip=(_GEO,), equal=not findings)
-        return (*findings, *others)
+        repeated = tuple(f"/fields/{_step(name)}/metadata/{_EXTENSION}" for name in _columns(geo_a, geo_b))
+        kept = (f for f in others if not str(f.where.get("pointer", "")).startswith(repeated))
+        return (*findings, *kept, *_extensions((file_a, file_b), (geo_a, geo_b)))
+
+
+def _columns(*sides: dict[str, Any]) -> list[str]:
+    """Return the names of the geometry columns of any side, each once."""
+    return list(dict.fromkeys(name for geo in sides for name in geo.get("columns", {})))
+
+
+def _step(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _extensions(files: tuple[Any, Any], geos: tuple[dict[str, Any], dict[str, Any]]) -> Iterator[Finding]:
+    """Report the Arrow extension of geometry columns, which repeats the CRS, where it says something else."""
+    for name in _columns(*geos):
+        sides = [_extension(file, name) for file in files]
+        for key in sorted(set(sides[0]) | set(sides[1])):
+            left, right = (side.get(key, _ABSENT) for side in sides)
+            told = [geo.get("columns", {}).get(name, {}).get(key, _ABSENT) for geo in geos]
+            if _text(left) == _text(right) or _text(told[0]) != _text(told[1]):
+                continue
+            where: dict[str, str | int] = {"column": name}
+            if key == "crs":
+                yield _crs(where, *(None if crs is _ABSENT else crs for crs in (left, right)))
+            else:
+                evidence = f"{key} of the Arrow extension of the column"
+                yield _finding(Kind.SCHEMA, Rung.VALUE, where, left, right, evidence)
+
+
+def _extension(file: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - a ParquetFile
+    """Return the extension metadata of a column; text that is no JSON object is its one member ``text``."""
+    schema = file.schema_arrow
+    if schema.names.count(name) != 1:
+        return {}
+    raw = (schema.field(name).metadata or {}).get(_EXTENSION.encode())
+    if not raw:
+        return {}
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"text": raw.hex()}
 
 
 def _geo(file: Any) -> dict[str, Any]:  # noqa: ANN401 - a ParquetFile

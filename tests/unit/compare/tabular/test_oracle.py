@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from kfm_repro.compare.context import Context, Options
 from kfm_repro.compare.tabular import csv as csv_files
 from kfm_repro.compare.tabular import parquet

@@ -1,0 +1,82 @@
+"""What two equal outputs hide: this run's id or folder in the data, a date that was today in both runs.
+
+Equal bytes prove nothing about tomorrow. These findings are latent: listed, never counted in a verdict.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kfm_repro.compare.context import Context, Side
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
+
+__all__ = ["latent_findings"]
+
+_MAX_BYTES = 16 << 20
+_DATE = re.compile(rb"(?<![0-9])([0-9]{4}-[0-9]{2}-[0-9]{2})(?![0-9]|[T ][0-9]{2}:)")
+
+
+def latent_findings(file: Path, context: Context) -> tuple[Finding, ...]:
+    """Look through an output that is the same in both runs; only texts of at most 16 MiB are looked at.
+
+    A full time of day cannot be a clock reading of both runs, so only dates that stand alone count.
+    """
+    sides = (context.a, context.b)
+    if (
+        not any(side.run_id or side.paths or side.window for side in sides)
+        or file.stat().st_size > _MAX_BYTES
+    ):
+        return ()
+    content = file.read_bytes()
+    if b"\x00" in content:
+        return ()
+    return (*_identities(content, sides), *_dates(content, sides))
+
+
+def _identities(content: bytes, sides: tuple[Side, Side]) -> tuple[Finding, ...]:
+    findings = []
+    ids = [(side.run_id, "a run's id") for side in sides if side.run_id]
+    paths = [(path, "a folder of the run") for side in sides for path in side.paths if path.count("/") > 1]
+    for kind, wanted in ((Kind.IDENTIFIER, ids), (Kind.PATH, paths)):
+        for text, what in dict(wanted).items():
+            count = content.count(text.encode())
+            if count:
+                evidence = (
+                    f"{what} stands in an output that is the same in both runs: it is written in the code"
+                )
+                findings.append(_finding(kind, content.find(text.encode()), count, text, evidence))
+                break
+    return tuple(findings)
+
+
+def _dates(content: bytes, sides: tuple[Side, Side]) -> tuple[Finding, ...]:
+    today = [_days(side) for side in sides]
+    both = today[0] & today[1]
+    if not both:
+        return ()
+    found = [match for match in _DATE.finditer(content) if match.group(1).decode() in both]
+    if not found:
+        return ()
+    evidence = "the day on which both runs were made; on another day this output may differ"
+    return (_finding(Kind.TIMESTAMP, found[0].start(), len(found), found[0].group(1).decode(), evidence),)
+
+
+def _finding(kind: Kind, offset: int, count: int, value: str, evidence: str) -> Finding:
+    return Finding(
+        kind=kind,
+        rung=Rung.VALUE,
+        where={"offset": offset},
+        count=count,
+        latent=True,
+        examples=(Example(a=value[:200], b=value[:200]),),
+        evidence=evidence,
+    )
+
+
+def _days(side: Side) -> frozenset[str]:
+    """Return the days (UTC) on which a run was made."""
+    if side.window is None:
+        return frozenset()
+    return frozenset(datetime.fromtimestamp(moment, UTC).date().isoformat() for moment in side.window)
