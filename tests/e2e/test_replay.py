@@ -13,7 +13,6 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-
 from workshop import REPOSITORY, Workshop
 
 CLEAN = """

@@ -75,11 +75,11 @@ class Context:
     they have; the engine sets it.
     """
 
-    a: Side = Side()
-    b: Side = Side()
+    a: Side = field(default_factory=Side)
+    b: Side = field(default_factory=Side)
     name: str = ""
-    options: Options = Options()
-    limits: Limits = Limits()
+    options: Options = field(default_factory=Options)
+    limits: Limits = field(default_factory=Limits)
     depth: int = 0
     inner: Inner | None = None
 

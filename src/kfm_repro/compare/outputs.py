@@ -39,7 +39,7 @@ class Output:
 class Rule:
     """What holds for one output: how it is compared, and the worst that is accepted."""
 
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     accept: Accept = Accept.IDENTICAL
 
 

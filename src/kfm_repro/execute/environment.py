@@ -37,10 +37,10 @@ ASSUMED: Mapping[str, str] = {
 }
 """KFM's own environment, for records that say nothing of theirs (rule 20)."""
 
-_KEPT_NAMES = frozenset(
-    "LANG LANGUAGE TZ SOURCE_DATE_EPOCH PYTHONHASHSEED PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHONUTF8 "
-    "PYTHONPATH PYTHONWARNINGS PYTHONOPTIMIZE KFM_NO_NETWORK CPL_DEBUG".split()
-)
+_KEPT_NAMES = frozenset((
+    "CPL_DEBUG", "KFM_NO_NETWORK", "LANG", "LANGUAGE", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED",
+    "PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONUTF8", "PYTHONWARNINGS", "SOURCE_DATE_EPOCH", "TZ",
+))  # fmt: skip
 _KEPT_PREFIXES = (
     "LC_", "GDAL_", "OGR_", "PROJ_", "OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "POLARS_", "ARROW_", "DUCKDB_",
     "NPY_", "SHAPE_",
@@ -61,7 +61,8 @@ for d in m.distributions():
     name = (d.metadata["Name"] or "").lower().replace("_", "-")
     if name:
         packages.setdefault(name, d.version)
-print(json.dumps({"executable": sys.executable, "python": platform.python_version(), "implementation": platform.python_implementation(),
+print(json.dumps({"executable": sys.executable, "python": platform.python_version(),
+    "implementation": platform.python_implementation(),
     "machine": platform.machine(), "system": platform.system(), "libc": " ".join(platform.libc_ver()),
     "packages": dict(sorted(packages.items()))}))
 """
@@ -123,7 +124,7 @@ def replay_environment(
     Nothing of our own environment gets through but PATH; ``given`` are the KFM_* variables.
     """
     bin_folder = str(Path(interpreter.path).parent)
-    system = os.defpath if "PATH" not in os.environ else os.environ["PATH"]
+    system = os.environ.get("PATH", os.defpath)
     environ = {
         "PATH": os.pathsep.join(
             [bin_folder, *(part for part in system.split(os.pathsep) if part != bin_folder)]

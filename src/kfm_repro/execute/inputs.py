@@ -55,7 +55,9 @@ def resolve_inputs(
     With ``current`` today's files are taken as they are. Raises InputUnavailable when the recorded bytes are
     nowhere, UnsafePath when an entry leads out of ``root``. Git blobs are written to ``spool``.
     """
-    return tuple(_resolve(root, entry, store, code, current, spool) for entry in manifest.entries)
+    return tuple(
+        _resolve(root, entry, store, code, current=current, spool=spool) for entry in manifest.entries
+    )
 
 
 def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
@@ -107,12 +109,7 @@ def _names(sources: list[InputSource]) -> str:
 
 
 def _resolve(
-    root: Path,
-    entry: Entry,
-    store: ObjectStore,
-    code: tuple[Repository, str],
-    current: bool,
-    spool: Path,  # noqa: FBT001
+    root: Path, entry: Entry, store: ObjectStore, code: tuple[Repository, str], *, current: bool, spool: Path
 ) -> InputSource:
     path = inside(root, entry.path, what="input of the record")
     found = digest_file(path) if path.is_file() else None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Self
 
 from kfm_repro.errors import NotReplayable
 from kfm_repro.runs.write import stamp
@@ -195,7 +195,7 @@ class _Log:
         self._last: deque[str] = deque(maxlen=12)
         self._closed = False
 
-    def __enter__(self) -> _Log:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

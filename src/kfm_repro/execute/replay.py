@@ -347,18 +347,17 @@ def _recorded_fingerprint(plan: Plan) -> dict[str, Any]:
     environment = plan.run.environment
     if environment is None:
         return {}
-    document: Any = {}
+    known: dict[str, Any] = {"python": environment.python} if environment.python else {}
     if environment.fingerprint:
         path = plan.original.path / environment.fingerprint
         try:
-            document = (
-                json.loads(path.read_bytes()) if path.resolve().is_relative_to(plan.original.path) else {}
-            )
+            inside = path.resolve().is_relative_to(plan.original.path.resolve())
+            document: Any = json.loads(path.read_bytes()) if inside else {}
         except (OSError, ValueError):
-            document = {}
-    if not isinstance(document, dict):
-        document = {}
-    return ({"python": environment.python} if environment.python else {}) | document
+            return known
+        if isinstance(document, dict):
+            known |= {str(name): value for name, value in document.items()}
+    return known
 
 
 def aware(moment: datetime) -> datetime:

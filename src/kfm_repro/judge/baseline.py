@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from kfm_repro.compare.context import Side
+from kfm_repro.compare.context import Options, Side
 from kfm_repro.compare.outputs import Output, Rule
-from kfm_repro.compare.context import Options
 from kfm_repro.errors import CodeNotAvailable
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.replay import aware, host_names

@@ -18,6 +18,11 @@ AXES: tuple[str, ...] = (
 _BY_VARIABLE: Mapping[str, str] = {"PYTHONHASHSEED": "hash-seed", "TZ": "timezone", "LC_ALL": "locale"}
 _NATURAL = frozenset(("aslr", "build-path", "clock", "entropy", "home-user", "input-mtime", "pid", "tmp-dir"))
 
+_NOTE = (
+    "isolation none: environment and code are fresh, but nothing keeps the pipeline from reading files that are "
+    "not declared"
+)
+
 
 def replay_scope(held: Mapping[str, str]) -> Scope:
     """Return the scope of a plain replay at isolation level ``none``.
@@ -34,6 +39,5 @@ def replay_scope(held: Mapping[str, str]) -> Scope:
         natural=tuple(sorted(natural)),
         not_exercised=tuple(axis for axis in AXES if axis not in natural),
         level="R1",
-        notes=("isolation none: environment and code are fresh, but nothing keeps the pipeline from reading "
-               "files that are not declared",),
-    )  # fmt: skip
+        notes=(_NOTE,),
+    )

@@ -88,7 +88,7 @@ def _output(output: OutputComparison, width: int) -> Iterator[_Line]:
     mark, style = _MARKS[output.verdict]
     counted = [finding for finding in output.findings if not finding.latent]
     head: _Line = [
-        (f"  {mark}  {output.verdict!s:<10} ", style),
+        (f"  {mark}  {output.verdict!s:<11} ", style),
         (f"{visible(output.path, 200):<{width}}", ""),
     ]
     if len(counted) == 1:

@@ -9,6 +9,7 @@ from kfm_repro.errors import UnsafePath
 
 __all__ = ["inside", "is_safe_component", "safe_relative"]
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _COMPONENT = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}\Z")
 
 
@@ -23,7 +24,7 @@ def safe_relative(text: str, *, what: str) -> PurePosixPath:
     Raises UnsafePath naming ``what`` for an absolute path, ``..``, an empty path or a control character.
     """
     path = PurePosixPath(text)
-    if not text or any(ord(char) < 32 or ord(char) == 127 for char in text):
+    if not text or _CONTROL.search(text):
         reason = "is empty or holds control characters"
     elif path.is_absolute() or text.startswith("~") or re.match(r"[A-Za-z]:[\\/]", text):
         reason = "is absolute"

@@ -78,34 +78,36 @@ def read_status(run: RunDir) -> Status | None:
         ) from exc
 
 
-def read_state(run: RunDir) -> tuple[RunState, str]:
+def read_state(run: RunDir) -> tuple[RunState, str]:  # noqa: PLR0911 - one line per state of rule 4
     """Return what ``run`` is, and why when status and sentinel do not agree."""
     status = read_status(run)
-    succeeded, failed = run.success.exists(), run.failed.exists()
-    says = status.state if status else "nothing"
-    if succeeded and failed:
+    says = status.state if status else ""
+    sentinels = [path.name for path in (run.success, run.failed) if path.exists()]
+    if len(sentinels) > 1:
         return RunState.INCONSISTENT, "both _SUCCESS and _FAILED exist"
-    if says == "running":
-        if succeeded or failed:
-            name = "_SUCCESS" if succeeded else "_FAILED"
-            return RunState.INCONSISTENT, f"status.json says running, but {name} exists"
+    if says == "running" and not sentinels:
         alive = status is not None and _alive(status)
-        return (RunState.RUNNING if alive else RunState.ABORTED), "its process is gone" if not alive else ""
-    if says == "aborted":
-        return RunState.ABORTED, (status.reason or "") if status else ""
-    if succeeded:
-        if says in ("success", "nothing"):
-            return RunState.SUCCESS, ""
-        return RunState.INCONSISTENT, f"status.json says {says}, but _SUCCESS exists"
-    if failed:
-        if says in ("failed", "nothing"):
-            return RunState.FAILED, run.failed.read_text(encoding="utf-8", errors="replace").strip()[:500]
-        return RunState.INCONSISTENT, f"status.json says {says}, but _FAILED exists"
+        return (RunState.RUNNING, "") if alive else (RunState.ABORTED, "its process is gone")
+    reason = (status.reason or "") if status else ""
+    if says == "aborted" and not sentinels:
+        return RunState.ABORTED, reason
+    if sentinels:
+        return _state_of_ended(run, says, sentinels[0])
     if says == "failed":
-        return RunState.FAILED, (status.reason or "") if status else ""
+        return RunState.FAILED, reason
     if says == "success":
         return RunState.INCONSISTENT, "status.json says success, but there is no _SUCCESS"
     return RunState.ABORTED, "it has neither a state nor a sentinel"
+
+
+def _state_of_ended(run: RunDir, says: str, sentinel: str) -> tuple[RunState, str]:
+    """Return the state of a run that has one sentinel; an old record may have no status beside it."""
+    state = RunState.SUCCESS if sentinel == run.success.name else RunState.FAILED
+    if says not in ("", state):
+        return RunState.INCONSISTENT, f"status.json says {says}, but {sentinel} exists"
+    if state is RunState.SUCCESS:
+        return state, ""
+    return state, run.failed.read_text(encoding="utf-8", errors="replace").strip()[:500]
 
 
 def boot_id() -> str | None:

@@ -16,7 +16,7 @@ MORNING = datetime(2026, 2, 3, 9, tzinfo=UTC).timestamp()
 EVENING = datetime(2026, 2, 3, 21, tzinfo=UTC).timestamp()
 CONTEXT = Context(
     a=Side(run_id="01K9AAAA", window=(MORNING, MORNING + 5), paths=("/srv/kansas",)),
-    b=Side(run_id="01K9BBBB", window=(EVENING, EVENING + 5), paths=("/tmp/work/x",)),
+    b=Side(run_id="01K9BBBB", window=(EVENING, EVENING + 5), paths=("/srv/work/x",)),
 )
 
 

@@ -48,7 +48,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
             *schema_findings(
                 left,
                 right,
-                own=lambda name: _own(name, packages) and name not in renamed,
+                own=lambda name: _own(name, packages) and name not in {*renamed, *renamed.values()},
                 upkeep=lambda entry: any(package.keeps(entry) for package in packages),
             ),
             *package_findings(*packages, renamed, context),

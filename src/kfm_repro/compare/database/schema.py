@@ -54,10 +54,7 @@ def _moved(a: list[str], b: list[str]) -> int:
 
 def _entries(a: Database, b: Database, upkeep: Callable[[Entry], bool]) -> Iterator[Finding]:
     """Report indexes, triggers, views and virtual tables by name and text."""
-    sides = [
-        {(e.kind, e.name): e for e in side.entries if e.kind != "table" or e.name not in side.tables}
-        for side in (a, b)
-    ]
+    sides = [{(e.kind, e.name): e for e in side.entries if not _told_elsewhere(e, side)} for side in (a, b)]
     kept: list[str] = []
     for key in [*sides[0], *(key for key in sides[1] if key not in sides[0])]:
         left, right = (side.get(key) for side in sides)
@@ -75,6 +72,12 @@ def _entries(a: Database, b: Database, upkeep: Callable[[Entry], bool]) -> Itera
     if kept:
         evidence = f"triggers and indexes that the writing library keeps differ, {kept[0]} first"
         yield Finding(kind=Kind.SPATIAL_INDEX, rung=Rung.CONTAINER, count=len(kept), evidence=evidence)
+
+
+def _told_elsewhere(entry: Entry, side: Database) -> bool:
+    """Return whether an entry follows from a table's statement: the table itself, indexes of constraints."""
+    automatic = entry.kind == "index" and entry.name.startswith("sqlite_autoindex_")
+    return automatic or (entry.kind == "table" and entry.name in side.tables)
 
 
 def _columns(a: Table, b: Table) -> Iterator[Finding]:

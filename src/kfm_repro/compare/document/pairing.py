@@ -76,6 +76,8 @@ def _by_distance(removed: list[Any], added: list[Any]) -> list[tuple[int, int]]:
         view="tree",
         cutoff_distance_for_pairs=_NEAR,
         cutoff_intersection_for_pairs=1,
+        # Otherwise objects that share no key count as one changed value, and as near.
+        threshold_to_diff_deeper=0,
     )
     found: dict[tuple[int, int], None] = {}
     for kind in sorted(tree):

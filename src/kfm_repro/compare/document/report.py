@@ -107,7 +107,9 @@ def _finding(leaves: list[Leaf], kind: Kind, rung: Rung, evidence: str, detail: 
 
 
 def _where(places: list[Parts]) -> dict[str, str | int]:
-    return {"pointer": pointer(places[0] if len(places) == 1 else _pattern(places[0]))}
+    """Return the pointer that the places share: an index in which they differ becomes ``*``."""
+    shared = (column[0] if len(set(column)) == 1 else ANY for column in zip(*places, strict=True))
+    return {"pointer": pointer(tuple(shared))}
 
 
 def _examples(places: list[tuple[Parts, Any, Any]]) -> tuple[Example, ...]:

@@ -40,7 +40,8 @@ _INTEGERS = (
     (">Q", "big-endian 64-bit epoch ns", 1e9, 0.0),
 )
 _TEXT = re.compile(
-    rf"{TIME_TEXT}|(?<![0-9A-Za-z.])[1-9]\d{{9,18}}(?:\.\d{{1,9}})?(?![0-9A-Za-z.])|(?<!\d)(?P<octal>[0-7]{{11}})(?!\d)",
+    rf"{TIME_TEXT}|(?<!\d)(?P<octal>[0-7]{{11}})(?!\d)"
+    r"|(?<![0-9A-Za-z.])[1-9]\d{9,18}(?:\.\d{1,9})?(?![0-9A-Za-z.])",
     re.ASCII,
 )
 

@@ -118,11 +118,11 @@ def _kinds(values: Sequence[object]) -> tuple[set[type], set[object]]:
 
 
 def _arrow_type(kinds: list[tuple[set[type], set[object]]], at: int) -> pa.DataType:
-    """Return the type of side ``at``; a side of nothing but nulls takes that of the other."""
+    """Return the type of side ``at``; a side of nothing but nulls takes that of the other, else text."""
     import pyarrow as pa
 
     types = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string(), bytes: pa.binary()}
     for side in (kinds[at][0], kinds[1 - at][0]):
         for kind in side:
             return types[kind]
-    return pa.null()
+    return pa.string()

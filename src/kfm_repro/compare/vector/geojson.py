@@ -13,6 +13,7 @@ from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import MISSING, canonical, classify_spelt, typed_columns
+from kfm_repro.compare.vector.crs import compare_crs, ground_of_name
 from kfm_repro.compare.vector.geojson_read import Features, read_geojson
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.tabular.diff import PairClassifier
+    from kfm_repro.compare.vector.measure import Ground
 
 __all__ = ["compare"]
 
@@ -113,7 +115,7 @@ def _top_level(a: Features, b: Features, stems: tuple[str, str], context: Contex
         pointer = "/" + _printable(name).replace("~", "~0").replace("/", "~1")
         shown = tuple(scalar(text) for text in texts)
         if name == "crs":
-            yield _crs(pointer, shown)
+            yield _crs(pointer, (left, right), shown)
         elif name == "bbox":
             evidence = "the bounding box of the file follows from the features"
             yield _finding(Kind.EXTENT_METADATA, Rung.CONTAINER, pointer, shown, evidence)
@@ -124,9 +126,21 @@ def _top_level(a: Features, b: Features, stems: tuple[str, str], context: Contex
             yield from _member(pointer, left, right, context)
 
 
-def _crs(pointer: str, shown: tuple[Any, ...]) -> Finding:
-    which = "only one side names a CRS" if None in shown else "the sides name different CRS"
-    return _finding(Kind.CRS, Rung.VALUE, pointer, shown, f"{which} (RFC 7946: without one it is WGS 84)")
+def _crs(pointer: str, members: tuple[Any, Any], shown: tuple[Any, ...]) -> Finding:
+    names = [_crs_name(member) for member in members]
+    plain = all(canonical(m) == canonical(_named(n)) for m, n in zip(members, names, strict=True) if n)
+    if not all(names):
+        evidence = "only one side names a CRS (RFC 7946: without one it is WGS 84)"
+        return _finding(Kind.CRS, Rung.VALUE, pointer, shown, evidence)
+    same, evidence = compare_crs(*names)
+    if same and plain:
+        return _finding(Kind.LAYOUT, Rung.CONTAINER, pointer, shown, evidence)
+    return _finding(Kind.CRS, Rung.VALUE, pointer, shown, evidence)
+
+
+def _named(name: str) -> dict[str, Any]:
+    """Return the member that names a CRS and says nothing else (GeoJSON 2008, section 3.1)."""
+    return {"type": "name", "properties": {"name": name}}
 
 
 def _member(pointer: str, a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN401
@@ -200,10 +214,8 @@ def _counted(finding: Finding, count: int, of: int) -> Finding:
     return msgspec.structs.replace(finding, count=count, of=of)
 
 
-def _ground(a: Features, b: Features) -> Any:  # noqa: ANN401 - Ground, imported where it is used
-    """Return the ground of the ``crs`` member where both sides name the same one, else degrees."""
-    from kfm_repro.compare.vector.crs import ground_of_name
-
+def _ground(a: Features, b: Features) -> Ground:
+    """Return the ground of the ``crs`` member of A, else of B; without any they are degrees."""
     names = [_crs_name(side.top.get("crs")) for side in (a, b)]
     return ground_of_name(names[0] or names[1])
 

@@ -119,9 +119,12 @@ def _geo(file: Any) -> dict[str, Any]:  # noqa: ANN401 - a ParquetFile
 
 def _classifiers(a: dict[str, Any], b: dict[str, Any]) -> dict[str, PairClassifier]:
     found: dict[str, PairClassifier] = {}
+    encodings = [
+        {name: column.get("encoding") for name, column in geo.get("columns", {}).items()} for geo in (a, b)
+    ]
     for geo in (b, a):
         for name, column in geo.get("columns", {}).items():
-            if column.get("encoding") == "WKB":
+            if all(side.get(name, "WKB") == "WKB" for side in encodings):
                 found[name] = partial(classify_geometries, ground=_ground(column))
             for covering in _covering(column):
                 found.setdefault(covering, _follows)

@@ -25,6 +25,8 @@ _MAX_ULP = 4
 _MAX_DECIMALS = 15
 _LINES = (1, 5)
 _POLYGONS = (3, 6)
+_POINT_DECIMALS = 4
+"""A lone point that lies more than about ten metres elsewhere has moved, whatever its decimals say."""
 _FULL_TURN = 360.0
 _WRAP_SLACK = 1e-9
 """Degrees: adding and taking 360 costs a few units in the last place."""
@@ -164,13 +166,16 @@ class _NoiseRule:
         ways = offsets(a, b, pairs.ground)
         way = np.hypot(*ways.T)
         # Whatever has few decimals is what it was moved to, rounded: one way for all vertices is a shift.
-        left &= ~_rigid(laid, ways)[0] | (np.bincount(laid.flat.owner, minlength=laid.flat.count) == 1)
+        single = np.bincount(laid.flat.owner, minlength=laid.flat.count) == 1
+        left &= ~_rigid(laid, ways)[0] | single
         found: list[Classified] = []
         for decimals in range(_MAX_DECIMALS + 1):
             for exact, other, side in ((a, b, "B"), (b, a, "A")):
                 if not left.any():
                     return found
                 hit = left & laid.every(_all(is_rounded(exact, other, decimals)))
+                if pairs.ground.geographic and decimals < _POINT_DECIMALS:
+                    hit &= ~single
                 left &= ~hit
                 for turned, extra in self._turns(laid):
                     mask = hit & turned

@@ -29,7 +29,7 @@ def geometries(values: Sequence[bytes | None]) -> npt.NDArray[np.object_]:
     import shapely
 
     safe = np.empty(len(values), object)
-    safe[:] = [None if value is None or _too_deep(value) else value for value in values]
+    safe[:] = [value if isinstance(value, bytes) and not _too_deep(value) else None for value in values]
     try:
         return np.asarray(shapely.from_wkb(safe, on_invalid="ignore"), dtype=object)
     except NotImplementedError:

@@ -171,8 +171,6 @@ def _array(values: list[Any], type_: pa.DataType) -> pa.Array:
 
     if t.is_run_end_encoded(type_):
         return pc.run_end_encode(pa.array(values, pa.string()))
-    if t.is_list_view(type_):
-        return pa.array(values, pa.list_(pa.int8())).cast(type_)
     return pa.array(values, type_)
 
 

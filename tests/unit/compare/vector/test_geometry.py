@@ -50,7 +50,13 @@ CASES = [
     ("rotated ring", SQUARE, rotated(SQUARE), "ring-start", "noise"),
     ("rotated ring with a hole", HOLED, rotated(HOLED), "ring-start", "noise"),
     ("reversed ring", SQUARE, SQUARE.reverse(), "ring-orientation", "noise"),
-    ("holes swapped", HOLED, shapely.Polygon(HOLED.exterior, list(HOLED.interiors)[::-1]), "part-order", "order"),
+    (
+        "holes swapped",
+        HOLED,
+        shapely.Polygon(HOLED.exterior, list(HOLED.interiors)[::-1]),
+        "part-order",
+        "order",
+    ),
     ("parts swapped", PARTS, shapely.MultiPolygon(list(PARTS.geoms)[::-1]), "part-order", "order"),
     (
         "parts swapped and rings rotated",
@@ -87,7 +93,13 @@ CASES = [
     ("more vertices along the edges", SQUARE, shapely.segmentize(SQUARE, 0.1), "densified", "value"),
     ("single against multi", SQUARE, shapely.MultiPolygon([SQUARE]), "single-multi", "value"),
     ("height 0 added", SQUARE, shapely.force_3d(SQUARE), "dimension", "value"),
-    ("height 10 against 999", shapely.force_3d(SQUARE, 10), shapely.force_3d(SQUARE, 999), "dimension", "value"),
+    (
+        "height 10 against 999",
+        shapely.force_3d(SQUARE, 10),
+        shapely.force_3d(SQUARE, 999),
+        "dimension",
+        "value",
+    ),
     ("null against empty", None, shapely.Polygon(), "empty-null", "value"),
     ("null against a geometry", None, SQUARE, "empty-null", "value"),
     ("empty of another type", shapely.Polygon(), shapely.MultiPolygon(), "empty-null", "value"),
@@ -110,7 +122,10 @@ def test_a_feature_moved_two_metres_north_is_two_metres():
     for lat in (0, 38, 60, -75):
         point = shapely.Point(-98, lat)
         north = 2.0 / (111132.954 - 559.822 * np.cos(2 * np.radians(lat)))
-        group = only(shapely.box(-98, lat, -97.9, lat + 0.1), translate(shapely.box(-98, lat, -97.9, lat + 0.1), 0, north))
+        group = only(
+            shapely.box(-98, lat, -97.9, lat + 0.1),
+            translate(shapely.box(-98, lat, -97.9, lat + 0.1), 0, north),
+        )
         assert group.metres["max"] == pytest.approx(2.0, rel=0.01)
         assert group.metres["rmse"] == pytest.approx(2.0, rel=0.01)
         assert group.detail["shift"]["azimuth"] in (0.0, 360.0)
@@ -149,7 +164,9 @@ def test_a_rotated_and_rounded_ring_takes_the_worse_rung():
 
 
 def test_swapped_parts_with_an_ulp_between_are_noise():
-    other = moved(shapely.MultiPolygon(list(PARTS.geoms)[::-1]), lambda c: np.where(c > 1, np.nextafter(c, 99), c))
+    other = moved(
+        shapely.MultiPolygon(list(PARTS.geoms)[::-1]), lambda c: np.where(c > 1, np.nextafter(c, 99), c)
+    )
     assert (only(PARTS, other).kind, only(PARTS, other).rung) == ("float-noise", "noise")
 
 
@@ -161,8 +178,12 @@ def test_a_closed_line_that_starts_elsewhere_is_data():
 
 
 def test_a_hole_that_became_a_shell_is_not_part_order():
-    a = shapely.from_wkt("MULTIPOLYGON (((0 0, 9 0, 9 9, 0 0), (4 1, 5 1, 5 2, 4 1)), ((20 0, 21 0, 21 1, 20 0)))")
-    b = shapely.from_wkt("MULTIPOLYGON (((0 0, 9 0, 9 9, 0 0)), ((20 0, 21 0, 21 1, 20 0), (4 1, 5 1, 5 2, 4 1)))")
+    a = shapely.from_wkt(
+        "MULTIPOLYGON (((0 0, 9 0, 9 9, 0 0), (4 1, 5 1, 5 2, 4 1)), ((20 0, 21 0, 21 1, 20 0)))"
+    )
+    b = shapely.from_wkt(
+        "MULTIPOLYGON (((0 0, 9 0, 9 9, 0 0)), ((20 0, 21 0, 21 1, 20 0), (4 1, 5 1, 5 2, 4 1)))"
+    )
     assert only(a, b).rung == "value"
 
 
@@ -207,7 +228,9 @@ def test_another_srid_is_a_crs():
 
 
 def nested(depth, kind=7):
-    return b"".join(struct.pack("<BII", 1, kind, 1) for _ in range(depth)) + struct.pack("<BI2d", 1, 1, 1.0, 2.0)
+    return b"".join(struct.pack("<BII", 1, kind, 1) for _ in range(depth)) + struct.pack(
+        "<BI2d", 1, 1, 1.0, 2.0
+    )
 
 
 HOSTILE = [
@@ -263,5 +286,3 @@ def test_rings_are_noise_exactly_when_they_are_rotations(ring, by, backwards, ch
     assert (only(a, b).rung == "noise") >= (other in turns and len(set(ring)) == len(ring))
     if only(a, b).rung == "noise" and only(a, b).kind != "repeated-vertex":
         assert other in turns
-
-

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kfm_repro.compare.context import Context, Options
+from kfm_repro.compare.engine import compare_files
+from kfm_repro.compare.tabular import dialect
+from kfm_repro.compare.tabular.csv import compare
+from kfm_repro.errors import LimitExceeded, Unreadable
+from kfm_repro.model.finding import Finding, Kind, OutputVerdict, Rung
+
+PLAIN = "fips,name,people\n20001,Allen,13\n20003,Élk,8\n20005,,\n"
+
+
+def compared(
+    folder: Path, a: str | bytes, b: str | bytes, context: Context | None = None
+) -> tuple[Finding, ...]:
+    paths = folder / "a.csv", folder / "b.csv"
+    for path, content in zip(paths, (a, b), strict=True):
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return compare(*paths, context or Context())
+
+
+def verdict(folder: Path, a: str | bytes, b: str | bytes) -> tuple[OutputVerdict, list[str]]:
+    paths = folder / "a.csv", folder / "b.csv"
+    for path, content in zip(paths, (a, b), strict=True):
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    output = compare_files(*paths, name="x.csv", context=Context())
+    return output.verdict, [str(finding.kind) for finding in output.findings]
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ("\ufeff" + PLAIN, "byte order mark no against yes"),
+        (PLAIN.replace("\n", "\r\n"), "line ending LF against CRLF"),
+        (PLAIN.replace(",", ";"), "delimiter comma against semicolon"),
+        (PLAIN.replace(",", "\t"), "delimiter comma against tab"),
+        (PLAIN.replace("Allen", '"Allen"'), "quote characters 0 against 2"),
+        (PLAIN.replace("20005,,", '20005,"",""'), "quote characters 0 against 4"),
+        (PLAIN.encode("latin-1"), "encoding utf-8 against latin-1"),
+        (PLAIN.encode("utf-16"), "encoding utf-8 against utf-16-le"),
+        (PLAIN + "\n", "blank lines 0 against 1"),
+        (PLAIN.rstrip("\n"), "newline at the end yes against no"),
+        (PLAIN.replace("Allen,13\n", "Allen,13\r\n"), "CR 0 against 1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " against " in value else "",
+)
+def test_another_spelling_of_the_same_cells_is_equivalent_and_named(
+    tmp_path: Path, other: str | bytes, named: str
+) -> None:
+    (finding,) = compared(tmp_path, PLAIN, other)
+    assert (finding.kind, finding.rung) == (Kind.ENCODING, Rung.CONTAINER)
+    assert named in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kinds"),
+    [
+        ("x,y\n1,2\n", "x,y\n1,3\n", {"value"}),
+        ("x,y\n1,2\n", "x,y\n01,2\n", {"value"}),
+        ("x,y\n1,2.50\n", "x,y\n1,2.5\n", {"encoding"}),
+        ("x,y\n1,2\n", "x,y\n1,2.0\n", {"type"}),
+        ("x,y\n1,\n", "x,y\n1,NaN\n", {"null-form"}),
+        ("x,y\n1,\n2,3\n", "x,y\n1\n2,3\n", {"null-form"}),
+        ("x,y\n1,2\n", "x,y\n1,2,\n", {"schema"}),
+        ("x,y\n1,a\n", 'x,y\n1,"a\n"\n', {"value"}),
+        ("x,y\n1, a\n", "x,y\n1,a\n", {"value"}),
+        ("x\na\n", "x\na\n\n", {"rows-added"}),
+        ("x,x\n1,2\n", "x,x\n1,3\n", {"value"}),
+        ("x,y\n", "x,y\n1,2\n", {"rows-added"}),
+        ("x,y\n1,é\n", "x,y\n1,e\u0301\n", {"encoding"}),
+        ("x,y\n1,2\n3,4\n", "x,y\n3,4\n1,2\n", {"row-order"}),
+        ("x,y\n1,2\n", "y,x\n2,1\n", {"column-order"}),
+    ],
+)
+def test_cells_are_compared_as_texts(tmp_path: Path, a: str, b: str, kinds: set[str]) -> None:
+    assert {str(finding.kind) for finding in compared(tmp_path, a, b)} == kinds
+
+
+def test_a_line_end_inside_a_field_is_content_not_spelling(tmp_path: Path) -> None:
+    a, b = 'x,y\n1,"a\nb"\n2,c\n', 'x,y\n1,"a\r\nb"\n2,c\n'
+    (finding,) = compared(tmp_path, a, b)
+    assert (finding.kind, finding.rung) == (Kind.VALUE, Rung.VALUE)
+
+
+def test_a_spelling_difference_is_told_beside_a_value(tmp_path: Path) -> None:
+    other = "\ufeff" + PLAIN.replace("13", "14").replace("\n", "\r\n")
+    findings = compared(tmp_path, PLAIN, other)
+    assert [str(finding.kind) for finding in findings] == ["value", "encoding"]
+    assert findings[0].examples[0].key == {"fips": "20001"}
+    assert "byte order mark" in findings[1].evidence
+    assert "CRLF" in findings[1].evidence
+
+
+def test_headless_files_in_another_order_are_row_order_only(tmp_path: Path) -> None:
+    (finding,) = compared(tmp_path, "3,c\n1,a\n2,b\n", "1,a\n2,b\n3,c\n")
+    assert (finding.kind, finding.count, finding.of) == (Kind.ROW_ORDER, 3, 3)
+
+
+def test_numbers_in_text_explain_a_numeric_sort(tmp_path: Path) -> None:
+    lines = [f"{i},{'ab'[i % 2]}" for i in (8, 9, 10, 11)]
+    a, b = ("\n".join(["n,x", *order]) + "\n" for order in (lines, lines[::-1][:2] + lines[:2]))
+    (finding,) = compared(tmp_path, a, b)
+    assert finding.detail == {"key": ["n"], "direction": "ascending"}
+
+
+def test_the_tolerance_of_a_column_reaches_numbers_in_text(tmp_path: Path) -> None:
+    context = Context(options=Options(tolerance={"y": 0.1}))
+    (finding,) = compared(tmp_path, "x,y\n1,0.30\n2,5\n", "x,y\n1,0.40\n2,5\n", context)
+    assert finding.rung is Rung.TOLERANCE
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["", "\n\n", "\ufeff", "x,y\n1,\x00\n", 'x,y\n1,"2\n', 'x,y\n1,"2"3\n', b"\xff\xfe\x00\xd8\x00\x00"],
+)
+def test_a_broken_file_is_unreadable(tmp_path: Path, broken: str | bytes) -> None:
+    with pytest.raises(Unreadable):
+        compared(tmp_path, PLAIN, broken)
+
+
+def test_a_file_cut_off_inside_a_quoted_field_is_different(tmp_path: Path) -> None:
+    whole = 'x,y\n1,"two\n"\n'
+    found, kinds = verdict(tmp_path, whole, whole[:-2])
+    assert found is OutputVerdict.DIFFERENT
+    assert kinds == ["truncated"]
+
+
+def test_a_file_cut_off_inside_a_row_is_different(tmp_path: Path) -> None:
+    found, _ = verdict(tmp_path, PLAIN, PLAIN[:-2])
+    assert found is OutputVerdict.DIFFERENT
+
+
+def test_one_overlong_record_does_not_blow_up_the_others(tmp_path: Path) -> None:
+    bomb = "x,y\n" + "1,2\n" * 30_000 + "," * 1_000_000 + "\n"
+    with pytest.raises(LimitExceeded):
+        compared(tmp_path, PLAIN, bomb)
+
+
+def test_a_very_long_field_is_read(tmp_path: Path) -> None:
+    long = "q" * 300_000
+    (finding,) = compared(tmp_path, f'x,y\n"{long}",1\n', f'x,y\n"{long}",2\n')
+    assert finding.kind is Kind.VALUE
+    assert csv.field_size_limit() < len(long)
+
+
+texts = st.text(alphabet='a1,;\n\r" é', max_size=4)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.lists(texts, min_size=2, max_size=2), max_size=5), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_any_cells_survive_any_spelling(tmp_path: Path, rows: list[list[str]], newline: str) -> None:
+    def spelled(delimiter: str, quoting: int, ending: str) -> str:
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=ending)
+        writer.writerows([["first", "second"], *rows])
+        return out.getvalue()
+
+    findings = compared(
+        tmp_path, spelled(",", csv.QUOTE_MINIMAL, "\r\n"), spelled(";", csv.QUOTE_ALL, newline)
+    )
+    assert {finding.kind for finding in findings} == {Kind.ENCODING}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(st.text(alphabet='ab,\n\r" ', min_size=1, max_size=14))
+def test_the_fast_reader_reads_what_the_strict_one_reads(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text, newline="")
+    try:
+        source = dialect.load(path)
+        names, _ = dialect.header(source.text, ",")
+    except (Unreadable, csv.Error):
+        return
+    fast = dialect._with_arrow(source.text, ",", len(names))
+    if fast is not None:
+        strict, _ = dialect._with_stdlib(source.text, ",")
+        assert fast.slice(1).rename_columns(names).to_pydict() == strict.to_pydict()
+        assert fast.num_rows == strict.num_rows + 1

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kfm_repro.compare.context import Context, Limits, Side
+from kfm_repro.compare.engine import compare_files
+from kfm_repro.compare.tabular.parquet import compare
+from kfm_repro.errors import LimitExceeded, Unreadable
+from kfm_repro.model.finding import Finding, Kind, OutputVerdict, Rung
+
+N = 90
+
+
+def table(**changed: Any) -> pa.Table:
+    columns: dict[str, Any] = {"id": range(N), "name": [f"n{i % 7}" for i in range(N)]}
+    return pa.table(columns | changed)
+
+
+def compared(
+    folder: Path, a: pa.Table, b: pa.Table, how: dict[str, Any] | None = None
+) -> tuple[Finding, ...]:
+    pq.write_table(a, folder / "a.parquet")
+    pq.write_table(b, folder / "b.parquet", **(how or {}))
+    return compare(folder / "a.parquet", folder / "b.parquet", Context())
+
+
+@pytest.mark.parametrize(
+    ("how", "named"),
+    [
+        ({"row_group_size": 30}, "row groups 1 against 3"),
+        ({"compression": "zstd"}, "compression snappy against zstd"),
+        ({"use_dictionary": False}, "dictionary pages"),
+        ({"write_statistics": False}, "statistics yes against no"),
+        ({"version": "1.0"}, "format version"),
+        ({"data_page_size": 64, "write_batch_size": 8}, "pages"),
+        ({"store_schema": False}, "embedded Arrow schema yes against no"),
+        ({"column_encoding": {"id": "DELTA_BINARY_PACKED"}, "use_dictionary": ["name"]}, "encodings"),
+        ({"write_page_index": True}, "page index no against yes"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_another_layout_of_the_same_values_is_equivalent_and_named(
+    tmp_path: Path, how: dict[str, Any], named: str
+) -> None:
+    (finding,) = compared(tmp_path, table(), table(), how)
+    assert (finding.kind, finding.rung) == (Kind.LAYOUT, Rung.CONTAINER)
+    assert named in finding.evidence
+
+
+def test_another_writer_is_a_library_version(tmp_path: Path) -> None:
+    pq.write_table(table(), tmp_path / "a.parquet")
+    data = (tmp_path / "a.parquet").read_bytes()
+    version = f"version {pa.__version__}".encode()
+    (tmp_path / "b.parquet").write_bytes(data.replace(version, version[:-1] + b"9"))
+    findings = compare(tmp_path / "a.parquet", tmp_path / "b.parquet", Context())
+    assert [finding.kind for finding in findings] == [Kind.LIBRARY_VERSION]
+    assert findings[0].rung is Rung.CONTAINER
+
+
+def test_a_changed_cell_is_found_through_another_layout_and_order(tmp_path: Path) -> None:
+    changed = table(name=[f"n{i % 7}" if i != 5 else "zz" for i in range(N)])
+    findings = compared(tmp_path, table(), changed.take(list(range(N))[::-1]), {"row_group_size": 7})
+    assert {finding.kind: finding.count for finding in findings} == {
+        Kind.ROW_ORDER: N,
+        Kind.VALUE: 1,
+        Kind.LAYOUT: 1,
+    }
+
+
+def test_metadata_in_which_the_clock_was_written_is_a_timestamp(tmp_path: Path) -> None:
+    times = ["2026-02-03T10:00:05Z", "2026-02-04T10:00:05Z"]
+    for name, time in zip("ab", times, strict=True):
+        stamped = table().replace_schema_metadata({"made": json.dumps({"at": time, "by": "x"}), "v": "1"})
+        pq.write_table(stamped, tmp_path / f"{name}.parquet")
+    sides = [
+        Side(window=(start, start + 60.0)) for start in (pd.Timestamp(time).timestamp() - 5 for time in times)
+    ]
+    (finding,) = compare(tmp_path / "a.parquet", tmp_path / "b.parquet", Context(*sides))
+    assert (finding.kind, finding.where) == (Kind.TIMESTAMP, {"pointer": "/metadata/made/at"})
+    (finding,) = compare(tmp_path / "a.parquet", tmp_path / "b.parquet", Context())
+    assert (finding.kind, finding.rung) == (Kind.VALUE, Rung.VALUE)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ({"k": "x"}, {}, (Kind.VALUE, "/metadata/k")),
+        ({"k": "x"}, {"k": "y"}, (Kind.VALUE, "/metadata/k")),
+        ({"k": '{"a": 1}'}, {"k": '{"a":1}'}, (Kind.LAYOUT, "/metadata/k")),
+        ({"k": '{"a": 1}'}, {"k": '{"a": 1.0}'}, (Kind.TYPE, "/metadata/k/a")),
+        ({"k": '{"a": [1, 2]}'}, {"k": '{"a": [1]}'}, (Kind.VALUE, "/metadata/k/a/1")),
+        ({"k": '{"a": 1, "a": 2}'}, {"k": '{"a": 2}'}, (Kind.VALUE, "/metadata/k")),
+        ({"k": "[" * 5000}, {"k": "[" * 5001}, (Kind.VALUE, "/metadata/k")),
+        ({"k": "[" * 900 + "]" * 900}, {"k": "[" * 900 + "1" + "]" * 900}, (Kind.VALUE, "/metadata/k")),
+        ({"k": b"\xff\x00"}, {"k": b"\xff\x01"}, (Kind.VALUE, "/metadata/k")),
+        ({"k/~": "x"}, {"k/~": "y"}, (Kind.VALUE, "/metadata/k~1~0")),
+    ],
+)
+def test_metadata_is_compared_by_key(
+    tmp_path: Path, a: dict[str, Any], b: dict[str, Any], expected: tuple[Kind, str]
+) -> None:
+    (finding,) = compared(
+        tmp_path, table().replace_schema_metadata(a or None), table().replace_schema_metadata(b or None)
+    )
+    assert (finding.kind, finding.where["pointer"]) == expected
+
+
+def test_field_metadata_is_compared(tmp_path: Path) -> None:
+    schema = table().schema
+    described = schema.set(0, schema.field(0).with_metadata({"unit": "m"}))
+    (finding,) = compared(tmp_path, table(), table().cast(described))
+    assert (finding.kind, finding.where) == (Kind.VALUE, {"pointer": "/fields/id/metadata/unit"})
+
+
+def frame(**changed: Any) -> pd.DataFrame:
+    return pd.DataFrame({"id": range(N), "name": [f"n{i % 7}" for i in range(N)]} | changed)
+
+
+def frames(folder: Path, a: pd.DataFrame, b: pd.DataFrame) -> tuple[Finding, ...]:
+    a.to_parquet(folder / "a.parquet")
+    b.to_parquet(folder / "b.parquet")
+    return compare(folder / "a.parquet", folder / "b.parquet", Context())
+
+
+def test_another_pandas_version_alone_is_a_library_version(tmp_path: Path) -> None:
+    one = pa.Table.from_pandas(frame())
+    described = json.loads(one.schema.metadata[b"pandas"])
+    described["pandas_version"] = "1.0.0"
+    other = one.replace_schema_metadata({"pandas": json.dumps(described)})
+    (finding,) = compared(tmp_path, one, other)
+    assert (finding.kind, finding.rung) == (Kind.LIBRARY_VERSION, Rung.CONTAINER)
+
+
+def test_a_shuffled_frame_shows_its_index_as_schema_and_its_rows_as_order(tmp_path: Path) -> None:
+    findings = frames(tmp_path, frame(), frame().sample(frac=1, random_state=1))
+    kinds = {finding.kind for finding in findings}
+    assert {Kind.SCHEMA, Kind.ROW_ORDER} <= kinds
+    assert Kind.VALUE not in kinds
+
+
+def test_more_rows_are_not_another_index(tmp_path: Path) -> None:
+    findings = frames(tmp_path, frame(), frame().iloc[: N - 1])
+    assert [finding.kind for finding in findings if finding.rung is Rung.VALUE] == [Kind.ROWS_REMOVED]
+
+
+def test_a_named_index_against_a_range_is_schema(tmp_path: Path) -> None:
+    findings = frames(tmp_path, frame(), frame().set_index("id"))
+    pointers = [finding.where.get("pointer") for finding in findings if finding.kind is Kind.SCHEMA]
+    assert "/metadata/pandas/index_columns" in pointers
+
+
+def test_int64_against_int32_is_a_type(tmp_path: Path) -> None:
+    findings = frames(tmp_path, frame(), frame().astype({"id": "int32"}))
+    first = next(finding for finding in findings if finding.where == {"column": "id"})
+    assert (first.kind, first.rung) == (Kind.TYPE, Rung.VALUE)
+
+
+@pytest.mark.parametrize("keep", [0, 3, 100, -9, -1])
+def test_a_cut_off_file_is_unreadable_and_different(tmp_path: Path, keep: int) -> None:
+    pq.write_table(table(), tmp_path / "a.parquet")
+    data = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "b.parquet").write_bytes(data[:keep])
+    with pytest.raises(Unreadable):
+        compare(tmp_path / "a.parquet", tmp_path / "b.parquet", Context())
+    output = compare_files(
+        tmp_path / "a.parquet", tmp_path / "b.parquet", name="x.parquet", context=Context()
+    )
+    assert output.verdict is OutputVerdict.DIFFERENT
+
+
+def test_flipped_bytes_never_make_files_equal(tmp_path: Path) -> None:
+    pq.write_table(table(), tmp_path / "a.parquet", compression="none")
+    data = (tmp_path / "a.parquet").read_bytes()
+    for at in range(4, len(data), 37):
+        broken = bytearray(data)
+        broken[at] ^= 0x55
+        (tmp_path / "b.parquet").write_bytes(bytes(broken))
+        output = compare_files(
+            tmp_path / "a.parquet", tmp_path / "b.parquet", name="x.parquet", context=Context()
+        )
+        assert output.verdict is not OutputVerdict.IDENTICAL
+
+
+def test_a_table_beyond_the_limit_is_not_decoded(tmp_path: Path) -> None:
+    pq.write_table(table(), tmp_path / "a.parquet")
+    with pytest.raises(LimitExceeded):
+        compare(tmp_path / "a.parquet", tmp_path / "a.parquet", Context(limits=Limits(member_bytes=100)))

@@ -1,0 +1,153 @@
+import json
+
+import geopandas as gpd
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from shapely.affinity import translate
+
+from kfm_repro.compare.context import Context
+from kfm_repro.compare.engine import compare_files
+from kfm_repro.compare.vector.geoparquet import compare_geoparquet
+from kfm_repro.errors import Unreadable
+
+TWO_METRES = 2 / 110_990
+
+
+@pytest.fixture
+def pair(tmp_path):
+    def write(a, b, edit=None, **kwargs):
+        a.to_parquet(tmp_path / "a.parquet", **kwargs)
+        b.to_parquet(tmp_path / "b.parquet", **kwargs)
+        if edit is not None:
+            table = pq.read_table(tmp_path / "b.parquet")
+            geo = json.loads(table.schema.metadata[b"geo"])
+            raw = edit(geo)
+            raw = json.dumps(geo) if raw is None else raw
+            table = table.replace_schema_metadata({**table.schema.metadata, b"geo": raw})
+            pq.write_table(table, tmp_path / "b.parquet", compression="snappy")
+        return compare_geoparquet(tmp_path / "a.parquet", tmp_path / "b.parquet", Context())
+
+    return write
+
+
+def told(findings):
+    """What is said of the data, leaving out how Parquet itself was laid out."""
+    return sorted((str(f.kind), str(f.rung), f.where.get("column", "")) for f in findings if f.where)
+
+
+def test_shuffled_features_are_equivalent(pair, counties, tmp_path):
+    found = pair(counties, counties.sample(frac=1, random_state=3).reset_index(drop=True))
+    assert "feature-order" in {f.kind for f in found}
+    assert {f.rung for f in found} <= {"order", "container"}
+    result = compare_files(
+        tmp_path / "a.parquet", tmp_path / "b.parquet", name="x.parquet", context=Context()
+    )
+    assert result.verdict == "equivalent"
+
+
+def test_one_feature_two_metres_north_of_105_is_measured(pair, counties):
+    moved = counties.copy()
+    moved.loc[40, "geometry"] = translate(counties.geometry[40], 0, TWO_METRES)
+    (found,) = [f for f in pair(counties, moved) if f.kind == "geometry"]
+    assert (found.rung, found.count, found.of, found.where) == ("value", 1, 105, {"column": "geometry"})
+    assert found.metres["max"] == pytest.approx(2.0, rel=0.01)
+
+
+def test_a_projected_feature_is_measured_in_its_own_unit(pair, counties):
+    feet = counties.to_crs("EPSG:2263")
+    moved = feet.copy()
+    moved.loc[0, "geometry"] = translate(feet.geometry[0], 0, 10)
+    (found,) = [f for f in pair(feet, moved) if f.kind == "geometry"]
+    assert found.metres["max"] == pytest.approx(3.048, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("crs", "words"),
+    [
+        ("EPSG:4258", "different datum"), ("OGC:CRS84", "axis order only"), (None, "missing on one side"),
+        ("EPSG:3857", "against EPSG:3857"),
+    ],
+)  # fmt: skip
+def test_another_crs_over_equal_coordinates_is_one_finding(pair, counties, crs, words):
+    found = pair(counties, counties.set_crs(crs, allow_override=True))
+    (only,) = [f for f in found if f.rung == "value"]
+    assert (only.kind, only.where) == ("crs", {"column": "geometry"})
+    assert words in only.evidence
+
+
+def test_the_writer_is_a_library_version(pair, counties):
+    found = pair(counties, counties, lambda geo: geo["creator"].update(version="0.0.1"))
+    assert ("library-version", "container", "") in told(found)
+    assert not [f for f in found if f.rung == "value"]
+
+
+def test_the_bounding_box_of_the_file_is_packaging(pair, counties):
+    found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].update(bbox=[0, 0, 0, 0]))
+    assert ("extent-metadata", "container", "geometry") in told(found)
+    assert not [f for f in found if f.rung == "value"]
+
+
+def test_a_crs_spelt_otherwise_is_packaging(pair, counties):
+    def shorten(geo):
+        crs = geo["columns"]["geometry"]["crs"]
+        for key in ("scope", "area", "bbox"):
+            crs.pop(key)
+
+    found = pair(counties, counties, shorten)
+    assert ("layout", "container", "geometry") in told(found)
+    assert not [f for f in found if f.kind == "crs"]
+
+
+def test_declared_types_are_a_schema(pair, counties):
+    found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].update(geometry_types=["Point"]))
+    assert ("schema", "value", "geometry") in told(found)
+
+
+def test_null_against_empty_is_data(pair, counties):
+    a, b = counties.copy(), counties.copy()
+    a.loc[2, "geometry"] = None
+    b.loc[2, "geometry"] = shapely.Polygon()
+    assert ("empty-null", "value", "geometry") in told(pair(a, b))
+
+
+def test_a_second_geometry_column_is_classified_too(pair, counties):
+    a = counties.assign(centre=counties.geometry.representative_point())
+    b = a.assign(
+        centre=gpd.GeoSeries(translate(a.centre.union_all(), 0, 0).geoms, crs=a.crs).translate(0, 0.01)
+    )
+    assert "geometry" in {f.kind for f in pair(a, b) if f.where.get("column") == "centre"}
+
+
+def test_a_covering_column_follows_the_geometry(pair, counties):
+    moved = counties.copy()
+    moved.loc[40, "geometry"] = translate(counties.geometry[40], 0, TWO_METRES)
+    found = pair(counties, moved, write_covering_bbox=True)
+    assert ("extent-metadata", "container", "bbox") in told(found)
+
+
+def test_native_encoding_against_wkb_is_a_schema(tmp_path, counties):
+    points = counties.set_geometry(counties.geometry.representative_point())
+    points.to_parquet(tmp_path / "a.parquet")
+    points.to_parquet(tmp_path / "b.parquet", geometry_encoding="geoarrow")
+    found = compare_geoparquet(tmp_path / "a.parquet", tmp_path / "b.parquet", Context())
+    assert ("schema", "value", "geometry") in told(found)
+    points.translate(0, 1).to_frame("geometry").join(points.drop(columns="geometry")).to_parquet(
+        tmp_path / "a.parquet", geometry_encoding="geoarrow"
+    )
+    found = compare_geoparquet(tmp_path / "a.parquet", tmp_path / "b.parquet", Context())
+    assert "value" in {f.rung for f in found}
+
+
+@pytest.mark.parametrize("raw", [b"{", b"[]", b'{"columns": 1}', b"[" * 100_000], ids=range(4))
+def test_broken_geo_metadata_is_unreadable(pair, counties, raw):
+    with pytest.raises(Unreadable):
+        pair(counties, counties, lambda _: raw)
+
+
+def test_a_truncated_file_is_a_difference(pair, counties, tmp_path):
+    pair(counties, counties)
+    path = tmp_path / "b.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    result = compare_files(tmp_path / "a.parquet", path, name="x.parquet", context=Context())
+    assert [(f.kind, f.rung) for f in result.findings] == [("truncated", "value")]

@@ -1,0 +1,74 @@
+"""What a replay sees of the environment, and what drift can affect."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from kfm_repro.execute.environment import (
+    ASSUMED,
+    Interpreter,
+    environment_drift,
+    fingerprint,
+    recorded_variables,
+    replay_environment,
+)
+from kfm_repro.model.run import RecordedEnvironment, Run
+
+OURS = Interpreter(sys.executable, "test")
+
+
+def environ_of(run: Run, tmp_path: Path) -> tuple[dict[str, str], str]:
+    environ, precondition = replay_environment(
+        run, OURS, home=tmp_path / "h", temporary=tmp_path / "t", given={"KFM_RUN_ID": "r2"}
+    )
+    return environ, precondition.state
+
+
+def test_rule_20_a_record_without_a_block_gets_kfms_own_variables_as_assumed(tmp_path: Path) -> None:
+    environ, state = environ_of(Run(run_id="r1"), tmp_path)
+    assert state == "assumed"
+    assert environ.items() >= ASSUMED.items()
+    assert set(environ) - set(ASSUMED) == {"PATH", "HOME", "TMPDIR", "KFM_RUN_ID"}
+
+
+def test_rule_20_where_the_block_exists_an_absent_variable_stays_unset(tmp_path: Path) -> None:
+    environ, state = environ_of(
+        Run(run_id="r1", environment=RecordedEnvironment(env={"TZ": "UTC"})), tmp_path
+    )
+    assert (state, environ["TZ"]) == ("ok", "UTC")
+    assert "PYTHONHASHSEED" not in environ
+
+
+def test_only_variables_that_can_change_a_result_are_recorded() -> None:
+    given = {
+        "TZ": "UTC",
+        "GDAL_CACHEMAX": "64",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "GDAL_HTTP_AUTH": "u:p",
+        "EDITOR": "vi",
+    }
+    assert recorded_variables(given) == {"GDAL_CACHEMAX": "64", "TZ": "UTC"}
+
+
+def test_the_fingerprint_is_what_the_interpreter_says_of_itself(tmp_path: Path) -> None:
+    answer = fingerprint(sys.executable, tmp_path)
+    assert answer["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert "pyarrow" in answer["packages"]
+    assert fingerprint("/no/such/python", tmp_path) == {}
+
+
+def test_drift_says_what_each_package_can_affect() -> None:
+    a = {"python": "3.11.7", "packages": {"shapely": "2.1.0", "rich": "14.0", "same": "1"}}
+    b = {"python": "3.12.1", "packages": {"shapely": "2.2.0", "same": "1", "new": "1"}}
+    found = [(item.what, item.a, item.b, item.matters) for item in environment_drift(a, b)]
+    assert found == [
+        ("python", "3.11.7", "3.12.1", "tables"),
+        ("new", None, "1", "cosmetic"),
+        ("rich", "14.0", None, "cosmetic"),
+        ("shapely", "2.1.0", "2.2.0", "geometry"),
+    ]
+
+
+def test_an_unknown_side_is_no_drift() -> None:
+    assert environment_drift({}, {"python": "3.12.1", "packages": {"a": "1"}}) == ()

@@ -1,0 +1,88 @@
+"""Running a command: logged, bounded, ended with everything it started."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from kfm_repro.errors import NotReplayable
+from kfm_repro.execute.process import Outcome, Process, run_command
+
+
+def run(tmp_path: Path, code: str, timeout_s: float | None = 60) -> Outcome:
+    process = Process(
+        argv=[sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        logs=tmp_path,
+        timeout_s=timeout_s,
+    )
+    return run_command(process)
+
+
+def events(tmp_path: Path) -> list[dict[str, str]]:
+    return [
+        json.loads(line) for line in (tmp_path / "pipeline.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def test_every_line_is_logged_with_its_stream(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "import sys; print('one', flush=True); print('two', file=sys.stderr)")
+    assert (outcome.outcome, outcome.exit_code) == ("success", 0)
+    logged = {(event["stream"], event["level"], event["text"]) for event in events(tmp_path)}
+    assert logged == {("stdout", "info", "one"), ("stderr", "error", "two")}
+    assert (tmp_path / "stderr.log").read_text(encoding="utf-8") == "two\n"
+
+
+def test_a_flood_keeps_head_and_tail_and_says_what_was_left_out(tmp_path: Path) -> None:
+    run(tmp_path, "for n in range(200_000): print('line', n)")
+    logged = events(tmp_path)
+    assert logged[0]["text"] == "line 0"
+    assert logged[-1]["text"] == "line 199999"
+    assert any("left out" in event["text"] for event in logged)
+    assert (tmp_path / "pipeline.jsonl").stat().st_size < 8 << 20
+
+
+def test_output_that_is_no_text_is_no_error(tmp_path: Path) -> None:
+    outcome = run(tmp_path, r"import sys; sys.stdout.buffer.write(b'\xff\x00\x1b[0m' + b'x' * 200_000)")
+    assert outcome.outcome == "success"
+    assert "\ufffd" in events(tmp_path)[0]["text"]
+
+
+def test_a_failure_keeps_its_last_lines(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "raise SystemExit('the disk is a teapot')")
+    assert (outcome.outcome, outcome.exit_code) == ("failed", 1)
+    assert outcome.last_lines == ("the disk is a teapot",)
+
+
+def test_a_timeout_ends_the_command_and_its_children(tmp_path: Path) -> None:
+    code = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "open('pids', 'w').write(str(child.pid)); time.sleep(600)\n"
+    )
+    outcome = run(tmp_path, code, timeout_s=2)
+    assert outcome.outcome == "timeout"
+    child = int((tmp_path / "pids").read_text(encoding="utf-8"))
+    state = Path(f"/proc/{child}/stat")
+    assert not state.exists() or state.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_daemon_left_behind_holds_nobody_up(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, sys\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\nprint('done')\n"
+    )
+    outcome = run(tmp_path, code, timeout_s=300)
+    assert outcome.outcome == "success"
+    assert outcome.duration_s < 60
+
+
+def test_a_program_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(NotReplayable, match="cannot be started"):
+        run_command(Process(argv=["/no/such/program"], cwd=tmp_path, env={}, logs=tmp_path))

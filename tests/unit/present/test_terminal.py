@@ -1,0 +1,94 @@
+"""The report at a terminal: the verdict last, written from the counts; nothing hostile gets through."""
+
+from __future__ import annotations
+
+from kfm_repro.model.finding import Example, Finding, Kind, OutputComparison, OutputVerdict, Rung
+from kfm_repro.model.report import ErrorInfo, Replay, Report, RunRef, count_verdicts
+from kfm_repro.model.verdict import run_verdict
+from kfm_repro.present.terminal import render, render_error, verdict_line
+from kfm_repro.present.visible import visible
+
+TIMESTAMP = Finding(
+    kind=Kind.TIMESTAMP,
+    rung=Rung.VALUE,
+    where={"column": "generated_at"},
+    count=105,
+    of=105,
+    examples=(Example(key={"geoid": "20001"}, a="2026-02-03T21:14:08", b="2026-02-04T09:00:00"),),
+    evidence="A's values lie in run A's window and B's in run B's",
+)
+
+
+def report(*outputs: OutputComparison) -> Report:
+    return Report(
+        command="replay",
+        verdict=run_verdict(outputs),
+        counts=count_verdicts(outputs),
+        run=RunRef(run_id="01K9A", pipeline="census_1900"),
+        replays=(Replay(run_id="01KBB", path="data/work/runs/census_1900/01KBB", duration_s=4.2),),
+        outputs=outputs,
+    )
+
+
+SAME = OutputComparison(path="data/a.parquet", verdict=OutputVerdict.IDENTICAL)
+ORDER = OutputComparison(
+    path="data/b.geojson",
+    verdict=OutputVerdict.EQUIVALENT,
+    findings=(Finding(kind=Kind.FEATURE_ORDER, rung=Rung.ORDER, count=105, of=105),),
+)
+OTHER = OutputComparison(path="data/summary.csv", verdict=OutputVerdict.DIFFERENT, findings=(TIMESTAMP,))
+
+
+def test_the_last_line_is_the_verdict_from_the_counts() -> None:
+    text = render(report(SAME, ORDER, OTHER), saved="x/repro_report.json")
+    assert text.splitlines()[-1] == (
+        "NOT REPRODUCIBLE: 1 of 3 outputs differs, 1 equivalent, 1 identical.  Report: x/repro_report.json"
+    )
+
+
+def test_outputs_findings_and_advice_are_shown() -> None:
+    text = render(report(SAME, ORDER, OTHER))
+    assert "  =  identical   data/a.parquet\n" in text
+    assert "  ~  equivalent  data/b.geojson     feature-order, 105 of 105" in text
+    assert "  ≠  different   data/summary.csv   column generated_at: timestamp, 105 of 105" in text
+    assert "geoid=20001  2026-02-03T21:14:08 → 2026-02-04T09:00:00" in text
+    assert "fix   take the time from the run record (KFM_RUN_STARTED_AT)" in text
+
+
+def test_quiet_is_only_the_verdict() -> None:
+    assert render(report(SAME), quiet=True) == "REPRODUCIBLE: 1 of 1 outputs identical.\n"
+
+
+def test_nothing_compared_is_not_praised() -> None:
+    assert verdict_line(report()) == "UNKNOWN: nothing was compared."
+
+
+def test_colour_changes_no_word() -> None:
+    plain, coloured = render(report(SAME, OTHER)), render(report(SAME, OTHER), color=True)
+    stripped = coloured
+    for code in ("0", "1", "2", "31", "32", "33", "1;31", "1;32", "1;33"):
+        stripped = stripped.replace(f"\x1b[{code}m", "")
+    assert "\x1b" not in stripped
+    assert [line.rstrip() for line in stripped.splitlines()] == [line.rstrip() for line in plain.splitlines()]
+
+
+def test_markup_and_control_characters_in_names_are_only_text() -> None:
+    hostile = OutputComparison(
+        path="data/[red]\x1b]0;x\x07\u202e.csv", verdict=OutputVerdict.DIFFERENT, findings=(TIMESTAMP,)
+    )
+    for color in (False, True):
+        text = render(report(hostile), color=color)
+        assert "[red]\\x1b]0;x\\x07\\u202e.csv" in text
+        assert "\x07" not in text
+
+
+def test_an_error_says_what_and_what_to_do() -> None:
+    error = ErrorInfo(
+        code="input-changed", message="input changed: a.csv\n  recorded  sha256 9f", hint="restore it"
+    )
+    assert render_error(error) == "error: input changed: a.csv\n  recorded  sha256 9f\n  hint: restore it\n"
+
+
+def test_long_values_are_cut_and_say_so() -> None:
+    assert visible("x" * 100, 10) == "x" * 10 + "…"
+    assert visible("a\tb\nc\u00a0d") == "a\\tb\\nc\\xa0d"
