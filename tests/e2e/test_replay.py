@@ -488,3 +488,59 @@ def test_git_describe_in_a_replay_says_what_it_said_when_it_was_recorded(job: Wo
     )
     job.commit()
     assert replay(job, record(job), code=0)["verdict"] == "reproducible"
+
+
+def test_a_committed_copy_of_an_output_is_never_taken_for_the_replays(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        "import os, pathlib\nif 'scratch' not in os.environ['KFM_RUN_DIR']:\n    pathlib.Path('out/a.csv').write_text('id\\n1\\n')\n",
+    )
+    job.write("out/a.csv", "id\n1\n")
+    job.commit()
+    run = job.record("--output", "out/*.csv")
+    report = replay(job, run, code=1)
+    assert (report["verdict"], report["counts"]["missing"]) == ("not-reproducible", 1)
+
+
+def test_extra_outputs_are_found_where_the_recorded_patterns_point(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        "import os, pathlib\npathlib.Path('out').mkdir(exist_ok=True)\npathlib.Path('out/a.csv').write_text('id\\n')\nif 'scratch' in os.environ['KFM_RUN_DIR']:\n    pathlib.Path('out/b.csv').write_text('id\\n')\n    pathlib.Path('out/b.log').write_text('x')\n",
+    )
+    job.commit()
+    report = replay(job, job.record("--output", "out/*.csv"), code=1)
+    assert {o["path"]: o["verdict"] for o in report["outputs"]} == {
+        "out/a.csv": "identical",
+        "out/b.csv": "extra",
+    }
+
+
+def test_an_output_pattern_that_names_files_the_command_did_not_write_is_noted(job: Workshop) -> None:
+    job.write("data/processed/job/old.csv", "left over\n")
+    done = job.kfm(
+        "record",
+        "--input",
+        "data/raw/*",
+        "--output",
+        "data/processed/**",
+        "--",
+        sys.executable,
+        "pipelines/job.py",
+    )
+    assert "old.csv is named as an output, but the command did not write it" in done.err
+
+
+def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharmed(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script("pathlib.Path('data/raw/in.csv').write_text('gone')\n(out / 'a.txt').write_text('x')\n"),
+    )
+    job.commit()
+    before = (job.root / "data/raw/in.csv").read_bytes()
+    run = record(job)
+    (job.root / "data/raw/in.csv").write_bytes(before)
+    report = replay(job, run, code=0)
+    assert "changed its own inputs: data/raw/in.csv" in next(
+        i["detail"] for i in report["preconditions"] if i["name"] == "inputs-after"
+    )
+    assert (job.root / "data/raw/in.csv").read_bytes() == before

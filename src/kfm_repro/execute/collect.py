@@ -14,7 +14,7 @@ from kfm_repro.runs.counts import count_records
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.paths import inside, safe_relative
 
-__all__ = ["Produced", "describe_file", "glob_files", "matches_any", "written_files"]
+__all__ = ["Produced", "describe_file", "glob_files", "is_ephemeral", "matches_any", "written_files"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,11 @@ class Produced:
     file: Path
 
 
-def describe_file(root: Path, path: str) -> Produced:
-    """Return the manifest entry of ``root/path``: digest, size and counts. Raises UnsafePath, OSError."""
+def describe_file(root: Path, path: str, *, written: bool = True) -> Produced:
+    """Return the manifest entry of ``root/path``: digest, size and counts. Raises UnsafePath, OSError.
+
+    One that lay there before and was not ``written`` says so.
+    """
     file = inside(root, path, what="output")
     digest = digest_file(file)
     counts = count_records(file, path)
@@ -36,25 +39,20 @@ def describe_file(root: Path, path: str) -> Produced:
         size_bytes=digest.size_bytes,
         row_count=counts.get("row_count"),
         feature_count=counts.get("feature_count"),
+        extra={} if written else {"written": False},
     )
     return Produced(entry, file)
 
 
-def written_files(
-    root: Path, roots: tuple[str, ...], before: dict[str, FileState], *, ephemeral: PurePosixPath
-) -> tuple[str, ...]:
-    """Return the files below ``roots`` that are new or changed since ``before``, sorted.
+def written_files(root: Path, folders: Iterable[str], before: dict[str, FileState]) -> tuple[str, ...]:
+    """Return the files at or below ``folders`` that are new or changed since ``before``, sorted."""
+    after = scan_files(root, folders)
+    return tuple(sorted(path for path, state in after.items() if before.get(path) != state))
 
-    What lies below ``ephemeral`` (``data/work``: run records and working files) is no output.
-    """
-    after = scan_files(root, roots)
-    return tuple(
-        sorted(
-            path
-            for path, state in after.items()
-            if before.get(path) != state and not PurePosixPath(path).is_relative_to(ephemeral)
-        )
-    )
+
+def is_ephemeral(path: str, folder: PurePosixPath) -> bool:
+    """Return whether a path lies in the ``folder`` of run records and working files, which are no outputs."""
+    return PurePosixPath(path).is_relative_to(folder)
 
 
 def glob_files(root: Path, patterns: Sequence[str], *, what: str) -> tuple[str, ...]:

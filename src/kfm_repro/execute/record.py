@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kfm_repro.errors import NotWritable, PipelineFailed, UsageError
-from kfm_repro.execute.collect import Produced, describe_file, glob_files, written_files
+from kfm_repro.execute.collect import Produced, describe_file, glob_files, is_ephemeral, written_files
 from kfm_repro.execute.command import describe_command, is_python
 from kfm_repro.execute.environment import fingerprint, recorded_variables
 from kfm_repro.execute.git import CodeState, Repository, find_repository
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
-from kfm_repro.execute.workspace import FileState, scan_files
+from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.run import RUN_SCHEMA
 from kfm_repro.runs.hashing import Digest, digest_file
@@ -102,7 +102,7 @@ def _record_into(
     started = datetime.now(UTC)
     document = _document(project, request, run, code, origins, started)
     writer.yaml(document)
-    before = scan_files(project.root, project.settings.data_roots)
+    before = scan_files(project.root, watched_folders(project, request.outputs))
     _keep_untracked_inputs(project, repository, code, inputs)
     outcome = run_command(
         Process(
@@ -342,12 +342,13 @@ def _keep_untracked_inputs(
 
 
 def _outputs(project: Project, request: Request, before: dict[str, FileState]) -> list[Produced]:
-    if request.outputs:
-        paths = glob_files(project.root, request.outputs, what="--output")
+    folders = watched_folders(project, request.outputs)
+    written = written_files(project.root, folders, before)
+    if not request.outputs:
+        paths = tuple(path for path in written if not is_ephemeral(path, project.ephemeral))
     else:
-        ephemeral = project.runs_relative.parent
-        paths = written_files(project.root, project.settings.data_roots, before, ephemeral=ephemeral)
-    return [describe_file(project.root, path) for path in paths]
+        paths = glob_files(project.root, request.outputs, what="--output")
+    return [describe_file(project.root, path, written=path in written) for path in paths]
 
 
 def _changed(project: Project, digests: dict[str, Digest], before: dict[str, FileState]) -> list[str]:
@@ -379,5 +380,10 @@ def _notes(request: Request, produced: Sequence[Produced], changed: Sequence[str
         notes.append("no inputs declared: a replay sees no data files; declare them with --input GLOB")
     if not produced:
         notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")
+    notes += [
+        f"{item.entry.path} is named as an output, but the command did not write it"
+        for item in produced
+        if item.entry.extra.get("written") is False
+    ]
     notes += [f"the command changed its own input {path}" for path in changed]
     return tuple(notes)

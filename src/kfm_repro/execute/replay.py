@@ -14,7 +14,7 @@ from typing import Any
 
 from kfm_repro.errors import InconsistentRun, KfmReproError
 from kfm_repro.execute.checkout import Code, check_code
-from kfm_repro.execute.collect import Produced, describe_file, matches_any, written_files
+from kfm_repro.execute.collect import Produced, describe_file, is_ephemeral, matches_any, written_files
 from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.environment import (
     Interpreter,
@@ -26,7 +26,7 @@ from kfm_repro.execute.environment import (
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
 from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.record import write_metrics, write_not_run
-from kfm_repro.execute.workspace import Workspace, build_workspace, relocate
+from kfm_repro.execute.workspace import Workspace, build_workspace, relocate, watched_folders
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.report import Drift, Precondition
 from kfm_repro.model.run import RUN_SCHEMA, Run, RunState
@@ -267,20 +267,17 @@ def _collect(
 ) -> dict[str, Produced]:
     """Return what the replay wrote, by the path under which the recorded run would have written it."""
     produced: dict[str, Produced] = {}
-    declared_inputs = {source.entry.path for source in sources}
     for entry in plan.outputs.entries:
         place = relocate(entry.path, project, plan.original, fresh)
         if (workspace.root / place).is_file():
             produced[entry.path] = _renamed(describe_file(workspace.root, place), entry.path)
     patterns = plan.run.pipeline.outputs
-    ephemeral = project.runs_relative.parent
-    ignored = {_provenance_target(plan.run)}
-    for path in written_files(
-        workspace.root, project.settings.data_roots, workspace.before, ephemeral=ephemeral
-    ):
-        if path in produced or path in ignored or path in declared_inputs:
-            continue
-        if not patterns or matches_any(path, patterns):
+    places = {relocate(entry.path, project, plan.original, fresh) for entry in plan.outputs.entries}
+    passed_over = {_provenance_target(plan.run), *(source.entry.path for source in sources), *places}
+    folders = watched_folders(project, patterns)
+    for path in written_files(workspace.root, folders, workspace.before):
+        wanted = matches_any(path, patterns) if patterns else not is_ephemeral(path, project.ephemeral)
+        if wanted and path not in passed_over:
             produced[path] = describe_file(workspace.root, path)
     return produced
 

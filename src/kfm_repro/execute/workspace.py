@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +17,7 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
 
-__all__ = ["FileState", "Workspace", "build_workspace", "relocate", "scan_files"]
+__all__ = ["FileState", "Workspace", "build_workspace", "relocate", "scan_files", "watched_folders"]
 
 FileState = tuple[int, int, int]
 """Size in bytes, modification time in nanoseconds and inode: enough to see that a file was written."""
@@ -43,14 +45,16 @@ def build_workspace(
 ) -> Workspace:
     """Lay out a workspace below ``fresh.scratch``.
 
-    Tracked files below the data roots are removed unless they are declared inputs (rule 12); the folders of
-    the recorded outputs are made, since a clean clone has no empty folders. Raises CodeNotAvailable,
-    InputUnavailable, UnsafePath, InvalidRecord.
+    Tracked files below the data roots are removed unless they are declared inputs (rule 12), and so is every
+    recorded output, lest a committed copy of it be taken for the replay's. The folders of the recorded outputs
+    are made, since a clean clone has no empty folders. Raises CodeNotAvailable, InputUnavailable, UnsafePath,
+    InvalidRecord.
     """
     clone = check_out(code, fresh.scratch / "workspace")
     root = clone.top / clone.prefix
     for name in project.settings.data_roots:
         shutil.rmtree(inside(root, name, what="data root"), ignore_errors=True)
+    _remove_outputs(root, outputs, {source.entry.path for source in sources})
     lay_inputs(sources, root)
     hide_removed(clone)
     run_dir = root / project.runs_relative / fresh.pipeline / fresh.name
@@ -62,7 +66,8 @@ def build_workspace(
     home, temporary = fresh.scratch / "home", fresh.scratch / "tmp"
     home.mkdir()
     temporary.mkdir()
-    return Workspace(root, run_dir, home, temporary, scan_files(root, project.settings.data_roots))
+    before = scan_files(root, watched_folders(project, run.pipeline.outputs))
+    return Workspace(root, run_dir, home, temporary, before)
 
 
 def relocate(path: str, project: Project, original: RunDir, fresh: RunDir) -> str:
@@ -74,15 +79,38 @@ def relocate(path: str, project: Project, original: RunDir, fresh: RunDir) -> st
     return path
 
 
-def scan_files(root: Path, folders: tuple[str, ...]) -> dict[str, FileState]:
-    """Return the state of every regular file below ``folders`` of ``root``, by path relative to ``root``."""
+def watched_folders(project: Project, patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the folders in which outputs can appear: the data roots, and where the patterns point."""
+    folders = {*project.settings.data_roots}
+    for pattern in patterns:
+        fixed = itertools.takewhile(
+            lambda part: not any(c in part for c in "*?["), PurePosixPath(pattern).parts
+        )
+        folders.add(PurePosixPath(*fixed).as_posix())
+    return tuple(sorted(folders))
+
+
+def scan_files(root: Path, folders: Iterable[str]) -> dict[str, FileState]:
+    """Return the state of every regular file at or below ``folders`` of ``root``, by path relative to ``root``.
+
+    Git's own folder is left out.
+    """
     states: dict[str, FileState] = {}
     for folder in folders:
-        for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and not path.is_symlink():
+        top = root / folder
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            relative = path.relative_to(root)
+            if ".git" not in relative.parts and path.is_file() and not path.is_symlink():
                 stat = path.stat()
-                states[path.relative_to(root).as_posix()] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+                states[relative.as_posix()] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
     return states
+
+
+def _remove_outputs(root: Path, outputs: Manifest, inputs: set[str]) -> None:
+    """Remove recorded outputs that the checkout brought; one that the recorded run did not write may stay."""
+    for entry in outputs.entries:
+        if entry.path not in inputs and entry.extra.get("written") is not False:
+            inside(root, entry.path, what="output of the record").unlink(missing_ok=True)
 
 
 def _lay_config(original: RunDir, run: Run, root: Path, snapshot: Path) -> None:

@@ -30,6 +30,8 @@ def safe_relative(text: str, *, what: str) -> PurePosixPath:
         reason = "is absolute"
     elif ".." in path.parts or "\\.." in text or "..\\" in text:
         reason = "climbs out with '..'"
+    elif ".git" in path.parts:
+        reason = "lies in git's own folder"
     elif not path.parts:
         reason = "names no file"
     else:

@@ -61,6 +61,15 @@ class Project:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
     @property
+    def ephemeral(self) -> PurePosixPath:
+        """The folder of run records and working files, which are no outputs: ``data/work``, else the runs."""
+        return (
+            PurePosixPath("data/work")
+            if self.runs_relative.is_relative_to("data/work")
+            else self.runs_relative
+        )
+
+    @property
     def runs_relative(self) -> PurePosixPath:
         """The runs folder relative to the root; the default layout when it lies outside."""
         inside = self.runs.is_relative_to(self.root)

@@ -58,10 +58,8 @@ def safe_name(name: str) -> str:
 
 def compare_member(a: Path, b: Path, name: str, context: Context) -> tuple[Finding, ...]:
     """Compare two unpacked members by what they are; every finding says in which member it lies."""
-    if context.inner is None:
-        findings = raw_bytes.compare(a, b, context)
-    else:
-        findings = context.inner(a, b, name, context)
+    inner = context.inner
+    findings = inner(a, b, name, context) if inner else raw_bytes.compare(a, b, context)
     return tuple(_placed(finding, name) for finding in findings)
 
 

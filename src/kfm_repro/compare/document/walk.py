@@ -182,6 +182,8 @@ class Walk:
 
 def _scalar_key(value: object) -> Hashable:
     """Return what tells a scalar from every other: its type, and its bits or itself."""
+    if type(value) is str:
+        return value
     if isinstance(value, float):
         return ("float", struct.pack("<d", value))
     if value is None or isinstance(value, bool | str | int | bytes):

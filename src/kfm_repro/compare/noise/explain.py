@@ -16,7 +16,7 @@ from kfm_repro.compare.noise.timestamps import TIME_TEXT, clock_pair
 from kfm_repro.model.finding import Kind
 
 if TYPE_CHECKING:
-    from kfm_repro.compare.context import Context
+    from kfm_repro.compare.context import Context, Side
 
 __all__ = ["Span", "explain_pair"]
 
@@ -27,6 +27,10 @@ _AROUND = 160
 """Characters of equal text kept around the differing middle of a long text: more than any token has."""
 _LONGEST_MIDDLE = 1 << 16
 _NUMBER = re.compile(r"\d{5,7}\.\d+", re.ASCII)
+
+
+_HINT = re.compile(r"\d{4}[-/:]\d\d|\d\d:\d\d|\d{8}|[0-9A-Fa-f]{8}|0x|/tmp/|[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
+"""What every token shape contains at least; a quick test that spares most values the slow one."""
 
 
 class Span(NamedTuple):
@@ -49,7 +53,7 @@ def explain_pair(a: str, b: str, context: Context, *, day_numbers: bool = True) 
         encoding = clock_pair(a, b, context)
         return (Span(Kind.TIMESTAMP, encoding, a, b),) if encoding else None
     cut = _differing_middle(a, b)
-    if cut is None:
+    if cut is None or not all(_may_hold_tokens(text, context) for text in cut):
         return None
     parts_a, parts_b = _parts(cut[0], context), _parts(cut[1], context)
     if len(parts_a) != len(parts_b) or parts_a[::2] != parts_b[::2]:
@@ -88,11 +92,7 @@ def _explain_token(  # noqa: PLR0911  # one return per detector, the most specif
 
 def _parts(text: str, context: Context) -> list[str]:
     """Cut a text into literal, token, literal, token, …, literal: always an odd number of parts."""
-    pattern = _pattern(
-        tuple(sorted({context.a.run_id, context.b.run_id})),
-        paths.known_paths(context.a, context.b),
-        paths.known_hosts(context.a, context.b),
-    )
+    pattern = _pattern(context.a, context.b)
     parts: list[str] = []
     end = 0
     for match in pattern.finditer(text):
@@ -103,10 +103,11 @@ def _parts(text: str, context: Context) -> list[str]:
 
 
 @lru_cache(maxsize=64)
-def _pattern(run_ids: tuple[str, ...], known: tuple[str, ...], hosts: tuple[str, ...]) -> re.Pattern[str]:
+def _pattern(a: Side, b: Side) -> re.Pattern[str]:
     """Return one pattern for every token shape; both texts are cut by the same one."""
+    known, hosts = paths.known_paths(a, b), paths.known_hosts(a, b)
     alternatives = [
-        *_words([run_id for run_id in run_ids if len(run_id) >= _SHORTEST_RUN_ID]),
+        *_words([run_id for run_id in (a.run_id, b.run_id) if len(run_id) >= _SHORTEST_RUN_ID]),
         *([_folder(known)] if known else []),
         rf"(?<![\w.]){paths.TEMP_TEXT}(?![\w-])",
         *_words(hosts),
@@ -118,6 +119,19 @@ def _pattern(run_ids: tuple[str, ...], known: tuple[str, ...], hosts: tuple[str,
         rf"{_LEFT}(?:[0-9a-f]{{16,128}}|[0-9A-F]{{16,128}}){_RIGHT}",
     ]
     return re.compile("|".join(f"(?:{alternative})" for alternative in alternatives), re.ASCII)
+
+
+def _may_hold_tokens(text: str, context: Context) -> bool:
+    """Return whether a text can hold any token at all: both must, for a difference to be explained."""
+    if _HINT.search(text):
+        return True
+    return any(name in text for name in _names(context.a, context.b))
+
+
+@lru_cache(maxsize=64)
+def _names(a: Side, b: Side) -> tuple[str, ...]:
+    run_ids = tuple(run_id for run_id in (a.run_id, b.run_id) if len(run_id) >= _SHORTEST_RUN_ID)
+    return (*run_ids, *paths.known_paths(a, b), *paths.known_hosts(a, b))
 
 
 def _words(names: tuple[str, ...] | list[str]) -> list[str]:

@@ -58,15 +58,19 @@ def column_findings(
     ids, _ = row_ids([codes_a[differing], codes_b[differing]], [codes_a[:0], codes_b[:0]])
     _, first = np.unique(ids, return_index=True)
     column = columns[at]
+    most = len(first) if column.is_float else task.context.limits.pairs
+    unseen = np.arange(len(first))[most:]
+    first = first[:most]
     a, b = _values(column.a, rows_a[first]), _values(column.b, rows_b[first])
     findings: list[Finding] = []
-    for part in _classified(column, a, b, task):
+    for part in (*_classified(column, a, b, task), *_unseen(unseen, column, task)):
         places = np.flatnonzero(np.isin(ids, np.array(part.indexes, np.int64)))
         shown = places[:MAX_EXAMPLES]
         names = row_keys(columns, pairing.key, rows_a[shown], of_a=True)
+        shown_a, shown_b = python_values(column.a, rows_a[shown]), python_values(column.b, rows_b[shown])
         examples = tuple(
-            Example(key=name, a=scalar(a[ids[i]]), b=scalar(b[ids[i]]))
-            for name, i in zip(names, shown.tolist(), strict=True)
+            Example(key=name, a=scalar(left), b=scalar(right))
+            for name, left, right in zip(names, shown_a, shown_b, strict=True)
         )
         findings.append(
             Finding(
@@ -82,6 +86,16 @@ def column_findings(
             )
         )
     return findings
+
+
+def _unseen(indexes: Ints, column: Column, task: Task) -> list[Classified]:
+    """Return the distinct pairs beyond the limit: values, since nobody looked at them."""
+    if not len(indexes):
+        return []
+    evidence = f"{len(indexes)} further distinct pairs were beyond the limit and not looked at one by one"
+    part = Classified(str(Kind.VALUE), str(Rung.VALUE), tuple(indexes.tolist()), evidence)
+    reason = task.context.options.ignore.get(column.label)
+    return [part if reason is None else _ignored(part, reason)]
 
 
 def _values(column: pa.ChunkedArray, rows: Ints) -> list[Any]:

@@ -1,7 +1,8 @@
 """Reading a CSV or TSV file as text cells, nothing inferred, and how it was written.
 
-Unquoted files without blank lines go through Arrow's reader. Everything else goes through the strict reader
-of the standard library: Arrow's accepts a quoted field that never ends, which would hide a truncated file.
+Files whose quoting is beyond doubt, without blank lines, go through Arrow's reader. Everything else goes
+through the strict reader of the standard library: Arrow's accepts a quoted field that never ends, which would
+hide a truncated file.
 """
 
 from __future__ import annotations
@@ -155,15 +156,19 @@ def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
     import pyarrow.csv as arrow_csv
 
     blank = any(pair in text for pair in ("\n\n", "\n\r", "\r\r")) or text[0] in "\r\n"
-    if '"' in text or blank or not width:
-        return None
     data = text.encode()
+    quoted = b'"' in data
+    if blank or not width or (quoted and not _is_well_quoted(data, delimiter)):
+        return None
     try:
         return arrow_csv.read_csv(
             pa.BufferReader(data),
             read_options=arrow_csv.ReadOptions(autogenerate_column_names=True),
             parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter, quote_char=False, ignore_empty_lines=False
+                delimiter=delimiter,
+                quote_char='"' if quoted else False,
+                newlines_in_values=quoted,
+                ignore_empty_lines=False,
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types={f"f{i}": pa.string() for i in range(width)},
@@ -173,6 +178,21 @@ def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
         )
     except pa.ArrowException:
         return None
+
+
+def _is_well_quoted(data: bytes, delimiter: str) -> bool:
+    """Return whether every quote opens or closes a whole field, or stands doubled inside of one (RFC 4180)."""
+    import numpy as np
+
+    octets = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(octets == ord('"'))
+    if len(quotes) % 2:
+        return False
+    outside = np.array([*delimiter.encode(), *b'\r\n"'], np.uint8)
+    opening, closing = quotes[0::2], quotes[1::2]
+    before = octets[opening[opening > 0] - 1]
+    after = octets[closing[closing < len(octets) - 1] + 1]
+    return bool(np.isin(before, outside).all() and np.isin(after, outside).all())
 
 
 def _with_stdlib(text: str, delimiter: str) -> tuple[pa.Table, int]:

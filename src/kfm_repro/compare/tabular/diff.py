@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.cells import PairClassifier, Task, column_findings, row_keys
 from kfm_repro.compare.tabular.exact import python_values
-from kfm_repro.compare.tabular.match import Pairing, pair_rows
+from kfm_repro.compare.tabular.match import Pairing, pair_rows, usable_columns
 from kfm_repro.compare.tabular.order import order_finding
 from kfm_repro.compare.tabular.rows import Residue, equal_elsewhere, residue
 from kfm_repro.compare.tabular.schema import Column, align
@@ -51,7 +51,7 @@ def compare_tables(
     task = Task(context, text, unit, classifiers, where)
     columns, findings = align(a, b, context, where)
     counts = (a.num_rows, b.num_rows)
-    rest = residue(columns, *counts)
+    rest = residue(columns, *counts, usable_columns(columns, context))
     if not len(rest.a) and not len(rest.b) and not len(rest.equal_a):
         return tuple(findings)
     pairing = pair_rows(columns, rest, counts, context)

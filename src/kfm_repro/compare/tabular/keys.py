@@ -7,11 +7,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import kfm_repro.compare.tabular.exact as ex
-from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
+from kfm_repro.compare.tabular.rows import is_unique, pair_equal, row_ids
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from kfm_repro.compare.tabular.rows import Residue
     from kfm_repro.compare.tabular.schema import Column
 
 __all__ = ["candidates"]
@@ -51,17 +50,9 @@ def candidates(
 def _unique_single(column: Column, rest: Residue, paired: int) -> bool:
     spare = (len(rest.a) - paired, len(rest.b) - paired)
     for side, unpaired in zip(column.exact, spare, strict=True):
-        if side.null_count or _distinct(side.slice(0, _SAMPLE)) < min(len(side), _SAMPLE) - unpaired:
-            return False
-        if _distinct(side) < len(side) - unpaired:
+        if side.null_count or not is_unique(side, unpaired):
             return False
     return True
-
-
-def _distinct(values: pa.ChunkedArray) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.count_distinct(values, mode="all").as_py())
 
 
 def _unique_pair(columns: Sequence[Column], pair: tuple[int, ...], rest: Residue) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["Pairing", "pair_rows"]
+__all__ = ["Pairing", "pair_rows", "usable_columns"]
 
 _VOLATILE_OVERLAP = 0.1
 """A column whose values overlap less than this between A and B names no row."""
@@ -43,17 +43,45 @@ class Pairing:
 def pair_rows(columns: Sequence[Column], rest: Residue, counts: tuple[int, int], context: Context) -> Pairing:
     """Return the best pairing of the residual rows. ``counts`` are the row counts of A and B."""
     note = ""
+    if rest.anchor is not None:
+        return _anchored(columns, rest, rest.anchor, context)
     if context.options.key:
         names = {column.label: i for i, column in enumerate(columns)}
-        lacking = [name for name in context.options.key if name not in names]
-        if not lacking:
+        note = _lacking(columns, context)
+        if not note:
             return _by_declared_key(tuple(names[name] for name in context.options.key), columns, rest)
-        note = f"the declared key column {lacking[0]!r} is not in both tables; "
     if not len(rest.a) or not len(rest.b):
         named = keys.candidates(columns, rest, _usable(columns, context), [0] * len(columns))
         return Pairing(*_nothing(), named[0] if named else (), note)
     found = _choose(columns, rest, counts, context)
     return Pairing(found.a, found.b, found.key, note + found.note)
+
+
+def _anchored(columns: Sequence[Column], rest: Residue, anchor: int, context: Context) -> Pairing:
+    import numpy as np
+
+    rows = np.arange(len(rest.a))
+    name = columns[anchor].label
+    if (name,) == tuple(context.options.key):
+        return Pairing(rows, rows, (anchor,), f"rows matched by the declared key ({name})", declared=True)
+    note = f"rows matched by {name}, which is unique on both sides"
+    return Pairing(rows, rows, (anchor,), _lacking(columns, context) + note)
+
+
+def _lacking(columns: Sequence[Column], context: Context) -> str:
+    """Say which declared key column is missing, if any."""
+    names = [column.label for column in columns]
+    lacking = next((name for name in context.options.key if name not in names), None)
+    return "" if lacking is None else f"the declared key column {lacking!r} is not in both tables; "
+
+
+def usable_columns(columns: Sequence[Column], context: Context) -> list[int]:
+    """Return the columns that may anchor rows: a declared key of one column alone, else all not ignored."""
+    declared = context.options.key
+    names = [column.label for column in columns]
+    if declared and all(name in names for name in declared):
+        return [names.index(declared[0])] if len(declared) == 1 else []
+    return _usable(columns, context)
 
 
 def _nothing() -> tuple[Ints, Ints]:

@@ -13,11 +13,15 @@ import kfm_repro.compare.tabular.exact as ex
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["Residue", "equal_elsewhere", "pair_equal", "residue", "row_ids", "whole_row_ids"]
+__all__ = ["Residue", "equal_elsewhere", "is_unique", "pair_equal", "residue", "row_ids", "whole_row_ids"]
+
+
+_SAMPLE = 20_000
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,29 @@ class Residue:
     codes_b: tuple[Ints, ...]
     equal_a: Ints
     equal_b: Ints
+    anchor: int | None = None
+    """A column that is unique and equal in place: rows at the same position belong together."""
 
 
-def residue(columns: Sequence[Column], rows_a: int, rows_b: int) -> Residue:
-    """Compare in place, then as multisets, and return the rows that no equal row cancels."""
+def residue(columns: Sequence[Column], rows_a: int, rows_b: int, usable: Sequence[int]) -> Residue:
+    """Compare in place, then as multisets, and return the rows that no equal row cancels.
+
+    ``usable`` are the columns that may serve as anchor, best first; with one, rows are only compared in place.
+    """
     import numpy as np
 
     if not columns:
         return Residue(
             np.arange(min(rows_a, rows_b), rows_a), np.arange(min(rows_a, rows_b), rows_b), (), (), *_none()
         )
-    at_a, at_b = _out_of_place(columns, rows_a, rows_b)
+    if rows_a == rows_b:
+        at_a, equal = _differing_in_place(columns, rows_a)
+        anchor = _anchor(columns, equal, usable) if len(at_a) else None
+        if anchor is not None:
+            return _anchored(columns, at_a, equal, anchor)
+        at_b = at_a
+    else:
+        at_a, at_b = _between_common_ends(columns, rows_a, rows_b)
     if not len(at_a) or not len(at_b):
         empty = tuple(_none()[0] for _ in columns)
         codes = tuple(taken_codes(column, at_a, at_b) for column in columns) if len(at_a) + len(at_b) else ()
@@ -90,18 +106,53 @@ def taken_codes(column: Column, at_a: Ints, at_b: Ints) -> tuple[Ints, Ints]:
     return ex.codes(*sides)
 
 
-def _out_of_place(columns: Sequence[Column], rows_a: int, rows_b: int) -> tuple[Ints, Ints]:
-    """Return the positions of A and of B that the comparison in place leaves open."""
+def _differing_in_place(columns: Sequence[Column], rows: int) -> tuple[Ints, set[int]]:
+    """Return the positions at which any column differs, and the columns that differ nowhere."""
     import numpy as np
 
-    if rows_a == rows_b:
-        differing = np.zeros(rows_a, np.bool_)
-        for column in columns:
-            mask = ex.unequal(*column.exact)
-            if mask is not None:
-                differing |= mask
-        at = np.flatnonzero(differing)
-        return at, at
+    differing = np.zeros(rows, np.bool_)
+    equal: set[int] = set()
+    for i, column in enumerate(columns):
+        mask = ex.unequal(*column.exact)
+        if mask is None:
+            equal.add(i)
+        else:
+            differing |= mask
+    return np.flatnonzero(differing), equal
+
+
+def _anchor(columns: Sequence[Column], equal: set[int], usable: Sequence[int]) -> int | None:
+    """Return a column that is equal in place, never null, unique and no float; None when there is none."""
+    for i in usable:
+        values = columns[i].exact[0]
+        if i in equal and not columns[i].is_float and not values.null_count and is_unique(values):
+            return i
+    return None
+
+
+def is_unique(values: pa.ChunkedArray, allowed: int = 0) -> bool:
+    """Return whether at most ``allowed`` values repeat another one; a sample is asked first."""
+    import pyarrow.compute as pc
+
+    return all(
+        pc.count_distinct(part, mode="all").as_py() >= len(part) - allowed
+        for part in (values.slice(0, _SAMPLE), values)
+    )
+
+
+def _anchored(columns: Sequence[Column], at: Ints, equal: set[int], anchor: int) -> Residue:
+    import numpy as np
+
+    same = np.zeros(len(at), np.int64)
+    codes = [(same, same) if i in equal else taken_codes(column, at, at) for i, column in enumerate(columns)]
+    codes_a, codes_b = (tuple(pair[side] for pair in codes) for side in (0, 1))
+    return Residue(at, at, codes_a, codes_b, *_none(), anchor)
+
+
+def _between_common_ends(columns: Sequence[Column], rows_a: int, rows_b: int) -> tuple[Ints, Ints]:
+    """Return the positions of A and of B between the rows that are equal at both ends."""
+    import numpy as np
+
     least = min(rows_a, rows_b)
     head = _leading(columns, 0, 0, least)
     tail = _trailing(columns, rows_a, rows_b, least - head)

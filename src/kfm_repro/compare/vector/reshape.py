@@ -35,8 +35,9 @@ def repeated(pairs: Pairs) -> list[Classified]:
     import shapely
 
     chosen = np.flatnonzero(np.isin(shapely.get_type_id(pairs.a), _CHAINS))
-    flat_a, flat_b = (without_repeats(flatten(values[chosen])) for values in (pairs.a, pairs.b))
-    even = _same_chains(flat_a, flat_b)
+    whole = [flatten(values[chosen]) for values in (pairs.a, pairs.b)]
+    flat_a, flat_b = (without_repeats(flat) for flat in whole)
+    even = _same_chains(flat_a, flat_b) & (_dropped(whole[0], flat_a) | _dropped(whole[1], flat_b))
     a, b = _only(flat_a, even), _only(flat_b, even)
     other, _, backwards = align(a, b)
     same = all_per(((a.xyzm == other) | (np.isnan(a.xyzm) & np.isnan(other))).all(axis=1), a.owner, a.count)
@@ -91,6 +92,14 @@ def reshaped(pairs: Pairs) -> list[Classified]:
     found = claim(able, Kind.GEOMETRY, Rung.VALUE, evidence, detail=detail, metres=metres)
     evidence = "another shape; too many or too odd to measure all"
     return found + claim(~able, Kind.GEOMETRY, Rung.VALUE, evidence)
+
+
+def _dropped(before: Flat, after: Flat) -> Bools:
+    """Return which geometries lost vertices."""
+    import numpy as np
+
+    counts = [np.bincount(flat.owner, minlength=flat.count) for flat in (before, after)]
+    return np.asarray(counts[0] != counts[1], bool)
 
 
 def _same_chains(a: Flat, b: Flat) -> Bools:

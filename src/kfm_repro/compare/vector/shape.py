@@ -18,6 +18,7 @@ __all__ = ["Flat", "align", "all_per", "closed", "flatten", "same_structure", "w
 POLYGON = 3
 _CHUNK_VERTICES = 1_000_000
 _CANDIDATES = 3
+_QUARTER = 0.25
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Flat:
         """Return the first vertex of each chain."""
         import numpy as np
 
-        return np.concatenate([[0], np.cumsum(self.length)[:-1]]).astype(np.int64)
+        return np.asarray(np.cumsum(self.length) - self.length, np.int64)
 
     @property
     def owner(self) -> Ints:
@@ -143,7 +144,7 @@ def align(a: Flat, b: Flat) -> tuple[Floats, Bools, Bools]:
     laid = b.xyzm.copy()
     rotated, reversed_ = np.zeros(a.count, bool), np.zeros(a.count, bool)
     start = a.start
-    equal = _chains_equal(a, b.xyzm)
+    equal = _near(a, b.xyzm)
     for ring in (True, False):
         chains = np.flatnonzero((a.ring == ring) & ~equal & (a.length > 1))
         for length in np.unique(a.length[chains]):
@@ -159,12 +160,30 @@ def align(a: Flat, b: Flat) -> tuple[Floats, Bools, Bools]:
     return laid, rotated, reversed_
 
 
-def _chains_equal(a: Flat, other: Floats) -> Bools:
+def _near(a: Flat, other: Floats) -> Bools:
+    """Return the chains that no turn can bring nearer.
+
+    Turning a ring by one vertex moves some vertex by the longest edge, reversing a line one by its length:
+    vertices that are all a quarter of the longest edge apart or less lie as well as they can.
+    """
     import numpy as np
 
-    same = ((a.xyzm == other) | (np.isnan(a.xyzm) & np.isnan(other))).all(axis=1)
-    chain = np.repeat(np.arange(len(a.length)), a.length)
-    return all_per(same, chain, len(a.length))
+    count = len(a.length)
+    chain = np.repeat(np.arange(count), a.length)
+    apart = np.abs(a.xyzm - other)
+    apart[np.isnan(a.xyzm) & np.isnan(other)] = 0.0
+    apart[np.isnan(apart)] = np.inf
+    edge = np.zeros(len(chain))
+    edge[:-1] = np.where(chain[1:] == chain[:-1], np.abs(np.diff(a.xyzm[:, :2], axis=0)).max(axis=1), 0.0)
+    filled = a.length > 0
+    first = a.start[filled]
+    plane, rest, longest = np.zeros(count), np.zeros(count), np.zeros(count)
+    if len(chain):
+        plane[filled] = np.maximum.reduceat(apart[:, :2].max(axis=1), first)
+        rest[filled] = np.maximum.reduceat(apart[:, 2:].max(axis=1), first)
+        longest[filled] = np.maximum.reduceat(np.nan_to_num(edge), first)
+    result: Bools = ((plane == 0.0) & (rest == 0.0)) | (plane < longest * _QUARTER)
+    return result
 
 
 def _best(a: Floats, b: Floats, *, ring: bool) -> tuple[Floats, Bools, Bools]:

@@ -25,8 +25,8 @@ _MAX_ULP = 4
 _MAX_DECIMALS = 15
 _LINES = (1, 5)
 _POLYGONS = (3, 6)
-_POINT_DECIMALS = 4
-"""A lone point that lies more than about ten metres elsewhere has moved, whatever its decimals say."""
+_POINT_MOVED = 10.0
+"""Metres: a lone point that lies further away has moved, whatever its decimals say."""
 _FULL_TURN = 360.0
 _WRAP_SLACK = 1e-9
 """Degrees: adding and taking 360 costs a few units in the last place."""
@@ -93,10 +93,13 @@ def parts(pairs: Pairs) -> list[Classified]:
     import numpy as np
     import shapely
 
-    bags_a, bags_b = (_bags(values) for values in (pairs.a, pairs.b))
-    pure = np.array([a == b for a, b in zip(bags_a, bags_b, strict=True)], bool)
+    several = np.flatnonzero(_several(pairs.a) & _several(pairs.b))
+    bags_a, bags_b = (_bags(values[several]) for values in (pairs.a, pairs.b))
+    pure = np.zeros(len(pairs.a), bool)
+    pure[several] = [a == b for a, b in zip(bags_a, bags_b, strict=True)]
     found = claim(pure, Kind.PART_ORDER, Rung.ORDER, "the same parts or holes in another order")
-    polygon = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & ~pure & closed(pairs.a) & closed(pairs.b)
+    polygon = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & ~pure & _several(pairs.a)
+    polygon &= closed(pairs.a) & closed(pairs.b)
     chosen = np.flatnonzero(polygon)
     # A normal form only reorders: two of them alike prove the rest equal, two unlike prove nothing.
     normal = [shapely.normalize(values[chosen]) for values in (pairs.a, pairs.b)]
@@ -168,14 +171,12 @@ class _NoiseRule:
         # Whatever has few decimals is what it was moved to, rounded: one way for all vertices is a shift.
         single = np.bincount(laid.flat.owner, minlength=laid.flat.count) == 1
         left &= ~_rigid(laid, ways)[0] | single
+        if pairs.ground.geographic:
+            left &= ~single | (np.bincount(laid.flat.owner, way, laid.flat.count) <= _POINT_MOVED)
         found: list[Classified] = []
         for decimals in range(_MAX_DECIMALS + 1):
             for exact, other, side in ((a, b, "B"), (b, a, "A")):
-                if not left.any():
-                    return found
-                hit = left & laid.every(_all(is_rounded(exact, other, decimals)))
-                if pairs.ground.geographic and decimals < _POINT_DECIMALS:
-                    hit &= ~single
+                hit = _rounded_to(laid, exact, other, decimals, left)
                 left &= ~hit
                 for turned, extra in self._turns(laid):
                     mask = hit & turned
@@ -186,6 +187,21 @@ class _NoiseRule:
                         metres=way[mask[laid.flat.owner]] if pairs.ground.in_metres else None,
                     )  # fmt: skip
         return found
+
+
+def _rounded_to(laid: _Laid, exact: Floats, other: Floats, decimals: int, left: Bools) -> Bools:
+    """Return which of the pairs ``left`` are rounded at every vertex, asking about the first vertices first."""
+    import numpy as np
+
+    filled = np.bincount(laid.flat.owner, minlength=laid.flat.count) > 0
+    first = np.searchsorted(laid.flat.owner, np.flatnonzero(left & filled))
+    passed = laid.flat.owner[first[_all(is_rounded(exact[first], other[first], decimals))]]
+    hit = np.zeros(laid.flat.count, bool)
+    hit[passed] = True
+    rows = np.flatnonzero(hit[laid.flat.owner])
+    bad = ~_all(is_rounded(exact[rows], other[rows], decimals))
+    hit[laid.flat.owner[rows[bad]]] = False
+    return hit
 
 
 def _heights(pairs: Pairs, laid: _Laid, mask: Bools) -> list[Classified]:
@@ -277,7 +293,7 @@ def _lay(pairs: Pairs, *, turn: bool = True, normal: bool = False) -> _Laid:
     a, b = pairs.a, pairs.b
     allowed = np.ones(len(a), bool)
     if normal:
-        allowed = np.isin(shapely.get_type_id(a), _POLYGONS) & closed(a) & closed(b)
+        allowed = np.isin(shapely.get_type_id(a), _POLYGONS) & _several(a) & closed(a) & closed(b)
     chosen = np.flatnonzero(allowed)
     a, b = a[chosen], b[chosen]
     if normal:
@@ -288,6 +304,17 @@ def _lay(pairs: Pairs, *, turn: bool = True, normal: bool = False) -> _Laid:
     other, rotated, backwards = align(left, right) if turn else (right.xyzm, none, none)
     line = np.isin(shapely.get_type_id(a[same]), _LINES)
     return _Laid(chosen[same], left, other, rotated, backwards, line)
+
+
+def _several(geometries: npt.NDArray[np.object_]) -> Bools:
+    """Return which geometries have more than one part or ring: one alone stands in no order."""
+    import numpy as np
+    import shapely
+
+    return np.asarray(
+        (shapely.get_num_geometries(geometries) > 1) | (shapely.get_num_interior_rings(geometries) > 0)
+        | (shapely.get_num_interior_rings(shapely.get_geometry(geometries, 0)) > 0), bool,
+    )  # fmt: skip
 
 
 def _equal(a: Floats, b: Floats) -> Bools:

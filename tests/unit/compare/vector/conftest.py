@@ -1,3 +1,5 @@
+from typing import Any
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ COUNT = 105
 
 
 @pytest.fixture
-def counties():
+def counties() -> Any:
     """Feature by feature: a key, a number, a name and a polygon with distinct vertices, in degrees."""
     rng = np.random.default_rng(20)
     centres = rng.uniform([-102, 37], [-95, 40], (COUNT, 2))

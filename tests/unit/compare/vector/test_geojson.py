@@ -1,4 +1,6 @@
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import shapely
@@ -14,21 +16,21 @@ from kfm_repro.errors import LimitExceeded, Unreadable
 TWO_METRES = 2 / 110_990
 
 
-def feature(geometry=None, **properties):
+def feature(geometry: Any = None, **properties: Any) -> Any:
     return {"type": "Feature", "properties": properties, "geometry": geometry}
 
 
-def point(*xy):
+def point(*xy: Any) -> Any:
     return {"type": "Point", "coordinates": list(xy)}
 
 
-def collection(*features, **members):
+def collection(*features: Any, **members: Any) -> Any:
     return {"type": "FeatureCollection", **members, "features": list(features)}
 
 
 @pytest.fixture
-def pair(tmp_path):
-    def write(a, b, context=Context()):  # noqa: B008 - frozen
+def pair(tmp_path: Path) -> Any:
+    def write(a: Any, b: Any, context: Any = Context()) -> Any:  # noqa: B008 - frozen
         paths = []
         for side, document in (("a", a), ("b", b)):
             path = tmp_path / side / "x.geojson"
@@ -47,19 +49,19 @@ def pair(tmp_path):
     return write
 
 
-def kinds(findings):
+def kinds(findings: Any) -> Any:
     return sorted(
         (str(f.kind), str(f.rung), f.where.get("column", f.where.get("pointer", ""))) for f in findings
     )
 
 
-def test_shuffled_features_are_feature_order_and_nothing_else(pair, counties):
+def test_shuffled_features_are_feature_order_and_nothing_else(pair: Any, counties: Any) -> None:
     (found,) = pair(counties, counties.sample(frac=1, random_state=3))
     assert (found.kind, found.rung, found.of) == ("feature-order", "order", 105)
     assert found.detail["key"] == ["geoid"]
 
 
-def test_one_feature_two_metres_north_of_105_is_measured(pair, counties):
+def test_one_feature_two_metres_north_of_105_is_measured(pair: Any, counties: Any) -> None:
     moved = counties.copy()
     moved.loc[40, "geometry"] = translate(counties.geometry[40], 0, TWO_METRES)
     (found,) = pair(counties, moved)
@@ -68,19 +70,19 @@ def test_one_feature_two_metres_north_of_105_is_measured(pair, counties):
     assert found.examples[0].key == {"geoid": 20_041}
 
 
-def test_a_shuffle_does_not_hide_a_changed_name(pair, counties):
+def test_a_shuffle_does_not_hide_a_changed_name(pair: Any, counties: Any) -> None:
     other = counties.copy()
     other.loc[7, "name"] = "changed"
     found = pair(counties, other.sample(frac=1, random_state=3))
     assert kinds(found) == [("feature-order", "order", ""), ("value", "value", "name")]
 
 
-def test_a_removed_feature_is_one_row(pair, counties):
+def test_a_removed_feature_is_one_row(pair: Any, counties: Any) -> None:
     (found,) = pair(counties, counties.drop(index=7))
     assert (found.kind, found.count, found.of) == ("rows-removed", 1, 105)
 
 
-def test_rounding_by_the_writer_is_precision(pair, tmp_path, counties):
+def test_rounding_by_the_writer_is_precision(pair: Any, tmp_path: Path, counties: Any) -> None:
     rough = tmp_path / "rough.geojson"
     counties.to_file(rough, COORDINATE_PRECISION=5)
     found = pair(counties, rough.read_text(encoding="utf-8"))
@@ -89,7 +91,7 @@ def test_rounding_by_the_writer_is_precision(pair, tmp_path, counties):
     ]
 
 
-def test_coordinates_spelt_otherwise_are_equal_and_the_engine_says_encoding(tmp_path):
+def test_coordinates_spelt_otherwise_are_equal_and_the_engine_says_encoding(tmp_path: Path) -> None:
     texts = (
         '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{},'
         '"geometry":{"type":"Point","coordinates":[%s]}}]}'
@@ -102,7 +104,7 @@ def test_coordinates_spelt_otherwise_are_equal_and_the_engine_says_encoding(tmp_
     assert [(f.kind, f.rung) for f in result.findings] == [("encoding", "container")]
 
 
-def test_a_missing_property_is_not_null(pair):
+def test_a_missing_property_is_not_null(pair: Any) -> None:
     found = pair(collection(feature(point(1, 2), a=1, b=None)), collection(feature(point(1, 2), a=1)))
     assert [f.rung for f in found] == ["value"]
     both = collection(feature(point(1, 2), b=1), feature(point(3, 4)))
@@ -117,14 +119,14 @@ def test_a_missing_property_is_not_null(pair):
         ({"x": None}, {}), ("", None), ("\ud800", "\ud801"), ([], {}), (None, "null"), ("[1]", [1]),
     ],
 )  # fmt: skip
-def test_properties_that_look_alike_differ(pair, a, b):
+def test_properties_that_look_alike_differ(pair: Any, a: Any, b: Any) -> None:
     found = pair(collection(feature(point(1, 2), p=a)), collection(feature(point(1, 2), p=b)))
     assert [f.rung for f in found] == ["value"]
     mixed = [collection(feature(None, p=v), feature(None, p="text"), feature(None, p=0)) for v in (a, b)]
     assert {f.rung for f in pair(*mixed)} == {"value"}
 
 
-def test_key_order_is_order_wherever_it_is(pair):
+def test_key_order_is_order_wherever_it_is(pair: Any) -> None:
     a = collection(feature(point(1, 2), a=1, b=2), name="x")
     turned = {"geometry": point(1, 2), "type": "Feature", "properties": {"b": 2, "a": 1}}
     b = {"features": [turned], "name": "x", "type": "FeatureCollection"}
@@ -135,7 +137,7 @@ def test_key_order_is_order_wherever_it_is(pair):
     ]
 
 
-def test_top_level_members_are_told_apart(pair):
+def test_top_level_members_are_told_apart(pair: Any) -> None:
     a = collection(
         feature(point(1, 2)), bbox=[0, 0, 1, 2], crs={"type": "name", "properties": {"name": "EPSG:4326"}}
     )
@@ -143,7 +145,7 @@ def test_top_level_members_are_told_apart(pair):
     assert kinds(pair(a, b)) == [("crs", "value", "/crs"), ("extent-metadata", "container", "/bbox")]
 
 
-def test_a_clock_at_the_top_level_is_a_timestamp_in_data(pair):
+def test_a_clock_at_the_top_level_is_a_timestamp_in_data(pair: Any) -> None:
     context = Context(
         a=Side(window=(1_767_225_600, 1_767_225_660)), b=Side(window=(1_767_312_000, 1_767_312_060))
     )
@@ -152,30 +154,30 @@ def test_a_clock_at_the_top_level_is_a_timestamp_in_data(pair):
     assert kinds(pair(a, b, context)) == [("timestamp", "value", "/timeStamp")]
 
 
-def test_a_feature_bbox_follows_its_geometry(pair):
+def test_a_feature_bbox_follows_its_geometry(pair: Any) -> None:
     a, b = ({**feature(point(1, 2)), "bbox": box} for box in ([0, 0, 1, 2], [1, 2, 1, 2]))
     assert kinds(pair(collection(a), collection(b))) == [("extent-metadata", "container", "bbox")]
 
 
-def test_members_of_a_geometry_are_not_lost(pair):
+def test_members_of_a_geometry_are_not_lost(pair: Any) -> None:
     a, b = ({**point(1, 2), "note": note} for note in ("x", "y"))
     assert [f.rung for f in pair(collection(feature(a)), collection(feature(b)))] == ["value"]
 
 
-def test_a_missing_geometry_is_not_a_null_one(pair):
+def test_a_missing_geometry_is_not_a_null_one(pair: Any) -> None:
     whole = feature(None, a=1)
     without = {k: v for k, v in whole.items() if k != "geometry"}
     assert [f.rung for f in pair(collection(whole), collection(without))] == ["value"]
 
 
-def test_properties_called_like_members_do_not_clash(pair):
+def test_properties_called_like_members_do_not_clash(pair: Any) -> None:
     clash = {**feature(point(1, 2)), "properties": {"geometry": "g", "id": 1}}
     a = {**clash, "id": "x"}
     b = {**clash, "id": "y"}
     assert kinds(pair(collection(a), collection(b))) == [("value", "value", "feature.id")]
 
 
-def test_a_bare_geometry_and_a_feature_are_one_feature(pair):
+def test_a_bare_geometry_and_a_feature_are_one_feature(pair: Any) -> None:
     assert pair(point(1, 2), '{"coordinates": [1.0, 2], "type": "Point"}')[0].kind == "key-order"
     assert kinds(pair(point(1, 2), point(1, 2.5))) == [("geometry", "value", "geometry")]
     assert kinds(pair(feature(point(1, 2), a=1), feature(point(1, 2), a=2))) == [("value", "value", "a")]
@@ -190,7 +192,7 @@ def test_a_bare_geometry_and_a_feature_are_one_feature(pair):
         ([float("nan"), 1], [float("inf"), 1]), ([], [float("nan"), float("nan")]),
     ],
 )  # fmt: skip
-def test_odd_coordinates_are_compared_exactly(pair, a, b):
+def test_odd_coordinates_are_compared_exactly(pair: Any, a: Any, b: Any) -> None:
     documents = [collection(feature({"type": "Point", "coordinates": c})) for c in (a, b)]
     assert [f.rung for f in pair(*documents)] == ["value"]
     assert pair(documents[0], documents[0]) == ()
@@ -208,12 +210,12 @@ def test_odd_coordinates_are_compared_exactly(pair, a, b):
     ],
     ids=range(12),
 )  # fmt: skip
-def test_what_is_no_geojson_is_unreadable(pair, text):
+def test_what_is_no_geojson_is_unreadable(pair: Any, text: Any) -> None:
     with pytest.raises(Unreadable):
         pair(text, text)
 
 
-def test_a_truncated_file_is_a_difference(tmp_path, counties):
+def test_a_truncated_file_is_a_difference(tmp_path: Path, counties: Any) -> None:
     a, b = tmp_path / "a.geojson", tmp_path / "b.geojson"
     counties.to_file(a)
     b.write_bytes(a.read_bytes()[:-500])
@@ -221,20 +223,20 @@ def test_a_truncated_file_is_a_difference(tmp_path, counties):
     assert [(f.kind, f.rung) for f in result.findings] == [("truncated", "value")]
 
 
-def test_the_limit_is_kept(pair):
+def test_the_limit_is_kept(pair: Any) -> None:
     context = Context(limits=Limits(document_bytes=4))
     with pytest.raises(LimitExceeded):
         pair(collection(feature(point(1, 2))), collection(), context)
 
 
-def test_an_antimeridian_wrap_is_named(pair):
+def test_an_antimeridian_wrap_is_named(pair: Any) -> None:
     box = shapely.box(179, 0, 181, 1)
     west = shapely.box(-181, 0, -179, 1)
     documents = [collection(feature(shapely.geometry.mapping(g))) for g in (box, west)]
     assert kinds(pair(*documents)) == [("longitude-wrap", "value", "geometry")]
 
 
-def test_mixed_geometry_types_are_compared_one_by_one(pair):
+def test_mixed_geometry_types_are_compared_one_by_one(pair: Any) -> None:
     shapes = [shapely.Point(1, 2), shapely.LineString([(0, 0), (1, 1)]), shapely.box(0, 0, 1, 1), None]
     other = [shapely.Point(1, 2), shapely.LineString([(1, 1), (0, 0)]), shapely.box(0, 0, 1, 1), None]
     documents = [
@@ -258,7 +260,9 @@ rows = st.lists(st.tuples(st.dictionaries(st.sampled_from("ab"), values), st.int
 
 @settings(deadline=None, max_examples=100)
 @given(a=rows, b=rows)
-def test_nothing_is_reported_exactly_when_the_documents_mean_the_same(tmp_path_factory, a, b):
+def test_nothing_is_reported_exactly_when_the_documents_mean_the_same(
+    tmp_path_factory: pytest.TempPathFactory, a: Any, b: Any
+) -> None:
     folder = tmp_path_factory.mktemp("oracle")
     documents = [collection(*(feature(point(x, 0), **p) for p, x in side)) for side in (a, b)]
     for name, document in zip("ab", documents, strict=True):

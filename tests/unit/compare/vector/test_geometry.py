@@ -1,4 +1,5 @@
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,29 +21,29 @@ LINE = shapely.from_wkt("LINESTRING (-98 38, -97.1 38.2, -96.2 38.1)")
 PARTS = shapely.from_wkt("MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)), ((5 5, 7 5, 7 7, 5 7, 5 5)))")
 
 
-def wkb(geometry):
+def wkb(geometry: Any) -> Any:
     if geometry is None or isinstance(geometry, bytes):
         return geometry
     return shapely.to_wkb(geometry, output_dimension=4, byte_order=1, flavor="iso")
 
 
-def classify(a, b, **kwargs):
+def classify(a: Any, b: Any, **kwargs: Any) -> Any:
     return classify_geometries([wkb(a)], [wkb(b)], kwargs.pop("context", Context()), **kwargs)
 
 
-def only(a, b, **kwargs):
+def only(a: Any, b: Any, **kwargs: Any) -> Any:
     groups = classify(a, b, **kwargs)
     assert [group.indexes for group in groups] == [(0,)]
     return groups[0]
 
 
-def rotated(polygon, by=2):
+def rotated(polygon: Any, by: Any = 2) -> Any:
     ring = list(polygon.exterior.coords)[:-1]
     ring = ring[by:] + ring[:by]
     return shapely.Polygon([*ring, ring[0]], [hole.coords for hole in polygon.interiors])
 
 
-def moved(geometry, function):
+def moved(geometry: Any, function: Any) -> Any:
     return shapely.transform(geometry, function, include_z=geometry.has_z)
 
 
@@ -104,7 +105,7 @@ CASES = [
     ("null against a geometry", None, SQUARE, "empty-null", "value"),
     ("empty of another type", shapely.Polygon(), shapely.MultiPolygon(), "empty-null", "value"),
     ("axes exchanged", SQUARE, moved(SQUARE, lambda c: c[:, ::-1]), "axis-swap", "value"),
-    ("a full turn", SQUARE, moved(SQUARE, lambda c: c + [360, 0]), "longitude-wrap", "value"),
+    ("a full turn", SQUARE, moved(SQUARE, lambda c: c + np.array([360, 0])), "longitude-wrap", "value"),
     ("another type", SQUARE, LINE, "geometry", "value"),
     ("one vertex elsewhere", LINE, shapely.LineString([*LINE.coords[:2], (-96, 38)]), "geometry", "value"),
     ("a vertex dropped", SQUARE, shapely.Polygon(SQUARE.exterior.coords[1:-1]), "geometry", "value"),
@@ -112,13 +113,13 @@ CASES = [
 
 
 @pytest.mark.parametrize(("a", "b", "kind", "rung"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
-def test_each_class_is_named(a, b, kind, rung):
+def test_each_class_is_named(a: Any, b: Any, kind: Any, rung: Any) -> None:
     for left, right in ((a, b), (b, a)):
         group = only(left, right)
         assert (group.kind, group.rung) == (kind, rung)
 
 
-def test_a_feature_moved_two_metres_north_is_two_metres():
+def test_a_feature_moved_two_metres_north_is_two_metres() -> None:
     for lat in (0, 38, 60, -75):
         point = shapely.Point(-98, lat)
         north = 2.0 / (111132.954 - 559.822 * np.cos(2 * np.radians(lat)))
@@ -132,23 +133,23 @@ def test_a_feature_moved_two_metres_north_is_two_metres():
         assert only(point, translate(point, 0, north)).metres["max"] == pytest.approx(2.0, rel=0.01)
 
 
-def test_a_projected_shift_is_its_length_and_azimuth():
+def test_a_projected_shift_is_its_length_and_azimuth() -> None:
     group = only(HOLED, translate(HOLED, 3, 4), ground=METRES)
     assert group.metres["max"] == pytest.approx(5.0)
     assert group.detail["shift"] == {"east": 3.0, "north": 4.0, "azimuth": 36.9, "unit": "m"}
 
 
-def test_without_a_crs_no_metres_are_claimed():
+def test_without_a_crs_no_metres_are_claimed() -> None:
     group = only(HOLED, translate(HOLED, 3, 4), ground=UNKNOWN_GROUND)
     assert group.metres is None
     assert group.detail["max_displacement"] == pytest.approx(5.0)
 
 
-def test_a_full_turn_is_no_wrap_for_projected_coordinates():
+def test_a_full_turn_is_no_wrap_for_projected_coordinates() -> None:
     assert only(HOLED, translate(HOLED, 360, 0), ground=METRES).kind == "geometry"
 
 
-def test_the_smallest_number_of_decimals_is_found():
+def test_the_smallest_number_of_decimals_is_found() -> None:
     rough = moved(SQUARE, lambda c: c + np.sin(c * 1e7) * 1e-3)
     group = only(rough, moved(rough, lambda c: np.round(c, 7)))
     assert (group.kind, group.detail["decimals"], group.detail["rounded"]) == ("precision", 7, "B")
@@ -156,28 +157,28 @@ def test_the_smallest_number_of_decimals_is_found():
     assert only(moved(rough, lambda c: np.round(c, 7)), rough).detail["rounded"] == "A"
 
 
-def test_a_rotated_and_rounded_ring_takes_the_worse_rung():
+def test_a_rotated_and_rounded_ring_takes_the_worse_rung() -> None:
     rough = moved(SQUARE, lambda c: c + np.sin(c * 1e7) * 1e-3)
     group = only(rough, rotated(moved(rough, lambda c: np.round(c, 7))))
     assert (group.kind, group.rung) == ("precision", "value")
     assert "rings started elsewhere" in group.evidence
 
 
-def test_swapped_parts_with_an_ulp_between_are_noise():
+def test_swapped_parts_with_an_ulp_between_are_noise() -> None:
     other = moved(
         shapely.MultiPolygon(list(PARTS.geoms)[::-1]), lambda c: np.where(c > 1, np.nextafter(c, 99), c)
     )
     assert (only(PARTS, other).kind, only(PARTS, other).rung) == ("float-noise", "noise")
 
 
-def test_a_closed_line_that_starts_elsewhere_is_data():
+def test_a_closed_line_that_starts_elsewhere_is_data() -> None:
     ring = list(SQUARE.exterior.coords)[:-1]
     a = shapely.LineString([*ring, ring[0]])
     b = shapely.LineString([*ring[1:], ring[0], ring[1]])
     assert only(a, b).rung == "value"
 
 
-def test_a_hole_that_became_a_shell_is_not_part_order():
+def test_a_hole_that_became_a_shell_is_not_part_order() -> None:
     a = shapely.from_wkt(
         "MULTIPOLYGON (((0 0, 9 0, 9 9, 0 0), (4 1, 5 1, 5 2, 4 1)), ((20 0, 21 0, 21 1, 20 0)))"
     )
@@ -187,29 +188,29 @@ def test_a_hole_that_became_a_shell_is_not_part_order():
     assert only(a, b).rung == "value"
 
 
-def test_a_repeated_vertex_of_another_height_is_no_noise():
+def test_a_repeated_vertex_of_another_height_is_no_noise() -> None:
     a = shapely.from_wkt("LINESTRING Z (0 0 1, 0 0 5, 1 1 1)")
     b = shapely.from_wkt("LINESTRING Z (0 0 1, 0 0 1, 1 1 1)")
     assert only(a, b).rung == "value"
 
 
-def test_a_ring_whose_end_has_another_height_is_not_turned():
+def test_a_ring_whose_end_has_another_height_is_not_turned() -> None:
     a = shapely.from_wkt("POLYGON Z ((0 0 1, 1 0 2, 1 1 3, 0 0 1))")
     b = shapely.from_wkt("POLYGON Z ((1 0 2, 1 1 3, 0 0 1, 1 0 9))")
     assert only(a, b).rung == "value"
 
 
-def test_a_duplicated_point_of_a_multipoint_is_data():
+def test_a_duplicated_point_of_a_multipoint_is_data() -> None:
     a, b = shapely.from_wkt(["MULTIPOINT (1 1, 1 1)", "MULTIPOINT (1 1)"])
     assert only(a, b).rung == "value"
 
 
-def test_measures_are_seen():
+def test_measures_are_seen() -> None:
     a, b = shapely.from_wkt(["POINT ZM (1 1 5 7)", "POINT ZM (1 1 5 8)"])
     assert (only(a, b).kind, only(a, b).detail["max_m"]) == ("dimension", 1.0)
 
 
-def test_members_of_a_collection_are_compared():
+def test_members_of_a_collection_are_compared() -> None:
     a = shapely.GeometryCollection([SQUARE, LINE])
     assert only(a, shapely.GeometryCollection([LINE, SQUARE])).kind == "part-order"
     assert only(a, shapely.GeometryCollection([rotated(SQUARE), LINE])).kind == "ring-start"
@@ -217,17 +218,17 @@ def test_members_of_a_collection_are_compared():
     assert only(a, shapely.GeometryCollection([SQUARE])).rung == "value"
 
 
-def test_another_byte_order_is_an_encoding():
+def test_another_byte_order_is_an_encoding() -> None:
     big = shapely.to_wkb(SQUARE, byte_order=0)
     assert (only(SQUARE, big).kind, only(SQUARE, big).rung) == ("encoding", "container")
 
 
-def test_another_srid_is_a_crs():
+def test_another_srid_is_a_crs() -> None:
     a, b = (shapely.to_wkb(shapely.set_srid(SQUARE, srid), include_srid=True) for srid in (4326, 4258))
     assert (only(a, b).kind, only(a, b).rung) == ("crs", "value")
 
 
-def nested(depth, kind=7):
+def nested(depth: Any, kind: Any = 7) -> Any:
     return b"".join(struct.pack("<BII", 1, kind, 1) for _ in range(depth)) + struct.pack(
         "<BI2d", 1, 1, 1.0, 2.0
     )
@@ -248,12 +249,12 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("blob", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_bytes_are_a_difference_and_no_crash(blob):
+def test_hostile_bytes_are_a_difference_and_no_crash(blob: Any) -> None:
     assert only(SQUARE, blob).rung == "value"
     assert only(blob, LINE).rung == "value"
 
 
-def test_every_pair_is_in_exactly_one_group():
+def test_every_pair_is_in_exactly_one_group() -> None:
     a, b = [wkb(c[1]) for c in CASES], [wkb(c[2]) for c in CASES]
     groups = classify_geometries(a, b, Context())
     assert sorted(i for g in groups for i in g.indexes) == list(range(len(CASES)))
@@ -261,7 +262,7 @@ def test_every_pair_is_in_exactly_one_group():
     assert [kinds[i] for i in range(len(CASES))] == [c[3] for c in CASES]
 
 
-def test_a_declared_tolerance_covers_only_what_it_covers():
+def test_a_declared_tolerance_covers_only_what_it_covers() -> None:
     context = Context(options=Options(tolerance={"geometry": 1.0}))
     a, b = [wkb(HOLED)] * 2, [wkb(translate(HOLED, 0.5, 0)), wkb(translate(HOLED, 5, 0))]
     groups = classify_geometries(a, b, context, METRES)
@@ -274,7 +275,9 @@ points = st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=7)
 
 @settings(deadline=None, max_examples=150)
 @given(points, st.integers(0, 6), st.booleans(), st.booleans())
-def test_rings_are_noise_exactly_when_they_are_rotations(ring, by, backwards, change):
+def test_rings_are_noise_exactly_when_they_are_rotations(
+    ring: Any, by: Any, backwards: Any, change: Any
+) -> None:
     other = ring[by % len(ring) :] + ring[: by % len(ring)]
     other = other[::-1] if backwards else other
     if change:

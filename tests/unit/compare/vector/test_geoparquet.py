@@ -1,4 +1,6 @@
 import json
+from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import pyarrow.parquet as pq
@@ -15,8 +17,8 @@ TWO_METRES = 2 / 110_990
 
 
 @pytest.fixture
-def pair(tmp_path):
-    def write(a, b, edit=None, **kwargs):
+def pair(tmp_path: Path) -> Any:
+    def write(a: Any, b: Any, edit: Any = None, **kwargs: Any) -> Any:
         a.to_parquet(tmp_path / "a.parquet", **kwargs)
         b.to_parquet(tmp_path / "b.parquet", **kwargs)
         if edit is not None:
@@ -31,12 +33,12 @@ def pair(tmp_path):
     return write
 
 
-def told(findings):
+def told(findings: Any) -> Any:
     """What is said of the data, leaving out how Parquet itself was laid out."""
     return sorted((str(f.kind), str(f.rung), f.where.get("column", "")) for f in findings if f.where)
 
 
-def test_shuffled_features_are_equivalent(pair, counties, tmp_path):
+def test_shuffled_features_are_equivalent(pair: Any, counties: Any, tmp_path: Path) -> None:
     found = pair(counties, counties.sample(frac=1, random_state=3).reset_index(drop=True))
     assert "feature-order" in {f.kind for f in found}
     assert {f.rung for f in found} <= {"order", "container"}
@@ -46,7 +48,7 @@ def test_shuffled_features_are_equivalent(pair, counties, tmp_path):
     assert result.verdict == "equivalent"
 
 
-def test_one_feature_two_metres_north_of_105_is_measured(pair, counties):
+def test_one_feature_two_metres_north_of_105_is_measured(pair: Any, counties: Any) -> None:
     moved = counties.copy()
     moved.loc[40, "geometry"] = translate(counties.geometry[40], 0, TWO_METRES)
     (found,) = [f for f in pair(counties, moved) if f.kind == "geometry"]
@@ -54,7 +56,7 @@ def test_one_feature_two_metres_north_of_105_is_measured(pair, counties):
     assert found.metres["max"] == pytest.approx(2.0, rel=0.01)
 
 
-def test_a_projected_feature_is_measured_in_its_own_unit(pair, counties):
+def test_a_projected_feature_is_measured_in_its_own_unit(pair: Any, counties: Any) -> None:
     feet = counties.to_crs("EPSG:2263")
     moved = feet.copy()
     moved.loc[0, "geometry"] = translate(feet.geometry[0], 0, 10)
@@ -69,27 +71,29 @@ def test_a_projected_feature_is_measured_in_its_own_unit(pair, counties):
         ("EPSG:3857", "against EPSG:3857"),
     ],
 )  # fmt: skip
-def test_another_crs_over_equal_coordinates_is_one_finding(pair, counties, crs, words):
+def test_another_crs_over_equal_coordinates_is_one_finding(
+    pair: Any, counties: Any, crs: Any, words: Any
+) -> None:
     found = pair(counties, counties.set_crs(crs, allow_override=True))
     (only,) = [f for f in found if f.rung == "value"]
     assert (only.kind, only.where) == ("crs", {"column": "geometry"})
     assert words in only.evidence
 
 
-def test_the_writer_is_a_library_version(pair, counties):
+def test_the_writer_is_a_library_version(pair: Any, counties: Any) -> None:
     found = pair(counties, counties, lambda geo: geo["creator"].update(version="0.0.1"))
     assert ("library-version", "container", "") in told(found)
     assert not [f for f in found if f.rung == "value"]
 
 
-def test_the_bounding_box_of_the_file_is_packaging(pair, counties):
+def test_the_bounding_box_of_the_file_is_packaging(pair: Any, counties: Any) -> None:
     found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].update(bbox=[0, 0, 0, 0]))
     assert ("extent-metadata", "container", "geometry") in told(found)
     assert not [f for f in found if f.rung == "value"]
 
 
-def test_a_crs_spelt_otherwise_is_packaging(pair, counties):
-    def shorten(geo):
+def test_a_crs_spelt_otherwise_is_packaging(pair: Any, counties: Any) -> None:
+    def shorten(geo: Any) -> None:
         crs = geo["columns"]["geometry"]["crs"]
         for key in ("scope", "area", "bbox"):
             crs.pop(key)
@@ -99,19 +103,19 @@ def test_a_crs_spelt_otherwise_is_packaging(pair, counties):
     assert not [f for f in found if f.kind == "crs"]
 
 
-def test_declared_types_are_a_schema(pair, counties):
+def test_declared_types_are_a_schema(pair: Any, counties: Any) -> None:
     found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].update(geometry_types=["Point"]))
     assert ("schema", "value", "geometry") in told(found)
 
 
-def test_null_against_empty_is_data(pair, counties):
+def test_null_against_empty_is_data(pair: Any, counties: Any) -> None:
     a, b = counties.copy(), counties.copy()
     a.loc[2, "geometry"] = None
     b.loc[2, "geometry"] = shapely.Polygon()
     assert ("empty-null", "value", "geometry") in told(pair(a, b))
 
 
-def test_a_second_geometry_column_is_classified_too(pair, counties):
+def test_a_second_geometry_column_is_classified_too(pair: Any, counties: Any) -> None:
     a = counties.assign(centre=counties.geometry.representative_point())
     b = a.assign(
         centre=gpd.GeoSeries(translate(a.centre.union_all(), 0, 0).geoms, crs=a.crs).translate(0, 0.01)
@@ -119,14 +123,14 @@ def test_a_second_geometry_column_is_classified_too(pair, counties):
     assert "geometry" in {f.kind for f in pair(a, b) if f.where.get("column") == "centre"}
 
 
-def test_a_covering_column_follows_the_geometry(pair, counties):
+def test_a_covering_column_follows_the_geometry(pair: Any, counties: Any) -> None:
     moved = counties.copy()
     moved.loc[40, "geometry"] = translate(counties.geometry[40], 0, TWO_METRES)
     found = pair(counties, moved, write_covering_bbox=True)
     assert ("extent-metadata", "container", "bbox") in told(found)
 
 
-def test_native_encoding_against_wkb_is_a_schema(tmp_path, counties):
+def test_native_encoding_against_wkb_is_a_schema(tmp_path: Path, counties: Any) -> None:
     points = counties.set_geometry(counties.geometry.representative_point())
     points.to_parquet(tmp_path / "a.parquet")
     points.to_parquet(tmp_path / "b.parquet", geometry_encoding="geoarrow")
@@ -140,12 +144,12 @@ def test_native_encoding_against_wkb_is_a_schema(tmp_path, counties):
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[]", b'{"columns": 1}', b"[" * 100_000], ids=range(4))
-def test_broken_geo_metadata_is_unreadable(pair, counties, raw):
+def test_broken_geo_metadata_is_unreadable(pair: Any, counties: Any, raw: Any) -> None:
     with pytest.raises(Unreadable):
         pair(counties, counties, lambda _: raw)
 
 
-def test_a_truncated_file_is_a_difference(pair, counties, tmp_path):
+def test_a_truncated_file_is_a_difference(pair: Any, counties: Any, tmp_path: Path) -> None:
     pair(counties, counties)
     path = tmp_path / "b.parquet"
     path.write_bytes(path.read_bytes()[:-100])
