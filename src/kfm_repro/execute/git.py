@@ -22,6 +22,8 @@ _SAFE = (
     "-c", "advice.detachedHead=false",
 )  # fmt: skip
 
+_MAX_PATCH_BYTES = 64 << 20
+
 
 @dataclass(frozen=True)
 class CodeState:
@@ -92,6 +94,7 @@ class Repository:
                 "--", ":/", *outside, index=index,
             )  # fmt: skip
             if changed:
+                self._refuse_large(changed)
                 self.git("update-index", "--add", "--remove", "-z", "--stdin", index=index, data=changed)
             tree = self.git("write-tree", index=index).decode().strip()
             patch = self.git(
@@ -99,6 +102,21 @@ class Repository:
                 "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", commit, index=index,
             )  # fmt: skip
         return CodeState(commit, bool(patch), tree, patch)
+
+    def _refuse_large(self, names: bytes) -> None:
+        """Refuse a patch that would hold a whole environment or data set. Raises CodeNotAvailable."""
+        sizes = [
+            (path.lstat().st_size, name)
+            for name in names.decode(errors="surrogateescape").split("\0")
+            if name and os.path.lexists(path := self.top / name)
+        ]
+        total = sum(size for size, _ in sizes)
+        if total > _MAX_PATCH_BYTES:
+            size, name = max(sizes)
+            raise CodeNotAvailable(
+                f"uncommitted changes add up to {total >> 20} MiB; the largest is {name} ({size >> 20} MiB)",
+                hint="put what is not code into .gitignore, or below a data root; commit the rest",
+            )
 
 
 def find_repository(root: Path) -> Repository:
