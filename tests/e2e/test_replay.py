@@ -544,3 +544,37 @@ def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharme
         i["detail"] for i in report["preconditions"] if i["name"] == "inputs-after"
     )
     assert (job.root / "data/raw/in.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago", "Asia/Kolkata"])
+def test_a_local_time_is_a_clock_reading_in_every_time_zone(job: Workshop, zone: str) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "import datetime, time\n"
+            "rows = [f'{n},{datetime.datetime.now()},{time.ctime()}' for n in range(3)]\n"
+            "(out / 'a.csv').write_text('id,made,said\\n' + '\\n'.join(rows) + '\\n')\n"
+        ),
+    )
+    job.commit()
+    run = job.record("--output", "data/processed/**", env={"TZ": zone})
+    done = job.kfm("replay", run, "--json", env={"TZ": "UTC"})
+    kinds = {item["where"]["column"]: item["kind"] for item in done.json["outputs"][0]["findings"]}
+    assert kinds["made"] == "timestamp"
+    assert set(kinds.values()) == {"timestamp"}
+
+
+def test_swapped_lines_of_a_program_are_no_mere_order(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "lines = ['a = 1', 'a = 2']\n"
+            "lines = lines[::-1] if 'scratch' in os.environ['KFM_RUN_DIR'] else lines\n"
+            "for name in ('made.py', 'list.txt', 'broken.json'):\n"
+            "    (out / name).write_text('\\n'.join(lines) + '\\n')\n"
+        ),
+    )
+    job.commit()
+    report = replay(job, record(job), code=1)
+    verdicts = {output["path"].rpartition("/")[2]: output["verdict"] for output in report["outputs"]}
+    assert verdicts == {"made.py": "different", "list.txt": "equivalent", "broken.json": "different"}

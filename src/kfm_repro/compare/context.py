@@ -18,11 +18,13 @@ class Side:
     """Who wrote one of the two sets of outputs.
 
     ``window`` is the wall-clock window of the run in seconds since 1970 (UTC), None for bare files.
+    ``offsets`` are the seconds by which the run's local time may lie ahead of UTC, from its recorded zone.
     ``paths`` are the absolute folders that belong to this run only or to its machine (workspace, run
     directory, project root, home, temporary folder), longest first; ``hosts`` the machine's names.
     """
 
     run_id: str = ""
+    offsets: tuple[float, ...] = ()
     window: tuple[float, float] | None = None
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kfm_repro.compare import bytes as raw_bytes
 from kfm_repro.compare.context import Classified, Context, reading
@@ -17,6 +17,10 @@ from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 __all__ = ["compare"]
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+_ROW_SUFFIXES = frozenset(
+    (".txt", ".jsonl", ".ndjson", ".geojsonl", ".geojsons", ".nt", ".nq", ".log", ".lst", ".list")
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two texts (UTF-8, or UTF-16 with its mark) line by line.
 
     Line endings, byte order mark and the last newline are ``encoding``; the same lines in another order
-    ``row-order``. Lines that differ are told apart by `classify_pairs`; lines on one side only are
+    ``row-order``: rung order where every line is a record of its own (by the suffix), else value, since the
+    order of the lines of a program or of prose is its meaning. Lines that differ are told apart by `classify_pairs`; lines on one side only are
     ``value``. Texts beyond ``limits.text_bytes`` or in another encoding are compared as bytes. Raises
     Unreadable.
     """
@@ -55,7 +60,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     aligned = align(left.lines, right.lines)
     findings = list(written)
     if aligned.moved:
-        findings.append(_order(left, right, aligned.same, aligned.moved))
+        findings.append(_order(left, right, aligned.same, aligned.moved, context.name))
     findings.extend(_changed(left, right, aligned.changed, context))
     findings.extend(
         _one_sided(text, lines, side)
@@ -98,12 +103,13 @@ def _written(a: _Text, b: _Text) -> tuple[Finding, ...]:
     return (Finding(kind=Kind.ENCODING, rung=Rung.CONTAINER, evidence="; ".join(forms)),)
 
 
-def _order(a: _Text, b: _Text, same: Sequence[tuple[int, int]], moved: int) -> Finding:
+def _order(a: _Text, b: _Text, same: Sequence[tuple[int, int]], moved: int, name: str) -> Finding:
+    rows = PurePosixPath(name).suffix.lower() in _ROW_SUFFIXES
     displaced = [(i, j) for i, j in same if i != j]
     first = displaced[0][0]
     return Finding(
         kind=Kind.ROW_ORDER,
-        rung=Rung.ORDER,
+        rung=Rung.ORDER if rows else Rung.VALUE,
         where={"offset": a.offset(first)},
         count=moved,
         of=max(len(a.lines), len(b.lines)),
@@ -112,7 +118,8 @@ def _order(a: _Text, b: _Text, same: Sequence[tuple[int, int]], moved: int) -> F
             for i, _ in displaced[:MAX_EXAMPLES]
             if i < len(b.lines)
         ),
-        evidence="the same lines stand in another order",
+        evidence="the same lines stand in another order"
+        + ("" if rows else ", which has a meaning in this format"),
         detail={"line": first + 1},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kfm_repro.compare.context import Options, Side
 from kfm_repro.compare.outputs import Output, Rule
@@ -20,7 +21,7 @@ from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
 
-__all__ = ["recorded_outputs", "rule_for", "side_of"]
+__all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of"]
 
 
 def recorded_outputs(
@@ -63,9 +64,11 @@ def side_of(project: Project, original: RunDir, run: Run) -> Side:
         hosts |= set(host_names())
     usable = {path.rstrip("/") for path in paths} - {""}
     ids = run.run_id
+    zone = run.environment.env.get("TZ") if run.environment else None
     return Side(
         run_id=ids,
         window=window,
+        offsets=local_offsets(zone, window),
         paths=tuple(sorted(usable, key=lambda path: (-len(path), path))),
         hosts=tuple(sorted(hosts)),
     )
@@ -80,6 +83,22 @@ def rule_for(project: Project, path: str, accept: Accept | None, key: tuple[str,
     )
     options = Options(key=key or own_key, tolerance=tolerance, ignore=settings.ignore)
     return Rule(options=options, accept=accept or settings.accept or Accept.IDENTICAL)
+
+
+def local_offsets(zone: str | None, window: tuple[float, float] | None) -> tuple[float, ...]:
+    """Return how many seconds the local time of a run was ahead of UTC: by its zone, or by this machine's."""
+    if window is None:
+        return ()
+    try:
+        local = (
+            datetime.fromtimestamp(window[0], ZoneInfo(zone))
+            if zone
+            else datetime.fromtimestamp(window[0]).astimezone()
+        )
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return ()
+    offset = local.utcoffset()
+    return (offset.total_seconds(),) if offset else ()
 
 
 class _Finder:

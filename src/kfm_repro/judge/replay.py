@@ -10,7 +10,7 @@ import msgspec
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
 from kfm_repro.execute.replay import Plan, Replayed, Request, host_names, plan_replay, run_replay
-from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
+from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.scope import replay_scope
 from kfm_repro.model.encode import report_json
 from kfm_repro.model.report import (
@@ -132,9 +132,11 @@ def _error(plan: Plan, replayed: Replayed) -> ErrorInfo:
 def _fresh_side(replayed: Replayed) -> Side:
     scratch = replayed.run.scratch
     paths = {str(replayed.workspace), str(replayed.run.path), str(scratch / "home"), str(scratch / "tmp")}
+    window = (replayed.outcome.started.timestamp(), replayed.outcome.finished.timestamp())
     return Side(
         run_id=replayed.run.name,
-        window=(replayed.outcome.started.timestamp(), replayed.outcome.finished.timestamp()),
+        window=window,
+        offsets=local_offsets(replayed.held.get("TZ"), window),
         paths=tuple(sorted(paths, key=lambda path: (-len(path), path))),
         hosts=host_names(),
     )

@@ -11,12 +11,12 @@ import re
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from kfm_repro.compare.noise.timestamps import DAY, TIME_TEXT, in_window, readings
+from kfm_repro.compare.noise.timestamps import DAY, TIME_TEXT, Reading, fits, in_window, readings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kfm_repro.compare.context import Context
+    from kfm_repro.compare.context import Context, Side
 
 __all__ = ["AROUND", "Field", "explain_range"]
 
@@ -65,8 +65,8 @@ def explain_range(a: bytes, b: bytes, start: int, stop: int, context: Context) -
 
 
 def _text_field(a: bytes, b: bytes, start: int, stop: int, context: Context) -> Field | None:
-    spans_b = dict(_text_spans(b, context.b.window))
-    for span, encodings in _text_spans(a, context.a.window):
+    spans_b = dict(_text_spans(b, context.b))
+    for span, encodings in _text_spans(a, context.a):
         if span[0] <= start and span[1] >= stop:
             shared = [encoding for encoding in encodings if encoding in spans_b.get(span, ())]
             if shared:
@@ -74,17 +74,13 @@ def _text_field(a: bytes, b: bytes, start: int, stop: int, context: Context) -> 
     return None
 
 
-def _text_spans(
-    raw: bytes, window: tuple[float, float] | None
-) -> Iterator[tuple[tuple[int, int], list[tuple[str, str]]]]:
+def _text_spans(raw: bytes, side: Side) -> Iterator[tuple[tuple[int, int], list[tuple[str, str]]]]:
     """Yield where a text in ``raw`` spells a time in the window, and under which (encoding, shape)."""
     for match in _TEXT.finditer(raw.decode("latin-1")):
         found = [
-            (reading.encoding, reading.shape)
-            for reading in readings(match.group())
-            if in_window(reading.epoch, reading.grain, window)
+            (reading.encoding, reading.shape) for reading in readings(match.group()) if fits(reading, side)
         ]
-        if match["octal"] and in_window(float(int(match["octal"], 8)), 1.0, window):
+        if match["octal"] and in_window(float(int(match["octal"], 8)), 1.0, side.window):
             found.append(("tar octal", ""))
         if found:
             yield match.span(), found
@@ -94,13 +90,13 @@ def _binary_field(a: bytes, b: bytes, start: int, stop: int, context: Context) -
     if stop - start > _WIDEST:
         return None
     for offset in range(max(0, stop - _WIDEST), start + 1):
-        theirs = {name: (epoch, grain) for name, _, epoch, grain in _fields(b, offset)}
+        theirs = {name: Reading(name, epoch, grain) for name, _, epoch, grain in _fields(b, offset)}
         for name, width, epoch, grain in _fields(a, offset):
             if (
                 offset + width >= stop
                 and name in theirs
-                and in_window(epoch, grain, context.a.window)
-                and in_window(*theirs[name], context.b.window)
+                and fits(Reading(name, epoch, grain), context.a)
+                and fits(theirs[name], context.b)
             ):
                 return Field(offset, offset + width, name)
     return None

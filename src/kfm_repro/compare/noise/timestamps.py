@@ -2,7 +2,8 @@
 
 A pair is a clock reading when A's value lies in run A's wall-clock window and B's in run B's, under the
 same encoding and spelling. The rule and the encodings are those of ``docs/findings.md``, "Embedded
-timestamps". A time without an offset is read as UTC; local offsets are never guessed. Nothing is taken for
+timestamps". A time without an offset is read as UTC and as the local time of its run; other offsets are never
+guessed. Nothing is taken for
 a clock reading because it looks like one: without windows there are none.
 """
 
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from kfm_repro.compare.context import Context
+    from kfm_repro.compare.context import Context, Side
 
-__all__ = ["DAY", "TIME_TEXT", "Reading", "clock_pair", "in_window", "readings"]
+__all__ = ["DAY", "TIME_TEXT", "Reading", "clock_pair", "fits", "in_window", "readings"]
 
 DAY = 86_400.0
 """Seconds of a day; the grain of a bare date."""
@@ -39,6 +40,9 @@ _DAY_DECIMALS = 4
 _MAX_OFFSET_MINUTES = 14 * 60
 
 
+_LOCAL = frozenset(("ctime", "date", "Excel serial", "Julian day", "DOS date", "DBF date"))
+
+
 class Reading(NamedTuple):
     """One value read as a point in time: ``epoch`` seconds since 1970 (UTC), exact to ``grain`` seconds.
 
@@ -49,6 +53,11 @@ class Reading(NamedTuple):
     epoch: float
     grain: float
     shape: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is written without an offset, so that it may be the local time of its run."""
+        return self.encoding in _LOCAL or self.shape.endswith("naive")
 
 
 _OFFSET = r"(?: ?(?:Z|UTC|GMT)| ?[+-]\d\d:?\d\d)"
@@ -109,6 +118,12 @@ def in_window(epoch: float, grain: float, window: tuple[float, float] | None) ->
     return window[0] - _SLACK - grain <= epoch <= window[1] + _SLACK + late
 
 
+def fits(reading: Reading, side: Side) -> bool:
+    """Return whether a reading lies in the window of its run, as UTC or as the run's local time."""
+    shifts = (0.0, *side.offsets) if reading.is_local else (0.0,)
+    return any(in_window(reading.epoch - shift, reading.grain, side.window) for shift in shifts)
+
+
 def clock_pair(a: object, b: object, context: Context, *, day_numbers: bool = True) -> str:
     """Return the encoding under which both scalars are readings of their run's clock, or an empty text.
 
@@ -116,9 +131,9 @@ def clock_pair(a: object, b: object, context: Context, *, day_numbers: bool = Tr
     """
     if context.a.window is None or context.b.window is None:
         return ""
-    theirs = {(r.encoding, r.shape) for r in readings(b) if in_window(r.epoch, r.grain, context.b.window)}
+    theirs = {(r.encoding, r.shape) for r in readings(b) if fits(r, context.b)}
     for mine in readings(a):
-        if (mine.encoding, mine.shape) in theirs and in_window(mine.epoch, mine.grain, context.a.window):
+        if (mine.encoding, mine.shape) in theirs and fits(mine, context.a):
             if not day_numbers and mine.shape == "ymd":
                 continue
             return mine.encoding

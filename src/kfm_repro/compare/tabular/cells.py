@@ -164,7 +164,8 @@ def _within(part: Classified, a: list[Any], b: list[Any], setting: str, most: fl
     )
     if not inside:
         return [part]
-    outside = tuple(i for i in part.indexes if i not in set(inside))
+    kept = set(inside)
+    outside = tuple(i for i in part.indexes if i not in kept)
     farthest = float(max(far for i in inside if (far := distances[i]) is not None))
     allowed = replace(
         part,

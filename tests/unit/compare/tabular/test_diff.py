@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kfm_repro.compare.context import Classified, Context, Options, Side
+from kfm_repro.compare.context import Classified, Context, Limits, Options, Side
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.model.finding import Finding, Kind, Rung
 from kfm_repro.model.verdict import OutputVerdict, output_verdict
@@ -505,3 +505,51 @@ def test_examples_are_bounded_and_counts_are_not() -> None:
     findings = compare_tables(counties(), counties(area=[float(i) for i in range(N)]), Context())
     (finding,) = findings
     assert (finding.count, len(finding.examples)) == (N, 10)
+
+
+def test_pairs_beyond_the_limit_are_values_and_said_so() -> None:
+    context = Context(limits=Limits(pairs=5))
+    a = pa.table({"id": range(9), "x": [str(uuid.UUID(int=i)) for i in range(9)]})
+    b = pa.table({"id": range(9), "x": [str(uuid.UUID(int=i + 50)) for i in range(9)]})
+    findings = compare_tables(a, b, context)
+    assert sum(finding.count for finding in findings) == 9
+    last = findings[-1]
+    assert (last.kind, last.count) == (Kind.VALUE, 4)
+    assert "4 further distinct pairs" in last.evidence
+
+
+def test_a_declared_key_of_two_columns_names_the_rows() -> None:
+    a = pa.table({"county": ["a", "a", "b"], "year": [1, 2, 1], "n": [1, 2, 3]})
+    b = pa.table({"county": ["b", "a", "a"], "year": [1, 3, 1], "n": [9, 2, 1]})
+    findings = compare_tables(a, b, Context(options=Options(key=("county", "year"))))
+    assert kinds(findings) == [("row-order", 2), ("rows-added", 1), ("rows-removed", 1), ("value", 1)]
+    assert only(findings, Kind.VALUE).examples[0].key == {"county": "b", "year": 1}
+
+
+def test_a_declared_key_is_kept_where_another_column_stands_still() -> None:
+    a = pa.table({"name": ["x", "y", "z"], "id": [1, 2, 3]})
+    b = pa.table({"name": ["x", "y", "z"], "id": [1, 3, 2]})
+    findings = compare_tables(a, b, Context(options=Options(key=("id",))))
+    assert kinds(findings) == [("row-order", 2), ("value", 2)]
+    assert only(findings, Kind.VALUE).where == {"column": "name"}
+
+
+def test_volatile_columns_do_not_make_shared_rows_strangers() -> None:
+    def made(seed: int, names: list[str]) -> pa.Table:
+        columns: dict[str, Any] = {"cat": names}
+        for column in "uvwx":
+            columns[column] = [f"{column}{seed}-{i}" for i in range(len(names))]
+        return pa.table(columns)
+
+    names = [f"c{i // 2}" for i in range(10)]
+    findings = compare_tables(made(1, names), made(2, ["c9", *names]), Context())
+    assert kinds(findings) == [("rows-added", 1), *[("value", 10)] * 4]
+
+
+def test_a_column_with_nulls_is_no_key() -> None:
+    codes = [None, *range(1, 12)]
+    a = pa.table({"code": codes, "x": [i // 2 for i in range(12)], "y": [i // 3 for i in range(12)]})
+    b = a.set_column(1, "x", pa.array([i // 2 if i != 4 else 77 for i in range(12)]))
+    (finding,) = compare_tables(a, b, Context())
+    assert (finding.where, finding.count) == ({"column": "x"}, 1)
+    assert "code" not in finding.examples[0].key  # type: ignore[operator]
