@@ -24,10 +24,10 @@ class Side:
     """
 
     run_id: str = ""
-    offsets: tuple[float, ...] = ()
     window: tuple[float, float] | None = None
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    offsets: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

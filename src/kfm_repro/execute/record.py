@@ -116,7 +116,7 @@ def _record_into(
     )
     document["runtime"] |= {"finished_at": stamp(outcome.finished)}
     writer.yaml(document)
-    produced = _outputs(project, request, before)
+    produced = _outputs(project, request, run, before)
     changed = _changed(project, digests, before)
     _keep(project, produced)
     writer.manifest("inputs", inputs, outcome.started)
@@ -227,8 +227,8 @@ def _snapshot_config(project: Project, request: Request, run: RunDir) -> dict[st
             if not path.is_file():
                 raise UsageError(f"no such config file: {text}", hint="name it relative to the project root")
             files[name or _snapshot_name(project, path)] = path
-    if not files:
-        files = {name: project.root / "config" / name for name in _tracked_config(project)}
+    if request.config is None:
+        files = {name: project.root / "config" / name for name in _tracked_config(project)} | files
     origins = {}
     for name, path in sorted(files.items()):
         target = run.config / name
@@ -341,13 +341,20 @@ def _keep_untracked_inputs(
             spool.unlink(missing_ok=True)
 
 
-def _outputs(project: Project, request: Request, before: dict[str, FileState]) -> list[Produced]:
+def _of_another_run(project: Project, run: RunDir, path: str) -> bool:
+    """Return whether a file lies among the run records, but not in the record of this run."""
+    place = project.root / path
+    return place.is_relative_to(project.runs) and not place.is_relative_to(run.path)
+
+
+def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, FileState]) -> list[Produced]:
     folders = watched_folders(project, request.outputs)
     written = written_files(project.root, folders, before)
     if not request.outputs:
         paths = tuple(path for path in written if not is_ephemeral(path, project.ephemeral))
     else:
-        paths = glob_files(project.root, request.outputs, what="--output")
+        found = glob_files(project.root, request.outputs, what="--output")
+        paths = tuple(path for path in found if not _of_another_run(project, run, path))
     return [describe_file(project.root, path, written=path in written) for path in paths]
 
 

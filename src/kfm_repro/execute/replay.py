@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -210,7 +211,8 @@ def _document(plan: Plan, fresh: RunDir) -> dict[str, Any]:
     version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(plan.code.patch)}
     if plan.code.patch:
         (fresh.path / "config" / "dirty.patch").write_bytes(plan.code.patch)
-        version |= {"tree": plan.code.tree, "patch": "config/dirty.patch"}
+        digest = hashlib.sha256(plan.code.patch).hexdigest()
+        version |= {"tree": plan.code.tree, "patch": "config/dirty.patch", "patch_sha256": digest}
     pipeline = plan.run.pipeline
     return {
         "schema": RUN_SCHEMA,

@@ -11,6 +11,7 @@ import msgspec
 from kfm_repro.compare.context import Context, Options
 from kfm_repro.compare.outputs import Output, Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
+from kfm_repro.execute.workspace import relocate
 from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
 from kfm_repro.model.finding import FileFacts
 from kfm_repro.model.report import (
@@ -83,12 +84,16 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
         read_manifest(directory, run.outputs_manifest, "outputs")
         for directory, run in zip(directories, runs, strict=True)
     ]
-    digests = [{entry.path: entry.sha256 for entry in manifest.entries} for manifest in manifests]
+    digests = [
+        {entry.path: entry.sha256 for entry in manifests[0].entries},
+        {_counterpart(project, entry.path, directories): entry.sha256 for entry in manifests[1].entries},
+    ]
     with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
         sets = [
             recorded_outputs(project, runs[n], manifests[n], Path(folder) / str(n), settled=digests[1 - n])
             for n in (0, 1)
         ]
+        sets[1] = {_counterpart(project, path, directories): output for path, output in sets[1].items()}
         sides = [side_of(project, directory, run) for directory, run in zip(directories, runs, strict=True)]
         comparison = compare_outputs(
             sets[0],
@@ -109,6 +114,11 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
         runs=(_ref(directories[0], runs[0]), _ref(directories[1], runs[1])),
         preconditions=tuple(bad),
     )
+
+
+def _counterpart(project: Project, path: str, directories: list[RunDir]) -> str:
+    """Return what an output of B is called in A: one in B's own folder stands for the one in A's (rule 3)."""
+    return relocate(path, project, directories[1], directories[0])
 
 
 def _report(
@@ -162,7 +172,7 @@ def _not_both_paths(path: str, run: str, find_project: FindProject) -> KfmReproE
     try:
         resolve_run(find_project(), run)
     except (RunNotFound, RootNotFound):
-        return UsageError(f"no such file, folder or run: {run}", hint="check the path, or kfm-repro list")
+        return UsageError(f"no such file, folder or run: {run}", hint="check the path or the run id")
     except KfmReproError as exc:
         return exc
     return UsageError(

@@ -106,28 +106,31 @@ def find_project(
 def _is_project(folder: Path) -> bool:
     if (folder / _RUNS).is_dir() or (folder / "kfm-repro.toml").is_file():
         return True
-    return _tool_table(folder / "pyproject.toml") is not None
+    try:
+        return _tool_table(folder / "pyproject.toml") is not None
+    except UsageError:
+        return False
 
 
 def _tool_table(path: Path) -> dict[str, Any] | None:
+    """Return ``[tool.kfm-repro]``, None when there is none. Raises UsageError when the file is not TOML."""
     if not path.is_file():
         return None
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("kfm-repro")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError):
-        return None
+    tool = _load_toml(path).get("tool")
+    table = tool.get("kfm-repro") if isinstance(tool, dict) else None
     return table if isinstance(table, dict) else None
+
+
+def _load_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+        raise UsageError(f"{path.name} is not TOML: {exc}", hint="correct the line it names") from exc
 
 
 def _read_settings(root: Path) -> Settings:
     own = root / "kfm-repro.toml"
-    if own.is_file():
-        try:
-            table: dict[str, Any] | None = tomllib.loads(own.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise UsageError(f"kfm-repro.toml is not TOML: {exc}", hint="correct the line it names") from exc
-    else:
-        table = _tool_table(root / "pyproject.toml")
+    table = _load_toml(own) if own.is_file() else _tool_table(root / "pyproject.toml")
     try:
         return msgspec.convert(table or {}, Settings)
     except msgspec.ValidationError as exc:

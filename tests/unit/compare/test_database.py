@@ -218,7 +218,8 @@ def test_exchanged_names_of_a_user_key_are_data(databases: Any) -> None:
 def test_renumbered_fids_that_others_refer_to_are_data(databases: Any) -> None:
     table = (
         "create table place(fid integer primary key, name text); "
-        "create table visit(place integer references place(fid)); insert into visit values (1); insert into place values "
+        "create table visit(place integer references place(fid)); insert into visit values (1); "
+        "insert into place values "
     )
     found = databases(table + "(1, 'a'), (2, 'b')", table + "(1, 'b'), (2, 'a')")
     assert "value" in {f.rung for f in found}
@@ -227,7 +228,8 @@ def test_renumbered_fids_that_others_refer_to_are_data(databases: Any) -> None:
 @pytest.mark.parametrize(
     ("a", "b"),
     [("1", "1.0"), ("1", "'1'"), ("'a'", "x'61'"), ("NULL", "''"), ("x''", "''"), ("0", "NULL"),
-     ("9007199254740993", "9007199254740992"), ("cast(x'ff' as text)", "x'ff'"), ("cast(x'ff' as text)", "cast(x'fe' as text)")],
+     ("9007199254740993", "9007199254740992"), ("cast(x'ff' as text)", "x'ff'"),
+     ("cast(x'ff' as text)", "cast(x'fe' as text)")],
 )  # fmt: skip
 def test_cells_that_look_alike_differ(databases: Any, a: Any, b: Any) -> None:
     for rest in ("", ", (2), ('text'), (NULL)"):
@@ -238,7 +240,7 @@ def test_cells_that_look_alike_differ(databases: Any, a: Any, b: Any) -> None:
 
 def test_schema_objects_are_compared_and_never_run(databases: Any) -> None:
     base = "create table t(a int); insert into t values (1);"
-    assert worst(databases(base, base + "create view v as select 1 / 0 from t")) == [("schema", "v", None)]
+    assert worst(databases(base, base + "create view v as select 1 / 0 from t")) == [("schema", "v", None)]  # noqa: S608 - a test
     assert worst(databases(base, base + "create index i on t(a)")) == [("schema", "i", None)]
     trigger = "create trigger g after insert on t begin delete from t; end"
     assert worst(databases(base, base + trigger)) == [("schema", "g", None)]
@@ -295,6 +297,17 @@ def test_damaged_files_are_a_difference_and_no_crash(packages: Any, counties: An
         assert [(f.kind, f.rung) for f in result.findings] == [("truncated", "value")]
     with pytest.raises(Unreadable):
         compare(b, b, Context())
+
+
+def test_contradictory_bookkeeping_is_unreadable(databases: Any) -> None:
+    script = "create table gpkg_contents(table_name text); insert into gpkg_contents values ('x'), ('x')"
+    with pytest.raises(Unreadable):
+        databases(script, script + ", ('y')")
+    with pytest.raises(Unreadable):
+        databases(
+            "create table gpkg_contents(a)",
+            "create table gpkg_contents(a); insert into gpkg_contents values (1)",
+        )
 
 
 @settings(deadline=None, max_examples=40)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,18 @@ RUNS = Context(
 )
 
 
-def texts(folder: Path, a: bytes, b: bytes, context: Context = RUNS) -> tuple[Finding, ...]:
+def texts(
+    folder: Path, a: bytes, b: bytes, context: Context = RUNS, name: str = "rows.txt"
+) -> tuple[Finding, ...]:
     (folder / "a").write_bytes(a)
     (folder / "b").write_bytes(b)
-    return compare(folder / "a", folder / "b", context)
+    return compare(folder / "a", folder / "b", replace(context, name=name))
+
+
+@pytest.mark.parametrize("name", ["made.py", "notes.md", "broken.json", "LICENSE"])
+def test_the_order_of_lines_means_something_where_lines_are_no_records(tmp_path: Path, name: str) -> None:
+    (found,) = texts(tmp_path, b"a\nb\n", b"b\na\n", name=name)
+    assert (found.kind, found.rung) == (Kind.ROW_ORDER, Rung.VALUE)
 
 
 @pytest.mark.parametrize(

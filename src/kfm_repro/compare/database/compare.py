@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kfm_repro.compare.context import Classified, Context
+from kfm_repro.compare.context import Classified, Context, reading
 from kfm_repro.compare.database.geopackage import Package, package_findings, read_package
 from kfm_repro.compare.database.header import header_findings, read_header
 from kfm_repro.compare.database.read import Database, Table, opened
@@ -41,7 +41,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """
     headers = read_header(a), read_header(b)
     with opened(a) as left, opened(b) as right:
-        packages = read_package(left, a.stem), read_package(right, b.stem)
+        packages = _package(left), _package(right)
         renamed = packages[0].renamed(packages[1])
         return (
             *header_findings(*headers),
@@ -54,6 +54,11 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
             *package_findings(*packages, renamed, context),
             *_tables(left, right, packages, renamed, context),
         )
+
+
+def _package(database: Database) -> Package:
+    with reading(database.path, "GeoPackage"):
+        return read_package(database, database.path.stem)
 
 
 def _own(name: str, packages: tuple[Package, Package]) -> bool:

@@ -164,7 +164,8 @@ def _near(a: Flat, other: Floats) -> Bools:
     """Return the chains that no turn can bring nearer.
 
     Turning a ring by one vertex moves some vertex by the longest edge, reversing a line one by its length:
-    vertices that are all a quarter of the longest edge apart or less lie as well as they can.
+    vertices that are all a quarter of the longest edge apart or less lie as well as they can. A ring that
+    goes to and fro may be an exception, so that chains of the very same vertices are always tried.
     """
     import numpy as np
 
@@ -182,8 +183,26 @@ def _near(a: Flat, other: Floats) -> Bools:
         plane[filled] = np.maximum.reduceat(apart[:, :2].max(axis=1), first)
         rest[filled] = np.maximum.reduceat(apart[:, 2:].max(axis=1), first)
         longest[filled] = np.maximum.reduceat(np.nan_to_num(edge), first)
-    result: Bools = ((plane == 0.0) & (rest == 0.0)) | (plane < longest * _QUARTER)
+    alike = _bag(a, a.xyzm) == _bag(a, other)
+    result: Bools = ((plane == 0.0) & (rest == 0.0)) | ((plane < longest * _QUARTER) & ~alike)
     return result
+
+
+def _bag(flat: Flat, xyzm: Floats) -> npt.NDArray[np.uint64]:
+    """Return a number per chain that is the same for the same vertices in any order; a ring's end is left out."""
+    import numpy as np
+
+    bits = np.where(np.isnan(xyzm), 0.0, xyzm + 0.0).view(np.uint64)
+    mixed = np.zeros(len(bits), np.uint64)
+    for ordinate in range(bits.shape[1]):
+        mixed = (mixed ^ bits[:, ordinate]) * np.uint64(0x9E37_79B9_7F4A_7C15)
+        mixed ^= mixed >> np.uint64(29)
+    filled = flat.length > 0
+    mixed[(flat.start + flat.length - 1)[filled & flat.ring]] = 0
+    total = np.zeros(len(flat.length), np.uint64)
+    if len(mixed):
+        total[filled] = np.add.reduceat(mixed, flat.start[filled])
+    return total
 
 
 def _best(a: Floats, b: Floats, *, ring: bool) -> tuple[Floats, Bools, Bools]:
