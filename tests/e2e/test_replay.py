@@ -27,11 +27,16 @@ with open(out / "out.csv", "w", newline="", encoding="utf-8") as file:
 """
 
 
+HEAD = """
+import os, pathlib
+replayed = 'scratch' in os.environ['KFM_RUN_DIR']
+out = pathlib.Path('data/processed/job'); out.mkdir(parents=True, exist_ok=True)
+"""
+
+
 def script(body: str) -> str:
-    return (
-        "import os, pathlib\nout = pathlib.Path('data/processed/job'); out.mkdir(parents=True, exist_ok=True)\n"
-        + body
-    )
+    """Return a pipeline that can tell a replay from the recorded run, as a leak would."""
+    return HEAD + body
 
 
 @pytest.fixture
@@ -234,9 +239,7 @@ def test_rule_10_without_the_recorded_bytes_counts_still_prove_a_difference(temp
 def test_missing_and_extra_outputs_are_differences(job: Workshop) -> None:
     job.write(
         "pipelines/job.py",
-        script(
-            "place = 'a.txt' if 'scratch' not in os.environ['KFM_RUN_DIR'] else 'b.txt'\n(out / place).write_text('x')\n"
-        ),
+        script("place = 'a.txt' if not replayed else 'b.txt'\n(out / place).write_text('x')\n"),
     )
     job.commit()
     report = replay(job, record(job), code=1)
@@ -248,7 +251,7 @@ def test_missing_and_extra_outputs_are_differences(job: Workshop) -> None:
 def test_a_pipeline_that_writes_nothing_is_not_reproducible(job: Workshop) -> None:
     job.write(
         "pipelines/job.py",
-        script("if 'scratch' not in os.environ['KFM_RUN_DIR']: (out / 'a.txt').write_text('x')\n"),
+        script("if not replayed: (out / 'a.txt').write_text('x')\n"),
     )
     job.commit()
     report = replay(job, record(job), code=1)
@@ -259,8 +262,7 @@ def test_a_failing_pipeline_is_unknown_and_shows_its_last_lines(job: Workshop) -
     job.write(
         "pipelines/job.py",
         script(
-            "(out / 'a.txt').write_text('x')\n"
-            "if 'scratch' in os.environ['KFM_RUN_DIR']: raise SystemExit('no licence for the geocoder')\n"
+            "(out / 'a.txt').write_text('x')\nif replayed: raise SystemExit('no licence for the geocoder')\n"
         ),
     )
     job.commit()
@@ -365,7 +367,7 @@ def test_an_interrupted_replay_exits_130_and_reads_as_aborted(job: Workshop, num
         "pipelines/job.py",
         script(
             "(out / 'a.txt').write_text('x')\n"
-            "if 'scratch' in os.environ['KFM_RUN_DIR']:\n    import time; print('waiting', flush=True); time.sleep(60)\n"
+            "if replayed:\n    import time; print('waiting', flush=True); time.sleep(60)\n"
         ),
     )
     job.commit()
@@ -392,10 +394,7 @@ def test_an_interrupted_replay_exits_130_and_reads_as_aborted(job: Workshop, num
 def test_a_timeout_is_its_own_outcome_never_different(job: Workshop) -> None:
     job.write(
         "pipelines/job.py",
-        script(
-            "(out / 'a.txt').write_text('x')\n"
-            "if 'scratch' in os.environ['KFM_RUN_DIR']:\n    import time; time.sleep(60)\n"
-        ),
+        script("(out / 'a.txt').write_text('x')\nif replayed:\n    import time; time.sleep(60)\n"),
     )
     job.commit()
     report = replay(job, record(job), "--timeout", "1", code=2)
@@ -411,7 +410,7 @@ def test_equivalent_exits_1_unless_accepted(job: Workshop) -> None:
         "pipelines/job.py",
         script(
             "rows = ['1,a', '2,b', '3,c']\n"
-            "rows = rows[::-1] if 'scratch' in os.environ['KFM_RUN_DIR'] else rows\n"
+            "rows = rows[::-1] if replayed else rows\n"
             "(out / 'a.csv').write_text('id,x\\n' + '\\n'.join(rows) + '\\n')\n"
         ),
     )
@@ -439,7 +438,8 @@ def test_rule_20_a_variable_that_was_not_recorded_stays_unset(job: Workshop) -> 
     job.write(
         "pipelines/job.py",
         script(
-            "(out / 'env.txt').write_text(str(sorted(n for n in os.environ if n in ('TZ', 'AWS_SECRET', 'OMP_NUM_THREADS'))))\n"
+            "names = [n for n in ('AWS_SECRET', 'OMP_NUM_THREADS', 'TZ') if n in os.environ]\n"
+            "(out / 'env.txt').write_text(str(names))\n"
         ),
     )
     job.commit()
@@ -493,7 +493,7 @@ def test_git_describe_in_a_replay_says_what_it_said_when_it_was_recorded(job: Wo
 def test_a_committed_copy_of_an_output_is_never_taken_for_the_replays(job: Workshop) -> None:
     job.write(
         "pipelines/job.py",
-        "import os, pathlib\nif 'scratch' not in os.environ['KFM_RUN_DIR']:\n    pathlib.Path('out/a.csv').write_text('id\\n1\\n')\n",
+        script("if not replayed: pathlib.Path('out/a.csv').write_text('id\\n1\\n')\n"),
     )
     job.write("out/a.csv", "id\n1\n")
     job.commit()
@@ -505,7 +505,11 @@ def test_a_committed_copy_of_an_output_is_never_taken_for_the_replays(job: Works
 def test_extra_outputs_are_found_where_the_recorded_patterns_point(job: Workshop) -> None:
     job.write(
         "pipelines/job.py",
-        "import os, pathlib\npathlib.Path('out').mkdir(exist_ok=True)\npathlib.Path('out/a.csv').write_text('id\\n')\nif 'scratch' in os.environ['KFM_RUN_DIR']:\n    pathlib.Path('out/b.csv').write_text('id\\n')\n    pathlib.Path('out/b.log').write_text('x')\n",
+        script(
+            "pathlib.Path('out').mkdir(exist_ok=True)\npathlib.Path('out/a.csv').write_text('id\\n')\n"
+            "if replayed:\n    pathlib.Path('out/b.csv').write_text('id\\n')\n"
+            "    pathlib.Path('out/b.log').write_text('x')\n"
+        ),
     )
     job.commit()
     report = replay(job, job.record("--output", "out/*.csv"), code=1)
@@ -569,7 +573,7 @@ def test_swapped_lines_of_a_program_are_no_mere_order(job: Workshop) -> None:
         "pipelines/job.py",
         script(
             "lines = ['a = 1', 'a = 2']\n"
-            "lines = lines[::-1] if 'scratch' in os.environ['KFM_RUN_DIR'] else lines\n"
+            "lines = lines[::-1] if replayed else lines\n"
             "for name in ('made.py', 'list.txt', 'broken.json'):\n"
             "    (out / name).write_text('\\n'.join(lines) + '\\n')\n"
         ),

@@ -24,14 +24,17 @@ def command(directory: Path | None, **options: Any) -> int:  # noqa: ANN401 - cl
 
     One pipeline is written well, one as people write in a hurry. DIR is new or empty [default: kfm-demo].
     """
-    from kfm_repro.cli.output import progress, wants_color, write
+    from kfm_repro.cli.output import progress, shortest, wants_color, write
     from kfm_repro.demo import EXPECTED, run_demo
+    from kfm_repro.model.encode import report_json
+    from kfm_repro.model.report import DemoReport
     from kfm_repro.present.terminal import render, verdict_line
 
     target = (directory or Path("kfm-demo")).absolute()
     results = run_demo(target, progress)
     if options["as_json"]:
-        write(sys.stdout, _as_json({result.pipeline: result.judged.report for result in results}))
+        reports = {result.pipeline: result.judged.report for result in results}
+        write(sys.stdout, report_json(DemoReport(reports=reports)))
         return 0 if all(result.as_expected for result in results) else 1
     color = wants_color(sys.stdout, no_color=options["no_color"])
     for result in results:
@@ -40,27 +43,7 @@ def command(directory: Path | None, **options: Any) -> int:  # noqa: ANN401 - cl
     write(sys.stdout, "\n")
     for result in results:
         expected = "as expected" if result.as_expected else f"expected {EXPECTED[result.pipeline]}"
-        report = _shortest(result.judged.report_path)
+        report = shortest(result.judged.report_path)
         verdict = verdict_line(result.judged.report)
         write(sys.stdout, f"{result.pipeline} ({expected})\n  {verdict}\n  report: {report}\n")
     return 0 if all(result.as_expected for result in results) else 1
-
-
-def _shortest(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def _as_json(reports: dict[str, Any]) -> str:
-    import json
-
-    import msgspec
-
-    from kfm_repro.model.report import REPORT_SCHEMA
-
-    document = {
-        "schema": REPORT_SCHEMA,
-        "command": "demo",
-        "reports": {name: msgspec.to_builtins(report) for name, report in reports.items()},
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 from kfm_repro.model.report import ErrorInfo, ErrorReport, Report
 
-__all__ = ["print_error", "print_report", "progress", "wants_color", "write"]
+__all__ = ["print_error", "print_report", "progress", "shortest", "wants_color", "write"]
 
 
 def wants_color(stream: TextIO, *, no_color: bool = False) -> bool:
@@ -54,6 +55,12 @@ def print_error(code: str, message: str, hint: str, *, command: str, as_json: bo
     from kfm_repro.present.terminal import render_error
 
     write(sys.stderr, render_error(error, color=wants_color(sys.stderr)))
+
+
+def shortest(path: Path) -> str:
+    """Return ``path`` from here where it lies below, so that it can be copied."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def progress(text: str) -> None:

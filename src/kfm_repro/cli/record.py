@@ -38,6 +38,8 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
     """
     from kfm_repro.cli.output import progress, write
     from kfm_repro.execute.record import Request, record
+    from kfm_repro.model.encode import report_json
+    from kfm_repro.model.report import RecordReport, RunRef
     from kfm_repro.runs.project import find_project
 
     project = find_project(options["root"], options["runs"])
@@ -54,27 +56,12 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
     for note in recorded.notes:
         progress(f"note: {note}")
     if options["as_json"]:
-        write(
-            sys.stdout,
-            _as_json(recorded.run.name, recorded.run.pipeline, project.relative(recorded.run.path)),
-        )
+        run = RunRef(run_id=recorded.run.name, pipeline=recorded.run.pipeline, git_commit=recorded.commit)
+        path = project.relative(recorded.run.path)
+        write(sys.stdout, report_json(RecordReport(run=run, path=path, notes=recorded.notes)))
         return 0
     if not options["quiet"]:
         counts = f"{len(recorded.inputs)} inputs, {len(recorded.outputs)} outputs"
         progress(f"recorded {recorded.run.pipeline}: {counts}, {recorded.outcome.duration_s:.1f} s")
     write(sys.stdout, f"{recorded.run.name}\n")
     return 0
-
-
-def _as_json(run_id: str, pipeline: str, path: str) -> str:
-    import json
-
-    from kfm_repro.model.report import REPORT_SCHEMA
-
-    document = {
-        "schema": REPORT_SCHEMA,
-        "command": "record",
-        "run": {"run_id": run_id, "pipeline": pipeline},
-        "path": path,
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

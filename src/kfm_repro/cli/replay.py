@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,7 +26,7 @@ __all__ = ["command"]
     "--isolation",
     type=click.Choice(["auto", "namespace", "landlock", "agent", "none"]),
     default="auto",
-    help="How the replay is kept apart; auto takes the best there is.",
+    help="How the replay is kept apart. This version knows only none: a fresh workspace and environment.",
 )
 @click.option(
     "--timeout",
@@ -42,7 +41,7 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
 
     RUN is an id, a unique prefix of one, or latest:PIPELINE.
     """
-    from kfm_repro.cli.output import print_report, progress
+    from kfm_repro.cli.output import print_report, progress, shortest
     from kfm_repro.errors import UsageError
     from kfm_repro.execute.replay import Request
     from kfm_repro.judge.replay import replay_and_judge
@@ -64,12 +63,6 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
         as_json=options["as_json"],
         quiet=options["quiet"],
         no_color=options["no_color"],
-        saved=_shortest(judged.report_path),
+        saved=shortest(judged.report_path),
     )
     return int(exit_code(judged.report.verdict, judged.report.outputs))
-
-
-def _shortest(path: Path) -> str:
-    """Return ``path`` from here where that is shorter, so that it can be copied."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

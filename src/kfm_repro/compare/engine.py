@@ -117,7 +117,8 @@ def _unreadable(row: Format, a: Path, b: Path, context: Context, error: Unreadab
         return (Finding(kind=Kind.TRUNCATED, rung=Rung.VALUE, evidence=evidence),)
     if row is not TEXT and not row.magic:
         return _findings(TEXT if recognise(a, b, "") is TEXT else BINARY, a, b, context)
-    return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"neither side can be read: {error}"),)
+    what = "neither side can be read" if bad else "could not be compared"
+    return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"{what}: {error}"),)
 
 
 def _why_unreadable(row: Format, path: Path, context: Context) -> str:

@@ -40,7 +40,7 @@ class Format:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("parquet", "tabular.parquet:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1"),
+    Format("parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1"),
     Format("sqlite", "database:compare", Kind.LAYOUT, (".gpkg", ".sqlite", ".db"), b"SQLite format 3\x00"),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("zip", "archive:compare_zip", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),

@@ -45,7 +45,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
 
     Line endings, byte order mark and the last newline are ``encoding``; the same lines in another order
     ``row-order``: rung order where every line is a record of its own (by the suffix), else value, since the
-    order of the lines of a program or of prose is its meaning. Lines that differ are told apart by `classify_pairs`; lines on one side only are
+    order of the lines of a program or of prose is its meaning. Lines that differ are told apart by
+    `classify_pairs`; lines on one side only are
     ``value``. Texts beyond ``limits.text_bytes`` or in another encoding are compared as bytes. Raises
     Unreadable.
     """

@@ -60,6 +60,7 @@ class Recorded:
     outcome: Outcome
     inputs: tuple[Entry, ...]
     outputs: tuple[Entry, ...]
+    commit: str
     notes: tuple[str, ...] = ()
 
 
@@ -134,7 +135,7 @@ def _record_into(
             hint="mend the command; a failed run is no baseline",
         )
     writer.finish("success", outcome.finished)
-    return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), notes)
+    return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), code.commit, notes)
 
 
 def run_variables(run_dir: Path, config: Path, run_id: str, started: datetime) -> dict[str, str]:

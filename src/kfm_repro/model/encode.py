@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from kfm_repro.model.report import ErrorReport, Report
+from kfm_repro.model.report import DemoReport, ErrorReport, RecordReport, Report
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What file names that are not UTF-8 decode to; JSON can only hold them escaped."""
@@ -17,8 +17,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 __all__ = ["read_report", "report_json", "report_schema"]
 
 
-def report_json(report: Report | ErrorReport) -> str:
-    """Return a report as indented JSON with a newline at its end."""
+def report_json(report: Report | RecordReport | DemoReport | ErrorReport) -> str:
+    """Return a document as indented JSON with a newline at its end."""
     text = json.dumps(msgspec.to_builtins(report), indent=2, ensure_ascii=False, allow_nan=False)
     return _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"
 
@@ -30,12 +30,12 @@ def read_report(path: Path) -> Report:
 
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema of everything that ``--json`` prints."""
-    (report, error), components = msgspec.json.schema_components(
-        (Report, ErrorReport), ref_template="#/$defs/{name}"
+    documents, components = msgspec.json.schema_components(
+        (Report, RecordReport, DemoReport, ErrorReport), ref_template="#/$defs/{name}"
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "kfm-repro.report/1",
-        "anyOf": [report, error],
+        "anyOf": list(documents),
         "$defs": dict(sorted(components.items())),
     }

@@ -16,11 +16,13 @@ from kfm_repro.model.verdict import Verdict, run_verdict
 __all__ = [
     "REPORT_SCHEMA",
     "Comparison",
+    "DemoReport",
     "Drift",
     "Environment",
     "ErrorInfo",
     "ErrorReport",
     "Precondition",
+    "RecordReport",
     "Replay",
     "Report",
     "RunRef",
@@ -152,6 +154,24 @@ class Report(Document, frozen=True, kw_only=True):
     outputs: tuple[OutputComparison, ...] = ()
     waivers: tuple[dict[str, Any], ...] = ()
     error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET
+
+
+class RecordReport(Document, frozen=True, kw_only=True):
+    """What ``record --json`` prints: the new run, and where its record lies relative to the root."""
+
+    schema: str = REPORT_SCHEMA
+    command: str = "record"
+    run: RunRef
+    path: str
+    notes: tuple[str, ...] = ()
+
+
+class DemoReport(Document, frozen=True, kw_only=True):
+    """What ``demo --json`` prints: the report of each pipeline's replay, by pipeline."""
+
+    schema: str = REPORT_SCHEMA
+    command: str = "demo"
+    reports: dict[str, Report]
 
 
 class ErrorReport(Document, frozen=True, kw_only=True):

@@ -101,6 +101,8 @@ def _output(output: OutputComparison, width: int) -> Iterator[_Line]:
         if len(counted) > 1:
             yield [("       · ", style), (_describe(finding), "")]
         yield from _explain(finding)
+    for finding in (item for item in output.findings if item.latent):
+        yield [("       latent  ", "dim"), (f"{_describe(finding)}: {visible(finding.evidence, 160)}", "dim")]
     if len(counted) > len(shown):
         yield [(f"       … {len(counted) - len(shown)} more findings: see the report", "dim")]
 

@@ -52,7 +52,12 @@ def test_an_emptied_side_is_a_difference(tmp_path: Path) -> None:
     a, b = tmp_path / "a", write(tmp_path / "b", b"")
     pq.write_table(pa.table({"id": [1, 2]}), a)
     assert judge(a, b, "t.parquet").verdict is OutputVerdict.DIFFERENT
-    for name, content in (("t.csv", b"id\n1\n"), ("d.json", b"{}"), ("n.txt", b"x\n"), ("x.bin", b"\x00\x01")):
+    for name, content in (
+        ("t.csv", b"id\n1\n"),
+        ("d.json", b"{}"),
+        ("n.txt", b"x\n"),
+        ("x.bin", b"\x00\x01"),
+    ):
         assert judge(write(a, content), b, name).verdict is OutputVerdict.DIFFERENT, name
 
 

@@ -39,7 +39,9 @@ def test_two_outputs_without_digests_are_unknown_not_identical() -> None:
 def test_rule_10_a_changed_count_proves_a_difference_without_bytes() -> None:
     result = compared(nowhere(ONE, row_count=105), nowhere(TWO, row_count=104))
     assert result.verdict is OutputVerdict.DIFFERENT
-    assert [(f.kind, f.count, f.of) for f in result.findings if f.rung is Rung.VALUE] == [(Kind.ROWS_REMOVED, 1, 105)]
+    assert [(f.kind, f.count, f.of) for f in result.findings if f.rung is Rung.VALUE] == [
+        (Kind.ROWS_REMOVED, 1, 105)
+    ]
 
 
 def test_only_one_side_is_missing_or_extra() -> None:

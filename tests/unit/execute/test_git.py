@@ -84,7 +84,7 @@ def test_hooks_of_the_project_do_not_run(shop: Workshop, tmp_path: Path) -> None
 def test_unknown_commits_and_missing_repositories_are_clear_errors(shop: Workshop, tmp_path: Path) -> None:
     with pytest.raises(CodeNotAvailable, match="deadbee"):
         find_repository(shop.root).resolve_commit("deadbee")
-    with pytest.raises(CodeNotAvailable, match="--help|not in this repository"):
+    with pytest.raises(CodeNotAvailable, match="not in this repository"):
         find_repository(shop.root).resolve_commit("--help")
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -98,7 +98,9 @@ def test_a_repository_without_a_commit_is_a_clear_error(workshop: Workshop) -> N
         find_repository(workshop.root).state(["data"])
 
 
-def test_a_whole_environment_is_not_taken_for_a_patch(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_environment_is_not_taken_for_a_patch(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(git, "_MAX_PATCH_BYTES", 1000)
     shop.write("venv/lib.so", "x" * 2000)
     with pytest.raises(CodeNotAvailable, match=r"venv/lib\.so") as caught:

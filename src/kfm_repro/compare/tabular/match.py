@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.tabular import keys
-from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
+from kfm_repro.compare.tabular.rows import Residue, is_unique, pair_equal, row_ids
 from kfm_repro.compare.tabular.similar import pair_similar
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ __all__ = ["Pairing", "pair_rows", "usable_columns"]
 
 _VOLATILE_OVERLAP = 0.1
 """A column whose values overlap less than this between A and B names no row."""
+_LIKELY = 0.5
+"""Pairs against an identifying column agree in at least this part of their cells, or they are coincidence."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,13 @@ def _choose(columns: Sequence[Column], rest: Residue, counts: tuple[int, int], c
     import numpy as np
 
     settled = counts[0] - len(rest.a)
+    usable = _usable(columns, context)
     overlaps = [len(_on((i,), rest)[0]) for i in range(len(columns))]
     enough = _VOLATILE_OVERLAP * min(counts)
-    stable = [i for i in _usable(columns, context) if overlaps[i] + settled > enough]
+    stable = [i for i in usable if overlaps[i] + settled > enough]
+    live = [i for i in usable if overlaps[i] + settled > 0]
     candidates: list[Pairing] = []
-    idle: list[Pairing] = []
+    idle = _naming_other_rows(columns, live, overlaps) if settled else []
     for key in keys.candidates(columns, rest, stable, overlaps):
         said = ", ".join(columns[i].label for i in key)
         pairing = Pairing(*_on(key, rest), key, f"rows matched by {said}, which is unique on both sides")
@@ -129,12 +133,39 @@ def _choose(columns: Sequence[Column], rest: Residue, counts: tuple[int, int], c
             Pairing(a, b, note="no key found: rows matched by position, named by row number of A from 0")
         )
     if stable and not any(p.key and len(p.a) == min(len(rest.a), len(rest.b)) for p in candidates):
-        a, b, note = pair_similar(rest, stable, overlaps)
+        a, b, note = pair_similar(rest, stable, overlaps, live)
         candidates.append(Pairing(a, b, note=note))
+    if idle and settled:
+        candidates = [p for p in candidates if _agreement(p, rest, live) >= _LIKELY]
     candidates += idle
     candidates.append(Pairing(*_nothing(), note="no key found and no similar rows"))
     costs = [_cost(p, rest, stable, whole_rows=in_place and not p.key and not len(p.a)) for p in candidates]
     return candidates[int(np.argmin(costs))]
+
+
+def _naming_other_rows(
+    columns: Sequence[Column], live: Sequence[int], overlaps: Sequence[int]
+) -> list[Pairing]:
+    """Return the keys by which every residual row is a row of its own.
+
+    A column without nulls, unique on both sides, that names the settled rows alike on both sides is not drawn
+    anew in every run: where it shares no value among the residual rows, those are other rows.
+    """
+    return [
+        Pairing(*_nothing(), (i,), f"rows matched by {columns[i].label}, which is unique on both sides")
+        for i in live
+        if not overlaps[i]
+        and not columns[i].is_float
+        and all(not side.null_count and is_unique(side) for side in columns[i].exact)
+    ]
+
+
+def _agreement(pairing: Pairing, rest: Residue, live: Sequence[int]) -> float:
+    """Return which part of the cells that can agree at all does, over all pairs."""
+    if not len(pairing.a) or not live:
+        return 1.0
+    equal = sum(int((rest.codes_a[i][pairing.a] == rest.codes_b[i][pairing.b]).sum()) for i in live)
+    return equal / (len(live) * len(pairing.a))
 
 
 def _cost(pairing: Pairing, rest: Residue, stable: Sequence[int], *, whole_rows: bool) -> float:

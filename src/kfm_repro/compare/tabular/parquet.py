@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "metadata_findings", "open_parquet", "read_table"]
 
-_GEO = b"geo"
 _WIDTH = 8
 """Bytes that a decoded value takes at least, offsets and padding counted."""
 _DECODED = 4
@@ -33,14 +32,9 @@ _DECODED = 4
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two Parquet files by schema, values, metadata and layout.
 
-    Files with the ``geo`` key of GeoParquet on both sides are compared as vector data. Raises Unreadable for
-    a damaged file and LimitExceeded for one that would decode to too much.
+    Raises Unreadable for a damaged file and LimitExceeded for one that would decode to too much.
     """
     with open_parquet(a) as left, open_parquet(b) as right:
-        if all(_GEO in (file.metadata.metadata or {}) for file in (left, right)):
-            from kfm_repro.compare.vector.geoparquet import compare_geoparquet
-
-            return compare_geoparquet(a, b, context)
         findings = _compared(read_table(left, a, context), read_table(right, b, context), context)
         return (*findings, *metadata_findings(left, right, context, equal=not findings))
 

@@ -132,8 +132,11 @@ def _anchor(columns: Sequence[Column], equal: set[int], usable: Sequence[int]) -
 
 def is_unique(values: pa.ChunkedArray, allowed: int = 0) -> bool:
     """Return whether at most ``allowed`` values repeat another one; a sample is asked first."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_null(values.type):
+        return len(values) <= 1 + allowed
     return all(
         pc.count_distinct(part, mode="all").as_py() >= len(part) - allowed
         for part in (values.slice(0, _SAMPLE), values)

@@ -17,8 +17,12 @@ MOST_COMPARISONS = 8_000_000
 _MOST_LEFT_OUT = 64
 
 
-def pair_similar(rest: Residue, stable: Sequence[int], overlaps: Sequence[int]) -> tuple[Ints, Ints, str]:
+def pair_similar(
+    rest: Residue, stable: Sequence[int], overlaps: Sequence[int], live: Sequence[int]
+) -> tuple[Ints, Ints, str]:
     """Return pairs of residual rows that agree in most of the columns ``stable``, and how they were found.
+
+    ``live`` are all columns in which A and B share any value at all; the loosest step asks half of them.
 
     Each step looks only at what the step before left. The last one compares every row with every other and
     is skipped beyond `MOST_COMPARISONS` cells; the returned note says so.
@@ -32,10 +36,10 @@ def pair_similar(rest: Residue, stable: Sequence[int], overlaps: Sequence[int]) 
     for chosen in _subsets(shared):
         left = _take_equal(rest, chosen, left, pairs)
     note = "no key found: rows matched by the columns that agree"
-    if len(left[0]) * len(left[1]) * len(stable) > MOST_COMPARISONS:
+    if len(left[0]) * len(left[1]) * len(live) > MOST_COMPARISONS:
         note += f"; {len(left[0])} and {len(left[1])} rows were too many to match by likeness"
     elif len(left[0]) and len(left[1]):
-        pairs.append(_most_alike(rest, stable, left))
+        pairs.append(_most_alike(rest, live, left))
     a = np.concatenate([pair[0] for pair in pairs] or [left[0][:0]])
     b = np.concatenate([pair[1] for pair in pairs] or [left[1][:0]])
     return a, b, note
@@ -62,7 +66,7 @@ def _take_equal(
     return np.delete(left[0], a), np.delete(left[1], b)
 
 
-def _most_alike(rest: Residue, stable: Sequence[int], left: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+def _most_alike(rest: Residue, live: Sequence[int], left: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
     """Pair rows greedily by the number of equal cells; a pair agrees in at least half of the columns.
 
     Among equals, the pair with the smallest position in A and then in B comes first.
@@ -70,9 +74,9 @@ def _most_alike(rest: Residue, stable: Sequence[int], left: tuple[Ints, Ints]) -
     import numpy as np
 
     alike = np.zeros((len(left[0]), len(left[1])), np.int16)
-    for i in stable:
+    for i in live:
         alike += rest.codes_a[i][left[0]][:, None] == rest.codes_b[i][left[1]][None, :]
-    at_a, at_b = np.nonzero(alike >= max(1, (len(stable) + 1) // 2))
+    at_a, at_b = np.nonzero(alike >= max(1, (len(live) + 1) // 2))
     order = np.lexsort((at_b, at_a, -alike[at_a, at_b]))
     free_a, free_b = np.ones(len(left[0]), np.bool_), np.ones(len(left[1]), np.bool_)
     chosen: list[tuple[int, int]] = []

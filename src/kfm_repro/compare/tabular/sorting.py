@@ -46,9 +46,11 @@ def explain_order(
 
 
 def _distinct(column: Column, rows: Ints) -> int:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return int(pc.count_distinct(column.exact[0].take(rows), mode="all").as_py())
+    taken = column.exact[0].take(rows)
+    return 1 if pa.types.is_null(taken.type) else int(pc.count_distinct(taken, mode="all").as_py())
 
 
 def _sorts(column: Column, *, text: bool) -> tuple[str, str]:

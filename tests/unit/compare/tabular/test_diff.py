@@ -553,3 +553,35 @@ def test_a_column_with_nulls_is_no_key() -> None:
     (finding,) = compare_tables(a, b, Context())
     assert (finding.where, finding.count) == ({"column": "x"}, 1)
     assert "code" not in finding.examples[0].key  # type: ignore[operator]
+
+
+def test_an_unseeded_sample_is_other_rows_not_other_values() -> None:
+    counties = [
+        {
+            "geoid": f"20{n:03}",
+            "name": f"county {n}",
+            "airports": n % 3,
+            "zips": n % 11,
+            "rate": (n * 37 % 101) / 7,
+        }
+        for n in range(1, 211, 2)
+    ]
+    for seed in range(40):
+        left, right = (
+            sorted(np.random.default_rng(seed * 2 + k).choice(105, 20, replace=False).tolist())
+            for k in (0, 1)
+        )
+        a, b = (pa.Table.from_pylist([counties[n] for n in rows]) for rows in (left, right))
+        if not set(left) & set(right):
+            continue
+        findings = compare_tables(a, b, Context())
+        gone = len(set(left) - set(right))
+        counts = {finding.kind: finding.count for finding in findings if finding.rung is Rung.VALUE}
+        assert counts == {Kind.ROWS_ADDED: gone, Kind.ROWS_REMOVED: gone}, (seed, counts)
+
+
+@pytest.mark.parametrize(("rows_a", "rows_b"), [(0, 1), (1, 2), (3, 3), (2, 5)])
+def test_columns_of_nulls_alone_are_compared(rows_a: int, rows_b: int) -> None:
+    a, b = (pa.table({"x": pa.nulls(n), "y": pa.array(range(n, 0, -1))}) for n in (rows_a, rows_b))
+    assert bool(compare_tables(a, b, Context())) == (rows_a != rows_b)
+    assert bool(compare_tables(a.select(["x"]), b.select(["x"]), Context())) == (rows_a != rows_b)

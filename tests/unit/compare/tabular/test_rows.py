@@ -51,6 +51,6 @@ def test_too_many_rows_for_matching_by_likeness_are_said(monkeypatch: pytest.Mon
     codes = (np.arange(4), np.arange(4) + 10)
     none = np.zeros(0, np.int64)
     rest = rows.Residue(np.arange(4), np.arange(4), codes, (np.arange(4) + 50, np.arange(4) + 60), none, none)
-    at_a, _, note = similar.pair_similar(rest, [0, 1], [0, 0])
+    at_a, _, note = similar.pair_similar(rest, [0, 1], [0, 0], [0, 1])
     assert len(at_a) == 0
     assert "4 and 4 rows were too many" in note
