@@ -75,6 +75,7 @@ def run_demo(target: Path, progress: Callable[[str], None]) -> list[DemoResult]:
                 pipeline=pipeline,
                 inputs=["data/raw/kansas/*"],
                 outputs=[f"data/processed/{pipeline}/**"],
+                echo_to_stderr=True,
                 environ=environ,
             ),
         )
