@@ -42,7 +42,7 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
     from kfm_repro.model.report import RecordReport, RunRef
     from kfm_repro.runs.project import find_project
 
-    project = find_project(options["root"], options["runs"])
+    project = find_project(options["root"], options["runs"], new=True)
     request = Request(
         command=cmd,
         pipeline=options["pipeline"],

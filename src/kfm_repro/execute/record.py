@@ -7,13 +7,20 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kfm_repro.errors import NotWritable, PipelineFailed, UsageError
-from kfm_repro.execute.collect import Produced, describe_file, glob_files, is_ephemeral, written_files
+from kfm_repro.execute.collect import (
+    Produced,
+    describe_file,
+    glob_files,
+    is_ephemeral,
+    relative_pattern,
+    written_files,
+)
 from kfm_repro.execute.command import describe_command, is_python
 from kfm_repro.execute.environment import fingerprint, recorded_variables
 from kfm_repro.execute.git import CodeState, Repository, find_repository
@@ -70,8 +77,7 @@ def record(project: Project, request: Request) -> Recorded:
     Raises UsageError, CodeNotAvailable (no repository, no commit), NotWritable, and PipelineFailed after the
     record of a failed command was written.
     """
-    if not request.command:
-        raise UsageError("no command to record", hint="kfm-repro record -- python pipelines/import_census.py")
+    request = _checked(project, request)
     pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
     data = _data_folders(project, repository)
@@ -126,7 +132,7 @@ def _record_into(
     write_not_run(run)
     shutil.rmtree(run.scratch, ignore_errors=True)
     run.scratch.mkdir()
-    notes = _notes(request, produced, changed)
+    notes = _notes(project, repository, request, produced, changed)
     if outcome.outcome != "success":
         reason = f"the command ended with exit code {outcome.exit_code}"
         writer.finish("failed", outcome.finished, reason=reason)
@@ -151,17 +157,17 @@ def run_variables(run_dir: Path, config: Path, run_id: str, started: datetime) -
 
 
 def write_metrics(run: RunDir, outcome: Outcome, produced: Sequence[Produced]) -> None:
-    """Write metrics/runtime.json (seconds, bytes) and metrics/counters.json (rows and features per output)."""
-    write_json(
-        run.metrics / "runtime.json",
-        {
-            "wall_s": round(outcome.duration_s, 3),
-            "user_s": round(outcome.user_s, 3),
-            "system_s": round(outcome.system_s, 3),
-            "peak_memory_bytes": outcome.peak_memory_bytes,
-            "exit_code": outcome.exit_code,
-        },
-    )
+    """Write metrics/runtime.json (seconds, bytes) and metrics/counters.json (rows and features per output).
+
+    What the pipeline wrote under these names is kept.
+    """
+    runtime = {
+        "wall_s": round(outcome.duration_s, 3),
+        "user_s": round(outcome.user_s, 3),
+        "system_s": round(outcome.system_s, 3),
+        "peak_memory_bytes": outcome.peak_memory_bytes,
+        "exit_code": outcome.exit_code,
+    }
     counters = {
         item.entry.path: {
             name: value
@@ -170,7 +176,10 @@ def write_metrics(run: RunDir, outcome: Outcome, produced: Sequence[Produced]) -
         }
         for item in produced
     }
-    write_json(run.metrics / "counters.json", counters)
+    for name, document in (("runtime", runtime), ("counters", counters)):
+        path = run.metrics / f"{name}.json"
+        if not path.exists():
+            write_json(path, document)
 
 
 def write_not_run(run: RunDir) -> None:
@@ -181,9 +190,38 @@ def write_not_run(run: RunDir) -> None:
             write_json(path, {"status": "not-run", "reason": "the pipeline wrote none"})
 
 
+def _checked(project: Project, request: Request) -> Request:
+    """Refuse what cannot be recorded before anything runs, and make all patterns relative to the root."""
+    if not request.command:
+        raise UsageError("no command to record", hint="kfm-repro record -- python pipelines/import_census.py")
+    program = request.command[0]
+    place = project.root / program if "/" in program else program
+    if shutil.which(place, path=request.environ.get("PATH")) is None:
+        raise UsageError(
+            f"no such program: {program}", hint="commands run in the project root; check the name and PATH"
+        )
+    root = project.root
+    return replace(
+        request,
+        inputs=tuple(relative_pattern(root, pattern, what="--input") for pattern in request.inputs),
+        outputs=tuple(relative_pattern(root, pattern, what="--output") for pattern in request.outputs),
+        config=_checked_file(root, request.config, "--config"),
+        params=_checked_file(root, request.params, "--params"),
+    )
+
+
+def _checked_file(root: Path, text: str | None, option: str) -> str | None:
+    if text is None:
+        return None
+    path = relative_pattern(root, text, what=option)
+    if not inside(root, path, what=option).is_file():
+        raise UsageError(f"no such file for {option}: {text}", hint="name it relative to the project root")
+    return path
+
+
 def _pipeline_name(command: Sequence[str]) -> str:
     words = [word for word in command if not word.startswith("-")]
-    if len(words) > 1 and is_python(words[0]):
+    if len(words) > 1 and (is_python(words[0]) or words[0] == "make"):
         words = words[1:]
     name = PurePosixPath(words[0]).stem if words else ""
     if not is_safe_component(name):
@@ -204,7 +242,7 @@ def _declared_inputs(
 ) -> tuple[tuple[Entry, ...], dict[str, Digest]]:
     digests: dict[str, Digest] = {}
     for pattern in patterns:
-        paths = glob_files(project.root, [pattern], what="--input")
+        paths = glob_files(project.root, [pattern])
         if not paths:
             raise UsageError(
                 f"--input {pattern!r} names no file", hint="patterns are relative to the project root"
@@ -224,9 +262,7 @@ def _snapshot_config(project: Project, request: Request, run: RunDir) -> dict[st
     files: dict[str, Path] = {}
     for text, name in given:
         if text is not None:
-            path = inside(project.root, _relative(project, text), what="config file")
-            if not path.is_file():
-                raise UsageError(f"no such config file: {text}", hint="name it relative to the project root")
+            path = project.root / text
             files[name or _snapshot_name(project, path)] = path
     if request.config is None:
         files = {name: project.root / "config" / name for name in _tracked_config(project)} | files
@@ -249,14 +285,9 @@ def _snapshot_name(project: Project, path: Path) -> str:
 def _tracked_config(project: Project) -> list[str]:
     return [
         path.removeprefix("config/")
-        for path in glob_files(project.root, ["config"], what="config")
+        for path in glob_files(project.root, ["config"])
         if "/." not in f"/{path}"
     ]
-
-
-def _relative(project: Project, text: str) -> str:
-    path = Path(text)
-    return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else text
 
 
 def _document(
@@ -354,9 +385,12 @@ def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, 
     if not request.outputs:
         paths = tuple(path for path in written if not is_ephemeral(path, project.ephemeral))
     else:
-        found = glob_files(project.root, request.outputs, what="--output")
-        paths = tuple(path for path in found if not _of_another_run(project, run, path))
-    return [describe_file(project.root, path, written=path in written) for path in paths]
+        paths = tuple(
+            path
+            for path in glob_files(project.root, request.outputs)
+            if path in written and not _of_another_run(project, run, path)
+        )
+    return [describe_file(project.root, path) for path in paths]
 
 
 def _changed(project: Project, digests: dict[str, Digest], before: dict[str, FileState]) -> list[str]:
@@ -382,16 +416,25 @@ def _keep(project: Project, produced: Sequence[Produced]) -> None:
             )
 
 
-def _notes(request: Request, produced: Sequence[Produced], changed: Sequence[str]) -> tuple[str, ...]:
+def _notes(
+    project: Project,
+    repository: Repository,
+    request: Request,
+    produced: Sequence[Produced],
+    changed: Sequence[str],
+) -> tuple[str, ...]:
     notes = []
     if not request.inputs:
         notes.append("no inputs declared: a replay sees no data files; declare them with --input GLOB")
     if not produced:
         notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")
-    notes += [
-        f"{item.entry.path} is named as an output, but the command did not write it"
-        for item in produced
-        if item.entry.extra.get("written") is False
-    ]
+    written = {item.entry.path for item in produced}
+    left = [path for path in glob_files(project.root, request.outputs) if path not in written]
+    if left:
+        notes.append(
+            f"{len(left)} files fit --output but were not written by the command, {left[0]} first: left out"
+        )
+    if repository.visible(project.runs):
+        notes.append(f"git does not ignore {project.runs_relative}: add {project.ephemeral}/ to .gitignore")
     notes += [f"the command changed its own input {path}" for path in changed]
     return tuple(notes)
