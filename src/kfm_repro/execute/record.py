@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
+from uuid import uuid4
 
 from kfm_repro.errors import NotWritable, PipelineFailed, UsageError
 from kfm_repro.execute.collect import (
@@ -21,7 +22,7 @@ from kfm_repro.execute.collect import (
     relative_pattern,
     written_files,
 )
-from kfm_repro.execute.command import describe_command, is_python
+from kfm_repro.execute.command import describe_command, is_python, portable
 from kfm_repro.execute.environment import fingerprint, recorded_variables
 from kfm_repro.execute.git import CodeState, Repository, find_repository
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
@@ -242,7 +243,11 @@ def _declared_inputs(
 ) -> tuple[tuple[Entry, ...], dict[str, Digest]]:
     digests: dict[str, Digest] = {}
     for pattern in patterns:
-        paths = glob_files(project.root, [pattern])
+        paths = [
+            path
+            for path in glob_files(project.root, [pattern])
+            if not (project.root / path).is_relative_to(project.runs)
+        ]
         if not paths:
             raise UsageError(
                 f"--input {pattern!r} names no file", hint="patterns are relative to the project root"
@@ -257,7 +262,7 @@ def _declared_inputs(
 
 
 def _snapshot_config(project: Project, request: Request, run: RunDir) -> dict[str, str]:
-    """Copy the config into the record; return which project path each file came from, where not the same."""
+    """Copy the config into the record; return the project path that each file came from."""
     given = [(request.config, None), (request.params, "params.json")]
     files: dict[str, Path] = {}
     for text, name in given:
@@ -271,9 +276,7 @@ def _snapshot_config(project: Project, request: Request, run: RunDir) -> dict[st
         target = run.config / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-        origin = path.relative_to(project.root).as_posix()
-        if origin != f"config/{name}":
-            origins[name] = origin
+        origins[name] = path.relative_to(project.root).as_posix()
     return origins
 
 
@@ -298,7 +301,7 @@ def _document(
     origins: dict[str, str],
     started: datetime,
 ) -> dict[str, Any]:
-    command = describe_command(request.command)
+    command = describe_command(request.command, project.root)
     python = shutil.which(
         request.command[0] if is_python(request.command[0]) else "python", path=request.environ.get("PATH")
     )
@@ -315,14 +318,12 @@ def _document(
     }
     if request.outputs:
         pipeline["outputs"] = list(request.outputs)
-    if origins:
-        pipeline["config"] = origins
+    pipeline["config"] = origins
     environment: dict[str, Any] = {"fingerprint": "environment/fingerprint.json", "root": str(project.root)}
     if probe:
         environment |= {"python": probe.get("python", ""), "executable": probe.get("executable", "")}
     variables = recorded_variables(request.environ)
-    if "PYTHONPATH" in variables:
-        variables["PYTHONPATH"] = variables["PYTHONPATH"].replace(str(project.root), "{root}")
+    variables = {name: portable(value, project.root) for name, value in variables.items()}
     return {
         "schema": RUN_SCHEMA,
         "run_id": run.name,
@@ -363,7 +364,7 @@ def _keep_untracked_inputs(
     for entry in inputs:
         if entry.sha256 is None:
             continue
-        spool = project.runs / ".objects" / f".git-{entry.sha256}"
+        spool = project.runs / ".objects" / f".git-{uuid4().hex}"
         spool.parent.mkdir(parents=True, exist_ok=True)
         try:
             in_git = repository.blob(code.commit, repository.prefix + entry.path, spool)
