@@ -663,10 +663,7 @@ def test_swapped_lines_of_a_program_are_no_mere_order(job: Workshop) -> None:
 
 @pytest.mark.parametrize("place", ["data/raw/out.csv", "config/out.csv"])
 def test_what_lay_there_before_is_no_output_of_the_replay(job: Workshop, place: str) -> None:
-    job.write(
-        "pipelines/job.py",
-        f"import pathlib, os\nif 'kfm-repro-' not in os.environ['KFM_RUN_DIR']:\n    pathlib.Path({place!r}).write_text('7')\n",
-    )
+    job.write("pipelines/job.py", script(f"if not replayed: pathlib.Path({place!r}).write_text('7')\n"))
     job.write(place, "6")
     job.commit()
     run = job.record("--input", "data/raw/*", "--output", place)
@@ -680,7 +677,8 @@ def test_what_the_run_wrote_into_its_config_folder_is_no_input_of_the_replay(job
         "pipelines/job.py",
         script(
             "import random\nnote = pathlib.Path(os.environ['KFM_CONFIG_DIR']) / 'resolved.json'\n"
-            "if not note.exists(): note.write_text(str(random.random()))\n(out / 'a.txt').write_text(note.read_text())\n"
+            "if not note.exists(): note.write_text(str(random.random()))\n"
+            "(out / 'a.txt').write_text(note.read_text())\n"
         ),
     )
     job.commit()
@@ -727,14 +725,15 @@ def test_a_pipeline_that_reaches_into_the_project_gets_no_verdict(job: Workshop)
     job.git("init", "-q", "-b", "main")
     job.write(
         "pipelines/job.py",
-        f"import pathlib\np = pathlib.Path('{job.root.parent}') / 'project/data/processed/job/a.txt'\np.parent.mkdir(parents=True, exist_ok=True)\np.write_text('x')\n",
+        f"import pathlib\np = pathlib.Path('{job.root.parent}') / 'project/data/processed/job/a.txt'\n"
+        "p.parent.mkdir(parents=True, exist_ok=True)\np.write_text('x')\n",
     )
     job.commit()
     report = replay(job, record(job), code=2)
     assert (report["verdict"], report["error"]["code"]) == ("unknown", "project-changed")
 
 
-def test_code_from_an_editable_install_is_the_recorded_one(job: Workshop, tmp_path: Path) -> None:
+def test_code_from_an_editable_install_is_the_recorded_one(job: Workshop) -> None:
     venv = job.root / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     (site,) = venv.glob("lib/python*/site-packages")
@@ -764,7 +763,8 @@ def test_files_written_where_nobody_looks_are_named(job: Workshop) -> None:
     job.write(
         "pipelines/job.py",
         script(
-            "import random\npathlib.Path('summary.txt').write_text(str(random.random()))\n(out / 'a.txt').write_text('x')\n"
+            "import random\npathlib.Path('summary.txt').write_text(str(random.random()))\n"
+            "(out / 'a.txt').write_text('x')\n"
         ),
     )
     job.commit()
@@ -825,8 +825,20 @@ def test_a_tag_that_the_pipeline_describes_is_there_in_the_replay(job: Workshop)
     job.write(
         "pipelines/job.py",
         script(
-            "import subprocess\nsaid = subprocess.run(['git', 'describe', '--tags', '--dirty'], capture_output=True, text=True)\n"
+            "import subprocess\nargs = ['git', 'describe', '--tags', '--dirty']\n"
+            "said = subprocess.run(args, capture_output=True, text=True)\n"
             "(out / 'version.txt').write_text(said.stdout)\n"
         ),
     )
     assert replay(job, record(job), code=0)["verdict"] == "reproducible"
+
+
+def test_code_with_submodules_is_unknown_not_half_replayed(job: Workshop, tmp_path: Path) -> None:
+    other = Workshop(tmp_path / "other")
+    other.write("lib.py", "x = 1\n")
+    other.commit()
+    job.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.root), "lib")
+    job.commit()
+    report = replay(job, record(job), code=2)
+    assert (report["verdict"], report["error"]["code"]) == ("unknown", "code-unavailable")
+    assert "submodules" in report["error"]["message"]

@@ -40,6 +40,13 @@ def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
             hint="pipeline.version.git_commit says which code ran; without it there is nothing to replay",
         )
     commit = repository.resolve_commit(version.git_commit)
+    submodules = repository.submodules(commit)
+    if submodules:
+        return Code(
+            repository,
+            commit,
+            uncaptured=f"the code has submodules, which a replay does not have yet: {submodules[0]}",
+        )
     if not version.repo_dirty and not version.patch:
         return Code(repository, commit, tree=version.tree, unsaid=version.repo_dirty is None)
     if not version.patch:

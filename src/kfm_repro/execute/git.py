@@ -68,12 +68,10 @@ class Repository:
     def _is_commit(self, name: str) -> bool:
         return self.git("cat-file", "-t", name).decode().strip() == "commit"
 
-    def tracked(self, pathspecs: Sequence[str], *, commit: str | None = None) -> list[str]:
-        """Return tracked files below ``pathspecs`` (paths from the top): of ``commit``, or of the index."""
-        command = (
-            ["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit] if commit else ["ls-files", "-z"]
-        )
-        return [name for name in os.fsdecode(self.git(*command, "--", *pathspecs)).split("\0") if name]
+    def submodules(self, commit: str) -> list[str]:
+        """Return the paths of the submodules of ``commit``, sorted."""
+        entries = os.fsdecode(self.git("ls-tree", "-r", "-z", "--full-tree", commit)).split("\0")
+        return [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
 
     def blob(self, commit: str, path: str, target: Path) -> bool:
         """Write the file ``path`` (from the top) of ``commit`` to ``target``; False when it is not there."""
