@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,19 @@ from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside, safe_relative
 
-__all__ = ["boot_id", "process_started", "read_manifest", "read_run", "read_state", "read_status"]
+__all__ = [
+    "boot_id",
+    "process_started",
+    "read_manifest",
+    "read_run",
+    "read_state",
+    "read_status",
+    "state_of",
+]
 
 _MAX_YAML_BYTES = 4 << 20
+_MAX_REASON = 4096
+_STATUS = msgspec.json.Decoder(Status)
 
 
 def read_run(run: RunDir) -> Run:
@@ -69,6 +80,10 @@ def read_status(run: RunDir) -> Status | None:
     """Return status.json, None when there is none. Raises InvalidRecord."""
     if not run.status.is_file():
         return None
+    try:
+        return _STATUS.decode(run.status.read_bytes())
+    except (OSError, msgspec.MsgspecError, ValueError):
+        pass
     document = _load_json(run.status, f"status.json of {run.name}")
     try:
         return msgspec.convert(document, Status)
@@ -78,11 +93,17 @@ def read_status(run: RunDir) -> Status | None:
         ) from exc
 
 
-def read_state(run: RunDir) -> tuple[RunState, str]:  # noqa: PLR0911 - one line per state of rule 4
+def read_state(run: RunDir) -> tuple[RunState, str]:
     """Return what ``run`` is, and why when status and sentinel do not agree."""
-    status = read_status(run)
-    says = status.state if status else ""
     sentinels = [path.name for path in (run.success, run.failed) if path.exists()]
+    return state_of(run, read_status(run), sentinels)
+
+
+def state_of(  # noqa: PLR0911 - one line per state of rule 4
+    run: RunDir, status: Status | None, sentinels: Sequence[str]
+) -> tuple[RunState, str]:
+    """Return what a run is whose status and sentinels were already looked at, and why (rule 4)."""
+    says = status.state if status else ""
     if len(sentinels) > 1:
         return RunState.INCONSISTENT, "both _SUCCESS and _FAILED exist"
     if says == "running" and not sentinels:
@@ -107,7 +128,11 @@ def _state_of_ended(run: RunDir, says: str, sentinel: str) -> tuple[RunState, st
         return RunState.INCONSISTENT, f"status.json says {says}, but {sentinel} exists"
     if state is RunState.SUCCESS:
         return state, ""
-    return state, run.failed.read_text(encoding="utf-8", errors="replace").strip()[:500]
+    try:
+        with run.failed.open("rb") as file:
+            return state, file.read(_MAX_REASON).decode(errors="replace").strip()[:500]
+    except OSError as exc:
+        return state, f"_FAILED cannot be read: {exc.strerror}"
 
 
 def boot_id() -> str | None:
