@@ -114,6 +114,8 @@ def _digest_small(path: Path) -> Digest | None:
 
 def normal_sha256(text: str, *, where: str) -> str:
     """Return a sha256 in any spelling met in records as bare lower-case hex. Raises InvalidRecord."""
+    if _HEX.match(text):
+        return text
     value = text.strip().lower()
     for prefix in _PREFIXES:
         if value.startswith(prefix):

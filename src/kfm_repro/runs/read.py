@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from kfm_repro.errors import InvalidRecord
+from kfm_repro.errors import InvalidRecord, RunError
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run, RunState, Status
 from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.paths import inside, safe_relative
+from kfm_repro.runs.paths import inside, safe_text
 
 __all__ = [
     "boot_id",
@@ -29,6 +29,9 @@ __all__ = [
 
 _MAX_YAML_BYTES = 4 << 20
 _MAX_REASON = 4096
+_COUNTS = ("size_bytes", "row_count", "feature_count")
+_NO_EXTRA: dict[str, Any] = {}
+"""Shared by every entry without further fields."""
 _STATUS = msgspec.json.Decoder(Status)
 
 
@@ -60,19 +63,18 @@ def read_manifest(run: RunDir, relative: str, which: str) -> Manifest:
     its root.
     """
     path = inside(run.path, relative, what=f"{which}_manifest of {run.name}")
-    document = _load_json(path, f"{which} manifest of {run.name}")
-    entries = document.get(which) if isinstance(document, dict) else None
-    if not isinstance(entries, list):
+    where = f"{relative} of {run.name}"
+    document = _load_manifest(path, f"{which} manifest of {run.name}", which)
+    items = document.get(which) if isinstance(document, dict) else None
+    if not isinstance(items, list):
         raise InvalidRecord(
-            f"{relative} of {run.name} has no list {which!r}",
+            f"{where} has no list {which!r}",
             hint=f'it looks like {{"run_id": …, "{which}": [{{"path": …, "sha256": …}}]}}',
         )
-    made = tuple(_entry(item, f"{relative} of {run.name}, {which}[{n}]") for n, item in enumerate(entries))
-    _refuse_duplicates(made, f"{relative} of {run.name}")
     return Manifest(
         run_id=_text_or_none(document.get("run_id")),
         generated_at=_text_or_none(document.get("generated_at")),
-        entries=made,
+        entries=tuple(_entries(items, where, which)),
     )
 
 
@@ -220,31 +222,66 @@ def _refuse_numbers(document: dict[str, Any], name: str) -> None:
             )
 
 
-def _refuse_duplicates(entries: tuple[Entry, ...], where: str) -> None:
+def _load_manifest(path: Path, what: str, which: str) -> Any:  # noqa: ANN401 - anything until it is checked
+    """Return a manifest, its entries still as JSON text: a million of them would fill the memory as dictionaries.
+
+    What msgspec refuses and the standard library reads (NaN, lone surrogates) is left to the latter.
+    """
+    shape = msgspec.defstruct(
+        "ManifestText",
+        [("run_id", Any, None), ("generated_at", Any, None), (which, list[msgspec.Raw] | None, None)],
+    )
+    try:
+        made = msgspec.json.decode(path.read_bytes(), type=shape)
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
+        return _load_json(path, what)
+    return msgspec.structs.asdict(made)
+
+
+def _entries(items: list[Any], where: str, which: str) -> Iterator[Entry]:
+    """Yield the entries of a manifest, giving up each item once it is read; no path may come twice."""
     seen: set[str] = set()
-    for entry in entries:
+    for number, item in enumerate(items):
+        items[number] = None
+        try:
+            entry = _entry(item, "")
+        except RunError:
+            _entry(item, f"{where}, {which}[{number}]")
+            raise
         if entry.path in seen:
             raise InvalidRecord(f"{where} names {entry.path!r} twice", hint="keep one entry per path")
         seen.add(entry.path)
+        yield entry
 
 
 def _entry(item: Any, where: str) -> Entry:  # noqa: ANN401 - what JSON held
-    if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+    extra = _item(item)
+    path = extra.pop("path", None) if isinstance(extra, dict) else None
+    if not isinstance(path, str):
         raise InvalidRecord(f"{where} has no path", hint='an entry is {"path": …, "sha256": …}')
-    extra = dict(item)
-    path, digest = extra.pop("path"), extra.pop("sha256", None)
-    counts = {name: extra.pop(name, None) for name in ("size_bytes", "row_count", "feature_count")}
+    digest = extra.pop("sha256", None)
+    counts = {name: extra.pop(name, None) for name in _COUNTS}
     for name, value in counts.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
             raise InvalidRecord(f"{where}: {name} is not a count: {value!r}", hint="write a whole number")
     if digest is not None and not isinstance(digest, str):
         raise InvalidRecord(f"{where}: sha256 is not a text", hint="write 64 hex digits in quotes")
     return Entry(
-        path=safe_relative(path, what=where).as_posix(),
+        path=safe_text(path, what=where),
         sha256=normal_sha256(digest, where=where) if digest else None,
-        extra=extra,
+        extra=extra or _NO_EXTRA,
         **counts,
     )
+
+
+def _item(item: Any) -> Any:  # noqa: ANN401 - what JSON held
+    """Return an entry as what its JSON says."""
+    if not isinstance(item, msgspec.Raw):
+        return dict(item) if isinstance(item, dict) else item
+    try:
+        return msgspec.json.decode(item)
+    except (msgspec.MsgspecError, ValueError):
+        return json.loads(bytes(item))
 
 
 def _text_or_none(value: object) -> str | None:
