@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from kfm_repro.model.finding import Document
-from kfm_repro.model.listing import ListReport
+from kfm_repro.model.listing import ListReport, ShowReport
 from kfm_repro.model.report import DemoReport, ErrorReport, RecordReport, Report
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -33,7 +33,7 @@ def read_report(path: Path) -> Report:
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema of everything that ``--json`` prints."""
     documents, components = msgspec.json.schema_components(
-        (Report, RecordReport, DemoReport, ListReport, ErrorReport), ref_template="#/$defs/{name}"
+        (Report, RecordReport, DemoReport, ListReport, ShowReport, ErrorReport), ref_template="#/$defs/{name}"
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -7,9 +7,9 @@ from kfm_repro.model.run import RunState
 from kfm_repro.present.lines import Line, to_text
 from kfm_repro.present.visible import visible
 
-__all__ = ["render_listing", "seconds_text"]
+__all__ = ["STATE_STYLES", "render_listing", "seconds_text"]
 
-_STYLES = {
+STATE_STYLES = {
     RunState.SUCCESS: "green",
     RunState.FAILED: "red",
     RunState.ABORTED: "magenta",
@@ -33,7 +33,7 @@ def render_listing(report: ListReport, where: str, *, color: bool = False, quiet
             lines.append(
                 [
                     ("  ".join(padded[:3]) + "  ", ""),
-                    (padded[3], _STYLES[run.state]),
+                    (padded[3], STATE_STYLES[run.state]),
                     ("  " + padded[4], ""),
                     (_remark(run), "dim"),
                 ]
