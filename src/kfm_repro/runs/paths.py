@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 
 from kfm_repro.errors import UnsafePath
 
-__all__ = ["inside", "is_safe_component", "safe_relative", "safe_text"]
+__all__ = ["Root", "inside", "is_safe_component", "safe_relative", "safe_text"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLAIN = re.compile(r"\w[\w .+=,@-]*(?:/\w[\w .+=,@-]*)*\Z")
@@ -62,3 +63,25 @@ def inside(root: Path, text: str, *, what: str) -> Path:
             hint=f"replace the link by the file, or record the run with the file inside {root.name}",
         )
     return path
+
+
+class Root:
+    """``inside`` for many paths below one root: every folder on the way is resolved once, not once per file.
+
+    What it has seen of the folders it believes for as long as it lives: make one per task.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._text = os.fspath(root)
+        self._good: set[str] = set()
+
+    def check(self, text: str, *, what: str) -> None:
+        """Raise UnsafePath when ``root/text``, or a symbolic link on the way, leads out of the root."""
+        path = safe_text(text, what=what)
+        folder = path.rpartition("/")[0]
+        if folder not in self._good:
+            inside(self._root, folder or path, what=what)
+            self._good.add(folder)
+        if os.path.islink(f"{self._text}/{path}"):
+            inside(self._root, path, what=what)
