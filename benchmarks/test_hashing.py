@@ -14,8 +14,8 @@ import pytest
 
 from kfm_repro.runs.hashing import digest_file, digest_many
 
-_LARGE = 64 << 20
-_ROUNDS = 15
+_LARGE = 16 << 20
+_ROUNDS = 45
 _LARGE_LIMIT = 0.9
 """Ours makes two digests in one read, the floor one: it must reach this part of the floor's speed."""
 _FILES = 20_000
