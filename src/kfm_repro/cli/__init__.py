@@ -19,8 +19,10 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "demo": "Try it on real Kansas data: record, replay, verdict.",
     "diff": "Compare two runs, two files or two folders, running nothing.",
+    "list": "List the recorded runs: state, start, duration, replays.",
     "record": "Run a command unchanged and write its run record.",
     "replay": "Re-execute a recorded run into a fresh run and compare.",
+    "show": "One recorded run on one screen: what ran, on what, and how it ended.",
 }
 _OK, _NO_VERDICT, _INTERRUPTED = 0, 2, 130
 

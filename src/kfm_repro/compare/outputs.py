@@ -22,7 +22,7 @@ __all__ = ["Output", "Rule", "compare_outputs"]
 _COUNTS = ("row_count", "feature_count")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Output:
     """One output of one side. ``file`` is None when its bytes are nowhere, and ``reason`` says why.
 

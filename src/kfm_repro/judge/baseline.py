@@ -18,7 +18,7 @@ from kfm_repro.model.verdict import Accept
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
 
 __all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of"]
@@ -39,8 +39,9 @@ def recorded_outputs(
     """
     finder = _Finder(project, run, spool)
     outputs = {}
+    root = Root(project.root)
     for entry in manifest.entries:
-        inside(project.root, entry.path, what="output of the record")
+        root.check(entry.path, what="output of the record")
         needless = (
             settled is not None and entry.sha256 is not None and settled.get(entry.path) == entry.sha256
         )

@@ -127,6 +127,8 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
 
 def _counterpart(project: Project, path: str, directories: list[RunDir]) -> str:
     """Return what an output of B is called in A: one in B's own folder stands for the one in A's (rule 3)."""
+    if directories[1].name not in path:
+        return path
     return relocate(path, project, directories[1], directories[0])
 
 

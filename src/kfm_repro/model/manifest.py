@@ -11,7 +11,7 @@ from kfm_repro.model.finding import FileFacts
 __all__ = ["Entry", "Manifest"]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One file. ``sha256`` is bare lower-case hex; ``path`` is relative to the project root, with ``/``.
 
     Counts are rows (tables) and features (vector data); ``extra`` keeps every other declared field.

@@ -22,6 +22,7 @@ __all__ = [
     "RunState",
     "Runtime",
     "Status",
+    "StatusReplay",
 ]
 
 RUN_SCHEMA = "kfm-repro.run/1"
@@ -108,6 +109,12 @@ class RunState(StrEnum):
     INCONSISTENT = "inconsistent"
 
 
+class StatusReplay(Part, frozen=True, kw_only=True):
+    """What status.json mirrors of a replay's run.yaml, so that a listing needs no YAML (rule 19)."""
+
+    of: str | None = None
+
+
 class Status(Part, frozen=True, kw_only=True):
     """status.json. ``pid``, ``pid_started`` and ``boot_id`` tell whether the process still lives."""
 
@@ -116,4 +123,6 @@ class Status(Part, frozen=True, kw_only=True):
     pid_started: int | None = None
     boot_id: str | None = None
     started_at: str | None = None
+    finished_at: str | None = None
     reason: str | None = None
+    replay: StatusReplay | None = None

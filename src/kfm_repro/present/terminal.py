@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,10 +10,8 @@ from kfm_repro.model.finding import Example, Finding, OutputComparison, OutputVe
 from kfm_repro.model.report import ErrorInfo, Report
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.present.advice import advice_for
+from kfm_repro.present.lines import Line, to_text
 from kfm_repro.present.visible import visible
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 __all__ = ["render", "render_error", "verdict_line"]
 
@@ -36,12 +32,11 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
 }
 _SHOWN_EXAMPLES = 2
 _SHOWN_FINDINGS = 8
-_Line = list[tuple[str, str]]
 
 
 def render(report: Report, *, color: bool = False, quiet: bool = False, saved: str = "") -> str:
     """Return the report as text; ``quiet`` leaves only the verdict. ``saved`` is where the JSON was written."""
-    lines: list[_Line] = []
+    lines: list[Line] = []
     if not quiet:
         lines += _head(report)
         width = max((len(visible(o.path, 200)) for o in report.outputs), default=0)
@@ -50,17 +45,17 @@ def render(report: Report, *, color: bool = False, quiet: bool = False, saved: s
         lines += _notes(report)
         lines.append([])
     lines.append(_verdict(report, saved))
-    return _to_text(lines, color=color)
+    return to_text(lines, color=color)
 
 
 def render_error(error: ErrorInfo, *, color: bool = False) -> str:
     """Return an error as people read it: what and where, then what to do."""
     first, *rest = error.message.split("\n")
-    lines: list[_Line] = [[("error: ", "bold red"), (visible(first, 2_000), "")]]
+    lines: list[Line] = [[("error: ", "bold red"), (visible(first, 2_000), "")]]
     lines += [[(f"  {visible(line.strip(), 2_000)}", "")] for line in rest]
     if error.hint:
         lines.append([("  hint: ", "bold"), (visible(error.hint, 2_000), "")])
-    return _to_text(lines, color=color)
+    return to_text(lines, color=color)
 
 
 def verdict_line(report: Report) -> str:
@@ -68,7 +63,7 @@ def verdict_line(report: Report) -> str:
     return "".join(text for text, _ in _verdict(report, ""))
 
 
-def _head(report: Report) -> Iterator[_Line]:
+def _head(report: Report) -> Iterator[Line]:
     if isinstance(report.run, msgspec.UnsetType):
         return
     run = report.run
@@ -84,10 +79,10 @@ def _head(report: Report) -> Iterator[_Line]:
     ]
 
 
-def _output(output: OutputComparison, width: int) -> Iterator[_Line]:
+def _output(output: OutputComparison, width: int) -> Iterator[Line]:
     mark, style = _MARKS[output.verdict]
     counted = [finding for finding in output.findings if not finding.latent]
-    head: _Line = [
+    head: Line = [
         (f"  {mark}  {output.verdict!s:<11} ", style),
         (f"{visible(output.path, 200):<{width}}", ""),
     ]
@@ -107,7 +102,7 @@ def _output(output: OutputComparison, width: int) -> Iterator[_Line]:
         yield [(f"       … {len(counted) - len(shown)} more findings: --json shows them all", "dim")]
 
 
-def _explain(finding: Finding) -> Iterator[_Line]:
+def _explain(finding: Finding) -> Iterator[Line]:
     if finding.evidence:
         yield [("         " + visible(finding.evidence, 240), "dim")]
     if finding.rung == "value":
@@ -143,7 +138,7 @@ def _scalar(value: object) -> str:
     return "null" if value is None else visible(value)
 
 
-def _notes(report: Report) -> Iterator[_Line]:
+def _notes(report: Report) -> Iterator[Line]:
     for item in report.preconditions:
         if item.state not in ("ok", "assumed"):
             yield [(f"  !  {item.name}: ", "yellow"), (visible(item.detail, 300), "")]
@@ -156,12 +151,12 @@ def _notes(report: Report) -> Iterator[_Line]:
         yield [("  not exercised: ", "dim"), (", ".join(report.scope.not_exercised), "dim")]
 
 
-def _verdict(report: Report, saved: str) -> _Line:
+def _verdict(report: Report, saved: str) -> Line:
     label, style = _VERDICTS[report.verdict]
     if isinstance(report.error, ErrorInfo):
         said = visible(report.error.message.splitlines()[0], 300)
         left = f"  It left {_counts(report)}." if report.outputs else ""
-        line: _Line = [(label, style), (f": {said}.{left}", "")]
+        line: Line = [(label, style), (f": {said}.{left}", "")]
     else:
         line = [(label, style), (f": {_counts(report)}.", "")]
     if report.verdict is Verdict.EQUIVALENT and not all(
@@ -189,21 +184,3 @@ def _counts(report: Report) -> str:
              ("identical", "identical"))  # fmt: skip
     parts += [f"{counts[name]} {word}" for name, word in named if counts[name]]
     return ", ".join(parts) or "nothing was compared"
-
-
-def _to_text(lines: list[_Line], *, color: bool) -> str:
-    if not color:
-        return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)
-    from rich.console import Console
-    from rich.text import Text
-
-    def rich_line(line: _Line) -> Text:
-        return Text.assemble(*line)
-
-    target = io.StringIO()
-    console = Console(
-        file=target, force_terminal=True, color_system="standard", width=10_000, highlight=False
-    )
-    for line in lines:
-        console.print(rich_line(line), soft_wrap=True)
-    return target.getvalue()

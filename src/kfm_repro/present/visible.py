@@ -13,7 +13,7 @@ def visible(value: object, limit: int = 60) -> str:
     """Return ``value`` as one line of at most ``limit`` characters, with unsafe characters as escapes."""
     text = str(value)
     cut = text[:limit]
-    shown = "".join(char if _is_safe(char) else _escape(char) for char in cut)
+    shown = cut if cut.isprintable() else "".join(char if _is_safe(char) else _escape(char) for char in cut)
     return shown + "…" if len(text) > limit else shown
 
 

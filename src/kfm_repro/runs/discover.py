@@ -4,30 +4,70 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from kfm_repro.errors import AmbiguousRun, InvalidRecord, RunNotFound, UsageError
-from kfm_repro.model.run import RunState
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.project import Project
-from kfm_repro.runs.read import read_run, read_state
+from kfm_repro.runs.read import read_run
+from kfm_repro.runs.summary import is_original, summarise
 
-__all__ = ["iterate_runs", "resolve_run"]
+__all__ = ["Found", "Survey", "iterate_runs", "resolve_run", "survey_runs"]
 
 _LATEST = "latest:"
+_OURS = frozenset(("run.yaml", "status.json"))
+_FOREIGN = frozenset(("manifest.yml", "manifest.yaml"))
+"""Files by which run folders of another layout are known (rule 9)."""
 _SHOWN = 8
 
 
-def iterate_runs(runs: Path) -> Iterator[RunDir]:
-    """Yield every run below ``runs``, by pipeline and then by id, opening no file.
+@dataclass(frozen=True)
+class Found:
+    """The folder of a run and the names of the files in it, so that nothing need be asked twice."""
 
-    A run directory is ``<pipeline>/<run_id>`` and has run.yaml or status.json.
+    run: RunDir
+    files: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What lies below the runs folder: runs, and what looks like runs but is not read as such.
+
+    ``foreign`` are folders in another layout (rule 9), ``unusable`` folders with the reason why they are no runs.
     """
-    for pipeline in _folders(runs):
-        for run in _folders(pipeline):
-            if (run / "run.yaml").is_file() or (run / "status.json").is_file():
-                yield RunDir(run)
+
+    runs: tuple[Found, ...] = ()
+    foreign: tuple[Path, ...] = ()
+    unusable: tuple[tuple[Path, str], ...] = ()
+
+
+def survey_runs(runs: Path, *, pipeline: str = "") -> Survey:
+    """Look at every folder below ``runs``, by pipeline and then by id, opening no file.
+
+    A run directory is ``<pipeline>/<run_id>`` and has run.yaml or status.json. ``pipeline`` looks at one only.
+    """
+    found: list[Found] = []
+    foreign: list[Path] = []
+    unusable: list[tuple[Path, str]] = []
+    for folder, files in _children(runs, unusable):
+        before = len(found)
+        for path, inner in _children(folder, unusable) if pipeline in ("", folder.name) else ():
+            if not _OURS.isdisjoint(inner):
+                found.append(Found(RunDir(path), inner))
+            elif not _FOREIGN.isdisjoint(inner):
+                foreign.append(path)
+        if len(found) == before and not _FOREIGN.isdisjoint(files):
+            foreign.append(folder)
+    return Survey(tuple(found), tuple(foreign), tuple(unusable))
+
+
+def iterate_runs(runs: Path) -> Iterator[RunDir]:
+    """Yield every run below ``runs``, by pipeline and then by id, opening no file."""
+    for found in survey_runs(runs).runs:
+        yield found.run
 
 
 def resolve_run(project: Project, spec: str) -> RunDir:
@@ -60,27 +100,28 @@ def resolve_run(project: Project, spec: str) -> RunDir:
 
 
 def _latest(project: Project, pipeline: str) -> RunDir:
-    """Return the newest successful run of a pipeline that is not itself a replay (rule 15)."""
-    candidates = []
-    for run in iterate_runs(project.runs):
-        if run.pipeline != pipeline:
-            continue
+    """Return the newest successful run of a pipeline that is not itself a replay (rule 15).
+
+    run.yaml has the last word, and is opened for the newest candidates only.
+    """
+    found = survey_runs(project.runs, pipeline=pipeline).runs
+    summaries = [(summarise(item.run, item.files), item.run) for item in found]
+    candidates = sorted(
+        ((summary.started_at or "", run.name, run) for summary, run in summaries if is_original(summary)),
+        key=lambda item: item[:2],
+        reverse=True,
+    )
+    for _, _, run in candidates:
         try:
-            if read_state(run)[0] is not RunState.SUCCESS:
-                continue
-            record = read_run(run)
+            if read_run(run).replay is None:
+                return run
         except InvalidRecord:
             continue
-        if record.replay is None:
-            started = record.runtime.started_at
-            candidates.append((started.timestamp() if started else 0.0, run.name, run))
-    if not candidates:
-        names = sorted({run.pipeline for run in iterate_runs(project.runs)})
-        near = get_close_matches(pipeline, names, n=3)
-        hint = f"pipelines here: {', '.join(near or names[:_SHOWN])}" if names else "record a run first"
-        where = project.relative(project.runs)
-        raise RunNotFound(f"no successful run of pipeline {pipeline!r} under {where}", hint=hint)
-    return max(candidates, key=lambda item: item[:2])[2]
+    names = sorted({run.pipeline for run in iterate_runs(project.runs)})
+    near = get_close_matches(pipeline, names, n=3)
+    hint = f"pipelines here: {', '.join(near or names[:_SHOWN])}" if names else "record a run first"
+    where = project.relative(project.runs)
+    raise RunNotFound(f"no successful run of pipeline {pipeline!r} under {where}", hint=hint)
 
 
 def _not_found(project: Project, spec: str, runs: list[RunDir]) -> RunNotFound:
@@ -92,8 +133,7 @@ def _not_found(project: Project, spec: str, runs: list[RunDir]) -> RunNotFound:
         )
     names = sorted({run.name for run in runs})
     near = get_close_matches(spec, names, n=3, cutoff=0.5) or [n for n in names if n[:4] == spec[:4]][:3]
-    foreign = [folder.name for folder in _folders(project.runs) if (folder / "manifest.yml").is_file()]
-    if spec in foreign:
+    if spec in {folder.name for folder in survey_runs(project.runs).foreign}:
         return RunNotFound(
             f"{spec!r} is not in this layout: it has manifest.yml, not run.yaml",
             hint="kfm-repro reads runs/<pipeline>/<run_id>/run.yaml; see docs/run-record.md",
@@ -106,13 +146,31 @@ def _not_found(project: Project, spec: str, runs: list[RunDir]) -> RunNotFound:
     return RunNotFound(f"no run {spec!r} under {where} ({len(runs)} runs)", hint=hint or "record a run first")
 
 
-def _folders(path: Path) -> list[Path]:
-    """Return the folders in ``path`` by name; hidden ones are ours and hold no runs."""
+def _children(path: Path, unusable: list[tuple[Path, str]]) -> Iterator[tuple[Path, frozenset[str]]]:
+    """Yield the folders in ``path`` by name, each with the names of its files; hidden ones are ours."""
+    folders, _ = _look(path)
+    for name in folders:
+        folder = path / name
+        if not is_safe_component(name):
+            unusable.append((folder, "such a name is neither a pipeline nor a run id"))
+            continue
+        try:
+            yield folder, _look(folder)[1]
+        except PermissionError:
+            unusable.append((folder, "it may not be read"))
+
+
+def _look(path: Path) -> tuple[list[str], frozenset[str]]:
+    """Return the names of the folders in ``path``, sorted, and those of its files; no link is followed to a folder."""
+    folders, files = [], []
     try:
         with os.scandir(path) as entries:
-            names = [
-                e.name for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)
-            ]
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if not entry.name.startswith("."):
+                        folders.append(entry.name)
+                elif entry.is_file():
+                    files.append(entry.name)
     except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [path / name for name in sorted(names)]
+        return [], frozenset()
+    return sorted(folders), frozenset(files)

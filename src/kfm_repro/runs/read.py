@@ -5,21 +5,35 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from kfm_repro.errors import InvalidRecord
+from kfm_repro.errors import InvalidRecord, RunError
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run, RunState, Status
 from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.paths import inside, safe_relative
+from kfm_repro.runs.paths import inside, safe_text
 
-__all__ = ["boot_id", "process_started", "read_manifest", "read_run", "read_state", "read_status"]
+__all__ = [
+    "boot_id",
+    "process_started",
+    "read_manifest",
+    "read_run",
+    "read_state",
+    "read_status",
+    "state_of",
+]
 
 _MAX_YAML_BYTES = 4 << 20
+_MAX_REASON = 4096
+_COUNTS = ("size_bytes", "row_count", "feature_count")
+_NO_EXTRA: dict[str, Any] = {}
+"""Shared by every entry without further fields."""
+_STATUS = msgspec.json.Decoder(Status)
 
 
 def read_run(run: RunDir) -> Run:
@@ -53,19 +67,18 @@ def read_manifest(run: RunDir, relative: str, which: str) -> Manifest:
     its root.
     """
     path = inside(run.path, relative, what=f"{which}_manifest of {run.name}")
-    document = _load_json(path, f"{which} manifest of {run.name}")
-    entries = document.get(which) if isinstance(document, dict) else None
-    if not isinstance(entries, list):
+    where = f"{relative} of {run.name}"
+    document = _load_manifest(path, f"{which} manifest of {run.name}", which)
+    items = document.get(which) if isinstance(document, dict) else None
+    if not isinstance(items, list):
         raise InvalidRecord(
-            f"{relative} of {run.name} has no list {which!r}",
+            f"{where} has no list {which!r}",
             hint=f'it looks like {{"run_id": …, "{which}": [{{"path": …, "sha256": …}}]}}',
         )
-    made = tuple(_entry(item, f"{relative} of {run.name}, {which}[{n}]") for n, item in enumerate(entries))
-    _refuse_duplicates(made, f"{relative} of {run.name}")
     return Manifest(
         run_id=_text_or_none(document.get("run_id")),
         generated_at=_text_or_none(document.get("generated_at")),
-        entries=made,
+        entries=tuple(_entries(items, where, which)),
     )
 
 
@@ -73,6 +86,10 @@ def read_status(run: RunDir) -> Status | None:
     """Return status.json, None when there is none. Raises InvalidRecord."""
     if not run.status.is_file():
         return None
+    try:
+        return _STATUS.decode(run.status.read_bytes())
+    except (OSError, msgspec.MsgspecError, ValueError):
+        pass
     document = _load_json(run.status, f"status.json of {run.name}")
     try:
         return msgspec.convert(document, Status)
@@ -82,11 +99,17 @@ def read_status(run: RunDir) -> Status | None:
         ) from exc
 
 
-def read_state(run: RunDir) -> tuple[RunState, str]:  # noqa: PLR0911 - one line per state of rule 4
+def read_state(run: RunDir) -> tuple[RunState, str]:
     """Return what ``run`` is, and why when status and sentinel do not agree."""
-    status = read_status(run)
-    says = status.state if status else ""
     sentinels = [path.name for path in (run.success, run.failed) if path.exists()]
+    return state_of(run, read_status(run), sentinels)
+
+
+def state_of(  # noqa: PLR0911 - one line per state of rule 4
+    run: RunDir, status: Status | None, sentinels: Sequence[str]
+) -> tuple[RunState, str]:
+    """Return what a run is whose status and sentinels were already looked at, and why (rule 4)."""
+    says = status.state if status else ""
     if len(sentinels) > 1:
         return RunState.INCONSISTENT, "both _SUCCESS and _FAILED exist"
     if says == "running" and not sentinels:
@@ -114,7 +137,11 @@ def _state_of_ended(run: RunDir, says: str, sentinel: str) -> tuple[RunState, st
         return state, ""
     if not run.failed.is_file():
         return state, ""
-    return state, run.failed.read_text(encoding="utf-8", errors="replace").strip()[:500]
+    try:
+        with run.failed.open("rb") as file:
+            return state, file.read(_MAX_REASON).decode(errors="replace").strip()[:500]
+    except OSError as exc:
+        return state, f"_FAILED cannot be read: {exc.strerror}"
 
 
 def boot_id() -> str | None:
@@ -210,31 +237,67 @@ def _refuse_numbers(document: dict[str, Any], name: str) -> None:
             )
 
 
-def _refuse_duplicates(entries: tuple[Entry, ...], where: str) -> None:
+def _load_manifest(path: Path, what: str, which: str) -> Any:  # noqa: ANN401 - anything until it is checked
+    """Return a manifest, its entries still as JSON text: a million of them would fill the memory as dictionaries.
+
+    What msgspec refuses and the standard library reads (NaN, lone surrogates) is left to the latter.
+    """
+    shape = msgspec.defstruct(
+        "ManifestText",
+        [("run_id", Any, None), ("generated_at", Any, None), (which, list[msgspec.Raw] | None, None)],
+    )
+    try:
+        _require_regular(path)
+        made = msgspec.json.decode(path.read_bytes(), type=shape)
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
+        return _load_json(path, what)
+    return msgspec.structs.asdict(made)
+
+
+def _entries(items: list[Any], where: str, which: str) -> Iterator[Entry]:
+    """Yield the entries of a manifest, giving up each item once it is read; no path may come twice."""
     seen: set[str] = set()
-    for entry in entries:
+    for number, item in enumerate(items):
+        items[number] = None
+        try:
+            entry = _entry(item, "")
+        except RunError:
+            _entry(item, f"{where}, {which}[{number}]")
+            raise
         if entry.path in seen:
             raise InvalidRecord(f"{where} names {entry.path!r} twice", hint="keep one entry per path")
         seen.add(entry.path)
+        yield entry
 
 
 def _entry(item: Any, where: str) -> Entry:  # noqa: ANN401 - what JSON held
-    if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+    extra = _item(item)
+    path = extra.pop("path", None) if isinstance(extra, dict) else None
+    if not isinstance(path, str):
         raise InvalidRecord(f"{where} has no path", hint='an entry is {"path": …, "sha256": …}')
-    extra = dict(item)
-    path, digest = extra.pop("path"), extra.pop("sha256", None)
-    counts = {name: extra.pop(name, None) for name in ("size_bytes", "row_count", "feature_count")}
+    digest = extra.pop("sha256", None)
+    counts = {name: extra.pop(name, None) for name in _COUNTS}
     for name, value in counts.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
             raise InvalidRecord(f"{where}: {name} is not a count: {value!r}", hint="write a whole number")
     if digest is not None and not isinstance(digest, str):
         raise InvalidRecord(f"{where}: sha256 is not a text", hint="write 64 hex digits in quotes")
     return Entry(
-        path=safe_relative(path, what=where).as_posix(),
+        path=safe_text(path, what=where),
         sha256=normal_sha256(digest, where=where) if digest else None,
-        extra=extra,
+        extra=extra or _NO_EXTRA,
         **counts,
     )
+
+
+def _item(item: Any) -> Any:  # noqa: ANN401 - what JSON held
+    """Return an entry as what its JSON says."""
+    if not isinstance(item, msgspec.Raw):
+        return dict(item) if isinstance(item, dict) else item
+    try:
+        return msgspec.json.decode(item)
+    except (msgspec.MsgspecError, ValueError):
+        return json.loads(bytes(item))
 
 
 def _text_or_none(value: object) -> str | None:
