@@ -19,7 +19,8 @@ KFM = Namespace("https://kansasfrontiermatrix.org/ns/kfm#")
 COPY = """
 import os, pathlib
 out = pathlib.Path("data/processed"); out.mkdir(parents=True, exist_ok=True)
-out.joinpath("out.csv").write_bytes(pathlib.Path("data/raw/in put.csv").read_bytes() + os.environ.get("ADD", "").encode())
+text = pathlib.Path("data/raw/in put.csv").read_text() + os.environ.get("ADD", "")
+out.joinpath("out.csv").write_text(text)
 """
 
 
