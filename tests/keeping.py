@@ -79,7 +79,7 @@ class Shelf:
 
     def names(self) -> list[str]:
         """Return the runs that are there, as ``pipeline/id``."""
-        found = self.project.runs.glob("*/*/status.json")
+        found = self.project.runs.glob("[!.]*/*/status.json")
         return sorted(f"{path.parent.parent.name}/{path.parent.name}" for path in found)
 
     def sound_digests(self) -> set[str]:

@@ -76,7 +76,9 @@ def campaign(stocked: Path, folder: Path, kills: int) -> None:
     rng = random.Random(_SEED)  # noqa: S311 - a schedule, not a secret
     whole = fresh(stocked, folder / "whole")
     began = time.monotonic()
-    assert start(whole.project.root).wait() == 0
+    with start(whole.project.root) as process:
+        process.communicate()
+    assert process.returncode == 0
     duration = time.monotonic() - began
     outcomes: Counter[str] = Counter()
     for number in range(kills):
