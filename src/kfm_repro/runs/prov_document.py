@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
-from kfm_repro import __version__
 from kfm_repro.errors import InvalidRecord
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run, RunState
@@ -171,11 +171,12 @@ def _agents(record: Run) -> list[dict[str, Any]]:
         agents.append(
             {"@id": f"kfm:agent:actor:{_quoted(invoked)}", "@type": ["prov:Agent"], "prov:label": invoked}
         )
+    ours = version("kfm-repro")
     own = {
-        "@id": f"kfm:agent:software:kfm-repro:{__version__}",
+        "@id": f"kfm:agent:software:kfm-repro:{_quoted(ours)}",
         "@type": ["prov:Agent", "prov:SoftwareAgent"],
-        "prov:label": f"kfm-repro {__version__}",
-        "kfm:version": __version__,
+        "prov:label": f"kfm-repro {ours}",
+        "kfm:version": ours,
     }
     return [*agents, own]
 
