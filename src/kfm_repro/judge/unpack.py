@@ -78,7 +78,7 @@ def _make_project(pack: Pack, target: Path, sha256: str) -> UnpackReport:
 
 
 def _bring_in(pack: Pack, project: Project, sha256: str) -> UnpackReport:
-    """Bring the run into a project: objects first, then code, last the run by one rename."""
+    """Bring the run into a project: code and objects first, last the run by one rename."""
     listed = pack.listed
     final = RunDir(project.runs / listed.pipeline / listed.run_id)
     _refuse_existing(final)
@@ -87,6 +87,8 @@ def _bring_in(pack: Pack, project: Project, sha256: str) -> UnpackReport:
         pack.extract(lambda name: _place(name, stage, place))
         staged = RunDir(place)
         commit = _check_record(staged)
+        if isinstance(listed.code, PackCode):
+            _fetch(project, listed.code, stage / CODE)
         store = ObjectStore(project.runs)
         stored = sorted((stage / "objects").glob("*"))
         for path in stored:
@@ -94,8 +96,6 @@ def _bring_in(pack: Pack, project: Project, sha256: str) -> UnpackReport:
                 raise BadPack(
                     f"an object of the pack is not what it says: {path.name}", hint="get the pack again"
                 )
-        if isinstance(listed.code, PackCode):
-            _fetch(project, listed.code, stage / CODE)
         mark_foreign(staged, sha256=sha256)
         with runs_lock(project.runs):
             _refuse_existing(final)

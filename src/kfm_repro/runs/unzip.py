@@ -6,6 +6,7 @@ our own packs have, spelt in the one way in which they spell it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import stat
@@ -34,6 +35,11 @@ _OBJECT = re.compile(r"objects/[0-9a-f]{64}\Z")
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _BLOCK = 1 << 20
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, NotImplementedError, ValueError,
+    OverflowError, LookupError,
+)  # fmt: skip
+"""What the library raises on zips that are not whole."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,14 @@ def open_pack(path: Path, limits: Limits) -> Iterator[Pack]:
     except OSError as exc:
         raise BadPack(f"the pack cannot be read: {exc.strerror}: {path}", hint="name a file") from exc
     with file:
-        _check_directory(file, limits)
-        with _named(path.name), zipfile.ZipFile(file) as archive:
+        with _named(path.name):
+            _check_directory(file, limits)
+            archive = zipfile.ZipFile(file)
+        with archive:
             _check_members(archive.infolist(), path.stat().st_size, limits)
-            yield Pack(archive, _read_list(archive, limits))
+            with _named(LIST):
+                listed = _read_list(archive, limits)
+            yield Pack(archive, listed)
 
 
 @contextmanager
@@ -94,12 +104,16 @@ def _named(name: str) -> Iterator[None]:
         yield
     except KfmReproError:
         raise
-    except (
-        zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, NotImplementedError, ValueError,
-        OverflowError, LookupError,
-    ) as exc:  # fmt: skip
-        detail = " ".join(str(exc).split())[:200]
-        raise BadPack(f"not a whole zip file: {name!r}: {detail}", hint=_HINT) from exc
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
+        raise _broken(name, "a place before its beginning") from exc
+    except _BROKEN as exc:
+        raise _broken(name, " ".join(str(exc).split())[:200]) from exc
+
+
+def _broken(name: str, detail: str) -> BadPack:
+    return BadPack(f"not a whole zip file: {name!r}: {detail}", hint=_HINT)
 
 
 def _check_directory(file: BinaryIO, limits: Limits) -> None:
