@@ -271,3 +271,21 @@ def test_code_needs_a_repository_or_a_new_folder(job: Workshop, tmp_path: Path) 
     error = unpack(Workshop(tmp_path), "run.zip", "--into", "plain", code=2)["error"]
     assert error["code"] == "code-unavailable"
     assert not list(plain.rglob("run.yaml"))
+
+
+def test_rule_10_a_damaged_copy_of_an_output_is_named_and_not_compared_with(job: Workshop) -> None:
+    run = record(job)
+    output = job.root / "data/processed/out.csv"
+    sha256 = hashlib.sha256(output.read_bytes()).hexdigest()
+    stored = job.root / "data/work/runs/.objects" / sha256[:2] / sha256[2:]
+    stored.chmod(0o644)
+    stored.write_text("id,double\n1,99\n2,40\n")
+    output.unlink()
+    answer = pack(job, run, "--with-outputs")
+    assert answer["notes"] == [
+        "without the bytes of output data/processed/out.csv: the stored copy of the recorded bytes is damaged, "
+        "and they are neither in the working tree nor in git"
+    ]
+    done = job.kfm("replay", run, "--json")
+    assert done.json["verdict"] == "reproducible"
+    assert stored.read_text() == "id,double\n1,20\n2,40\n"
