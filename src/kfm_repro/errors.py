@@ -10,7 +10,9 @@ The tree::
     │   ├── AmbiguousRun
     │   ├── InvalidRecord         a file of the record cannot be read as what it should be
     │   ├── InconsistentRun       status and sentinel disagree, or the run never succeeded
-    │   └── UnsafePath            a path leaves its root
+    │   ├── UnsafePath            a path leaves its root
+    │   ├── BadPack               a file is no pack, or not a whole one
+    │   └── NotDisclosed          secrets or restricted data would leave the project
     ├── NotReplayable             the record does not say enough to run it again
     │   ├── CodeNotAvailable
     │   └── InputUnavailable      recorded input bytes are nowhere
@@ -28,12 +30,14 @@ from pathlib import Path
 
 __all__ = [
     "AmbiguousRun",
+    "BadPack",
     "CodeNotAvailable",
     "InconsistentRun",
     "InputUnavailable",
     "InvalidRecord",
     "KfmReproError",
     "LimitExceeded",
+    "NotDisclosed",
     "NotReplayable",
     "NotWritable",
     "PipelineFailed",
@@ -108,6 +112,18 @@ class UnsafePath(RunError):
     """A path of a manifest or of an archive leaves its root."""
 
     code = "path-unsafe"
+
+
+class BadPack(RunError):
+    """A file is no pack of a run, or not a whole one."""
+
+    code = "pack-invalid"
+
+
+class NotDisclosed(RunError):
+    """Secrets or restricted data would leave the project."""
+
+    code = "not-disclosed"
 
 
 class NotReplayable(KfmReproError):

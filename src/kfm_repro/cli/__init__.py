@@ -20,9 +20,13 @@ _COMMANDS = {
     "demo": "Try it on real Kansas data: record, replay, verdict.",
     "diff": "Compare two runs, two files or two folders, running nothing.",
     "list": "List the recorded runs: state, start, duration, replays.",
+    "pack": "Put a run into a zip file: its record, and with --bundle all that a replay needs.",
+    "prov": "Write the provenance of a run: PROV-O as JSON-LD.",
+    "prune": "Delete old runs that have provenance, and objects that no run needs.",
     "record": "Run a command unchanged and write its run record.",
     "replay": "Re-execute a recorded run into a fresh run and compare.",
     "show": "One recorded run on one screen: what ran, on what, and how it ended.",
+    "unpack": "Bring in a run from a pack; it stays foreign.",
 }
 _OK, _NO_VERDICT, _INTERRUPTED = 0, 2, 130
 

@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from kfm_repro.errors import CodeNotAvailable
 
-__all__ = ["CodeState", "Repository", "clone_at", "find_repository"]
+__all__ = ["CodeState", "Repository", "clone_at", "find_repository", "init_repository"]
 
 _SAFE = (
     "-c", "core.hooksPath=/dev/null",
@@ -48,6 +49,10 @@ class Repository:
     def git(self, *args: str, index: Path | None = None, data: bytes | None = None) -> bytes:
         """Run git at the top and return its output. Raises CodeNotAvailable with what git said."""
         return _git(self.top, args, index=index, data=data)
+
+    def stream(self, *args: str, data: bytes = b"", source: BinaryIO | None = None, sink: BinaryIO) -> None:
+        """Run git at the top, reading ``source`` (else ``data``) and writing to ``sink``. Raises CodeNotAvailable."""
+        _git(self.top, args, data=data, source=source, sink=sink)
 
     def resolve_commit(self, commit: str) -> str:
         """Return the full id of a commit. Raises CodeNotAvailable when it is not here or is ambiguous."""
@@ -188,7 +193,25 @@ def _has_commit(repository: Repository, commit: str) -> bool:
     return True
 
 
-def _git(folder: Path, args: Sequence[str], *, index: Path | None = None, data: bytes | None = None) -> bytes:
+def init_repository(target: Path, object_format: str) -> Repository:
+    """Make an empty repository in the new folder ``target``, without templates. Raises CodeNotAvailable."""
+    target.mkdir()
+    _git(
+        target,
+        ["init", "--quiet", "--template=", "--initial-branch=main", f"--object-format={object_format}"],
+    )
+    return Repository(target, "")
+
+
+def _git(
+    folder: Path,
+    args: Sequence[str],
+    *,
+    index: Path | None = None,
+    data: bytes | None = None,
+    source: BinaryIO | None = None,
+    sink: BinaryIO | None = None,
+) -> bytes:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environ |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     environ |= {"GIT_ALLOW_PROTOCOL": "file"}
@@ -199,8 +222,10 @@ def _git(folder: Path, args: Sequence[str], *, index: Path | None = None, data: 
             ["git", *_SAFE, *args],
             cwd=folder,
             env=environ,
-            input=data or b"",
-            capture_output=True,
+            input=(data or b"") if source is None else None,
+            stdin=source,
+            stdout=sink or subprocess.PIPE,
+            stderr=subprocess.PIPE,
             check=False,
         )
     except FileNotFoundError as exc:
@@ -211,4 +236,4 @@ def _git(folder: Path, args: Sequence[str], *, index: Path | None = None, data: 
             f"git {args[0]} failed: {said[-1] if said else f'exit code {done.returncode}'}",
             hint="see the message of git above",
         )
-    return done.stdout
+    return done.stdout or b""

@@ -46,7 +46,7 @@ def recorded_outputs(
             settled is not None and entry.sha256 is not None and settled.get(entry.path) == entry.sha256
         )
         file = None if needless else finder.find(entry)
-        reason = "" if file else _why(entry)
+        reason = "" if file else _why(entry, finder.store)
         outputs[entry.path] = Output(facts=entry.facts, file=file, reason=reason, declared=entry.extra)
     return outputs
 
@@ -107,14 +107,14 @@ class _Finder:
 
     def __init__(self, project: Project, run: Run, spool: Path) -> None:
         self._project, self._run, self._spool = project, run, spool
-        self._store = ObjectStore(project.runs)
+        self.store = ObjectStore(project.runs)
         self._repository: Repository | None = None
         self._asked = False
 
     def find(self, entry: Entry) -> Path | None:
         if entry.sha256 is None:
             return None
-        stored = self._store.find(entry.sha256)
+        stored = self.store.find(entry.sha256)
         if stored is not None:
             return stored
         file = self._project.root / entry.path
@@ -141,9 +141,11 @@ class _Finder:
         return None
 
 
-def _why(entry: Entry) -> str:
+def _why(entry: Entry, store: ObjectStore) -> str:
     if entry.sha256 is None:
         return "the record holds no digest of it"
+    if store.is_damaged(entry.sha256):
+        return "the stored copy of the recorded bytes is damaged, and they are neither in the working tree nor in git"
     return "the recorded bytes are neither in the object store, nor in the working tree, nor in git"
 
 

@@ -11,7 +11,9 @@ import msgspec
 
 from kfm_repro.model.finding import Document
 from kfm_repro.model.listing import ListReport, ShowReport
+from kfm_repro.model.provenance import PackReport, ProvReport, UnpackReport
 from kfm_repro.model.report import DemoReport, ErrorReport, RecordReport, Report
+from kfm_repro.model.retention import PruneReport
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What file names that are not UTF-8 decode to; JSON can only hold them escaped."""
@@ -33,8 +35,12 @@ def read_report(path: Path) -> Report:
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema of everything that ``--json`` prints."""
     documents, components = msgspec.json.schema_components(
-        (Report, RecordReport, DemoReport, ListReport, ShowReport, ErrorReport), ref_template="#/$defs/{name}"
-    )
+        (
+            Report, RecordReport, DemoReport, ListReport, ShowReport, ProvReport, PackReport, UnpackReport,
+            PruneReport, ErrorReport,
+        ),
+        ref_template="#/$defs/{name}",
+    )  # fmt: skip
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "kfm-repro.report/1",

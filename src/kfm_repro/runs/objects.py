@@ -1,28 +1,65 @@
-"""The object store: bytes of outputs and inputs by their sha256, so that later runs may overwrite files."""
+"""The object store: bytes of outputs and inputs by their sha256, so that later runs may overwrite files.
+
+Writers share ``.lock``; whoever takes an object away holds it alone. An object that is added again gets a new
+time, so that what a run has just named is never too old to keep.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections.abc import Container, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.locks import locked, try_lock
 
-__all__ = ["ObjectStore", "copy_file"]
+__all__ = ["Collected", "ObjectStore", "StoredObject", "copy_file"]
 
 _FICLONE = 0x40049409
+_SHARD = re.compile(r"[0-9a-f]{2}\Z")
+_REST = re.compile(r"[0-9a-f]{62}\Z")
+_PART = ".part"
 
 
 def copy_file(source: Path, target: Path) -> None:
     """Copy the bytes of ``source`` to the new file ``target``: as a reflink where the file system can."""
+    with target.open("xb") as writer:
+        _copy_into(source, writer)
+
+
+def _copy_into(source: Path, writer: BinaryIO) -> None:
     import fcntl
 
-    with source.open("rb") as reader, target.open("xb") as writer:
+    with source.open("rb") as reader:
         try:
             fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
         except OSError:
             shutil.copyfileobj(reader, writer, 1 << 20)
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object: its name, its size in bytes, and when it was last added (seconds since the epoch)."""
+
+    sha256: str
+    size_bytes: int
+    added: float
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a collection took away, and what is left."""
+
+    removed: tuple[str, ...]
+    freed_bytes: int
+    left: int
+    left_bytes: int
 
 
 class ObjectStore:
@@ -34,32 +71,176 @@ class ObjectStore:
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256[2:]
 
+    def _aside(self, sha256: str) -> Path:
+        return self._root / "damaged" / sha256
+
+    def _lock(self, *, shared: bool = False) -> AbstractContextManager[None]:
+        return locked(self._root / ".lock", shared=shared)
+
     def has(self, sha256: str) -> bool:
         """Return whether there is an object of this name (its bytes are checked when it is read)."""
         return self._path(sha256).is_file()
 
     def add(self, source: Path, sha256: str) -> bool:
-        """Keep the bytes of ``source`` under ``sha256``; False when they are not those bytes."""
-        target = self._path(sha256)
-        if target.is_file():
+        """Keep the bytes of ``source`` under ``sha256``; False when they are not those bytes.
+
+        An object that is there and good is kept; a damaged one is replaced.
+        """
+        if self._renew(sha256):
             return True
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.parent / f".{uuid4().hex}.part"
-        try:
-            copy_file(source, part)
+        target = self._path(sha256)
+        with self._part(target) as (part, writer):
+            _copy_into(source, writer)
+            writer.flush()
+            os.fsync(writer.fileno())
             if digest_file(part).sha256 != sha256:
                 return False
             part.chmod(0o444)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+            with self._lock(shared=True):
+                part.replace(target)
+                os.utime(target)
+        _flush_folder(target.parent)
+        self._aside(sha256).unlink(missing_ok=True)
         return True
 
     def find(self, sha256: str) -> Path | None:
-        """Return the object when it is there and its bytes are what its name says, else None."""
+        """Return the object when it is there and its bytes are what its name says, else None.
+
+        A damaged object is moved aside, and ``is_damaged`` says so from then on.
+        """
         path = self._path(sha256)
-        if path.is_file() and digest_file(path).sha256 == sha256:
+        if not path.is_file():
+            return None
+        if digest_file(path).sha256 == sha256:
             return path
+        with suppress(OSError):
+            self._set_aside(sha256)
         return None
+
+    def is_damaged(self, sha256: str) -> bool:
+        """Return whether the stored copy was found to have other bytes than its name says."""
+        return self._aside(sha256).is_file()
+
+    def damaged(self) -> tuple[str, ...]:
+        """Return the names of objects that were found damaged and not put back since, sorted."""
+        return tuple(sorted(path.name for path in _files(self._root / "damaged")))
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every object by name; nothing is read."""
+        for shard in sorted(_folders(self._root), key=lambda path: path.name):
+            for path in sorted(_files(shard), key=lambda path: path.name):
+                if _REST.match(path.name):
+                    with suppress(FileNotFoundError):
+                        stat = path.stat()
+                        yield StoredObject(shard.name + path.name, stat.st_size, stat.st_mtime)
+
+    def collect(self, needed: Container[str], *, before: float, down_to: int | None = None) -> Collected:
+        """Remove objects that are not ``needed`` and were last added ``before`` that time, oldest first.
+
+        With ``down_to`` only until the store holds no more than so many bytes. Raises OSError.
+        """
+        everything = list(self.objects())
+        total = sum(item.size_bytes for item in everything)
+        removed: list[StoredObject] = []
+        idle = [item for item in everything if item.added < before and item.sha256 not in needed]
+        for item in sorted(idle, key=lambda item: (item.added, item.sha256)):
+            if down_to is not None and total <= down_to:
+                break
+            if self._remove(item.sha256, before):
+                removed.append(item)
+                total -= item.size_bytes
+        freed = sum(item.size_bytes for item in removed)
+        names = tuple(sorted(item.sha256 for item in removed))
+        return Collected(names, freed, len(everything) - len(removed), total)
+
+    def clean(self, *, before: float) -> int:
+        """Remove what writers left behind that are gone; return how many files. Raises OSError."""
+        count = 0
+        if not self._root.is_dir():
+            return count
+        with self._lock():
+            for folder in (self._root, *_folders(self._root)):
+                for path in _files(folder):
+                    stale = path.name.endswith(_PART) and _is_abandoned(path)
+                    spooled = path.name.startswith(".git-") and path.stat().st_mtime < before
+                    if path.name.startswith(".") and (stale or spooled):
+                        path.unlink(missing_ok=True)
+                        count += 1
+        return count
+
+    def _renew(self, sha256: str) -> bool:
+        """Return whether the object is there and good, as new as if it had just been added."""
+        path = self._path(sha256)
+        if not path.is_file():
+            return False
+        with self._lock(shared=True):
+            if not path.is_file():
+                return False
+            if digest_file(path).sha256 == sha256:
+                with suppress(PermissionError):
+                    os.utime(path)
+                return True
+        self._set_aside(sha256)
+        return False
+
+    def _set_aside(self, sha256: str) -> None:
+        path, aside = self._path(sha256), self._aside(sha256)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock():
+            if path.is_file() and digest_file(path).sha256 != sha256:
+                path.replace(aside)
+
+    def _remove(self, sha256: str, before: float) -> bool:
+        path = self._path(sha256)
+        with self._lock():
+            try:
+                if path.stat().st_mtime >= before:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def _part(self, target: Path) -> Iterator[tuple[Path, BinaryIO]]:
+        """Open a new file beside ``target``, locked while its writer lives; what is not renamed is removed."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.parent / f".{uuid4().hex}{_PART}"
+        with self._lock(shared=True):
+            writer = part.open("xb")
+            try_lock(writer.fileno())
+        try:
+            with writer:
+                yield part, writer
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return try_lock(file.fileno())
+    except FileNotFoundError:
+        return False
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        return [path for path in root.iterdir() if _SHARD.match(path.name) and path.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_file() and not path.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

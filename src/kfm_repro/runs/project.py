@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data_roots: tuple[str, ...] = ("data",)
     accept: Accept = Accept.IDENTICAL
     outputs: dict[str, OutputSettings] = {}
+    keep: int = 20
+    objects_max: str = "20 GiB"
 
     def for_output(self, path: str) -> OutputSettings:
         """Return what holds for one output: every matching pattern, later ones over earlier ones."""

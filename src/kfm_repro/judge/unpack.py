@@ -1,0 +1,158 @@
+"""Bring in a run from a pack: into this project, or as a new one; whole or not at all, and marked as foreign."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from kfm_repro.errors import BadPack, CodeNotAvailable, NotWritable, UsageError
+from kfm_repro.execute.git import find_repository
+from kfm_repro.execute.transfer import clone_code, fetch_code
+from kfm_repro.model.pack import PackCode
+from kfm_repro.model.provenance import UnpackReport
+from kfm_repro.model.report import RunRef
+from kfm_repro.model.run import RunState
+from kfm_repro.runs.bundle import CODE
+from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.locks import runs_lock, try_lock
+from kfm_repro.runs.objects import ObjectStore
+from kfm_repro.runs.paths import inside
+from kfm_repro.runs.project import Project, find_project
+from kfm_repro.runs.read import read_manifest, read_run, read_state
+from kfm_repro.runs.trust import mark_foreign
+from kfm_repro.runs.unzip import Limits, Pack, open_pack
+
+__all__ = ["unpack"]
+
+
+def unpack(
+    file: Path, into: Path | None, project: Callable[[], Project], limits: Limits | None = None
+) -> UnpackReport:
+    """Bring in the run of the pack ``file``: into ``project()``, or into the folder ``into``.
+
+    ``into`` may be a project, or a folder that does not exist or is empty: then a new project is made there.
+    Raises BadPack, UnsafePath, LimitExceeded, NotWritable, CodeNotAvailable, and what reading the record
+    raises; then nothing was brought in.
+    """
+    with open_pack(file, limits or Limits()) as pack:
+        sha256 = digest_file(file).sha256
+        if into is None:
+            return _bring_in(pack, project(), sha256)
+        if into.is_dir() and any(into.iterdir()):
+            return _bring_in(pack, find_project(into), sha256)
+        if os.path.lexists(into) and not into.is_dir():
+            raise UsageError(f"--into is no folder: {into}", hint="name a project, or a new folder")
+        return _make_project(pack, into.absolute(), sha256)
+
+
+def _make_project(pack: Pack, target: Path, sha256: str) -> UnpackReport:
+    """Make a new project beside ``target`` and rename it into place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stage = target.parent / f".{target.name}.unpack-{uuid4().hex}"
+    code = pack.listed.code if isinstance(pack.listed.code, PackCode) else None
+    try:
+        if code is None:
+            stage.mkdir()
+        else:
+            spool = stage.with_name(stage.name + ".bundle")
+            try:
+                pack.extract_one(CODE, spool)
+                clone_code(spool, code.commit, code.object_format, stage)
+            finally:
+                spool.unlink(missing_ok=True)
+        root = stage / (code.prefix if code else "")
+        root.mkdir(parents=True, exist_ok=True)
+        settings = find_project(root).settings
+        runs = inside(root, settings.runs, what="setting runs of the pack's code")
+        report = _bring_in(pack, Project(root, runs, settings), sha256)
+        stage.rename(target)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+    return report
+
+
+def _bring_in(pack: Pack, project: Project, sha256: str) -> UnpackReport:
+    """Bring the run into a project: code and objects first, last the run by one rename."""
+    listed = pack.listed
+    final = RunDir(project.runs / listed.pipeline / listed.run_id)
+    _refuse_existing(final)
+    with _stage(project.runs) as stage:
+        place = stage / listed.pipeline / listed.run_id
+        pack.extract(lambda name: _place(name, stage, place))
+        staged = RunDir(place)
+        commit = _check_record(staged)
+        if isinstance(listed.code, PackCode):
+            _fetch(project, listed.code, stage / CODE)
+        store = ObjectStore(project.runs)
+        stored = sorted((stage / "objects").glob("*"))
+        for path in stored:
+            if not store.add(path, path.name):
+                raise BadPack(
+                    f"an object of the pack is not what it says: {path.name}", hint="get the pack again"
+                )
+        mark_foreign(staged, sha256=sha256)
+        with runs_lock(project.runs):
+            _refuse_existing(final)
+            final.path.parent.mkdir(exist_ok=True)
+            place.rename(final.path)
+    run = RunRef(run_id=listed.run_id, pipeline=listed.pipeline, git_commit=commit)
+    return UnpackReport(
+        run=run, path=project.relative(final.path), contents=listed.contents, objects=len(stored)
+    )
+
+
+def _place(name: str, stage: Path, run: Path) -> Path:
+    return run / name.removeprefix("run/") if name.startswith("run/") else stage / name
+
+
+def _check_record(run: RunDir) -> str | None:
+    """Refuse what is no record of a run that has ended; return its commit."""
+    record = read_run(run)
+    state, _ = read_state(run)
+    if state is RunState.RUNNING:
+        raise BadPack(
+            f"the run in the pack claims to be running: {run.name}", hint="pack it when it has ended"
+        )
+    if state is RunState.SUCCESS:
+        read_manifest(run, record.inputs_manifest, "inputs")
+        read_manifest(run, record.outputs_manifest, "outputs")
+    return record.pipeline.version.git_commit
+
+
+def _fetch(project: Project, code: PackCode, bundle: Path) -> None:
+    try:
+        repository = find_repository(project.root)
+    except CodeNotAvailable as exc:
+        raise CodeNotAvailable(
+            f"the pack holds code, and {project.root} is no git repository",
+            hint="unpack it into a new folder: --into DIR",
+        ) from exc
+    fetch_code(repository, bundle, code.commit)
+
+
+def _refuse_existing(run: RunDir) -> None:
+    if os.path.lexists(run.path):
+        raise NotWritable(
+            f"run {run.pipeline}/{run.name} is here already", hint="unpack into another folder: --into DIR"
+        )
+
+
+@contextmanager
+def _stage(runs: Path) -> Iterator[Path]:
+    """Make a hidden folder in the runs folder, locked while we live, so that prune can tell what is left over."""
+    stage = runs / f".unpack-{uuid4().hex}"
+    with runs_lock(runs, shared=True):
+        stage.mkdir(parents=True)
+        handle = os.open(stage, os.O_RDONLY)
+        try_lock(handle)
+    try:
+        yield stage
+    finally:
+        os.close(handle)
+        shutil.rmtree(stage, ignore_errors=True)

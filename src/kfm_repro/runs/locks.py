@@ -1,0 +1,42 @@
+"""File locks that the kernel drops with the process: a kill leaves nothing locked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["locked", "runs_lock", "try_lock"]
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock file ``path``, waiting for it; any number of holders may share it. Raises OSError."""
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def runs_lock(runs: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of a runs folder: alone to delete runs, shared to mark one or to bring one in."""
+    with locked(runs / ".prune.lock", shared=shared):
+        yield
+
+
+def try_lock(handle: int) -> bool:
+    """Lock an open file or folder for ourselves; False when another process holds it."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

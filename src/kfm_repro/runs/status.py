@@ -1,0 +1,56 @@
+"""status.json as it stands, and the mark that keeps a run from being pruned (rule 23)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kfm_repro.errors import InvalidRecord
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.write import write_text
+
+__all__ = ["KEPT_MARKS", "mark_retained", "marked_status", "retained", "status_document"]
+
+KEPT_MARKS = ("published", "artifact")
+
+
+def status_document(run: RunDir) -> dict[str, Any]:
+    """Return the whole of status.json, empty when there is none. Raises InvalidRecord."""
+    if not run.status.is_file():
+        return {}
+    try:
+        document = json.loads(run.status.read_bytes())
+    except (OSError, ValueError, RecursionError) as exc:
+        raise InvalidRecord(
+            f"status.json of {run.name} is not JSON: {exc}", hint="restore it from where the run was made"
+        ) from exc
+    if not isinstance(document, dict):
+        raise InvalidRecord(
+            f"status.json of {run.name} is not a mapping", hint='it looks like {"state": "success"}'
+        )
+    return document
+
+
+def retained(document: dict[str, Any]) -> str:
+    """Return the mark that keeps a run, empty when it has none; a mark that we do not know keeps it, too."""
+    mark = document.get("retain")
+    return "" if mark in (None, False, "", "none") else str(mark)
+
+
+def marked_status(run: RunDir, mark: str) -> bytes:
+    """Return status.json as it is with ``mark``; ``published`` is never weakened. Raises InvalidRecord."""
+    document = status_document(run)
+    if not document:
+        document = {"state": "success" if run.success.exists() else "failed"}
+    if retained(document) != "published":
+        document["retain"] = mark
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def mark_retained(run: RunDir, mark: str) -> None:
+    """Keep ``run`` from being pruned until ``retain`` is taken out of its status.json again.
+
+    For a run that has ended: a running one would overwrite the mark. Raises InvalidRecord, OSError.
+    """
+    if retained(status_document(run)) not in (mark, "published"):
+        write_text(run.status, marked_status(run, mark).decode())
