@@ -21,6 +21,7 @@ _COMMANDS = {
     "diff": "Compare two runs, two files or two folders, running nothing.",
     "record": "Run a command unchanged and write its run record.",
     "replay": "Re-execute a recorded run into a fresh run and compare.",
+    "verify": "Check a run against the definition of done: is it publishable?",
 }
 _OK, _NO_VERDICT, _INTERRUPTED = 0, 2, 130
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from kfm_repro.model.report import DemoReport, ErrorReport, RecordReport, Report
+from kfm_repro.model.verification import Verification
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What file names that are not UTF-8 decode to; JSON can only hold them escaped."""
@@ -17,7 +18,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 __all__ = ["read_report", "report_json", "report_schema"]
 
 
-def report_json(report: Report | RecordReport | DemoReport | ErrorReport) -> str:
+def report_json(report: Report | RecordReport | DemoReport | ErrorReport | Verification) -> str:
     """Return a document as indented JSON with a newline at its end."""
     text = json.dumps(msgspec.to_builtins(report), indent=2, ensure_ascii=False, allow_nan=False)
     return _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"
@@ -31,7 +32,7 @@ def read_report(path: Path) -> Report:
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema of everything that ``--json`` prints."""
     documents, components = msgspec.json.schema_components(
-        (Report, RecordReport, DemoReport, ErrorReport), ref_template="#/$defs/{name}"
+        (Report, RecordReport, DemoReport, ErrorReport, Verification), ref_template="#/$defs/{name}"
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
