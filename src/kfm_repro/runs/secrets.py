@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 from kfm_repro.model.verification import SecretHit
 from kfm_repro.runs.detectors import PLACEHOLDER, Detectors, detectors
 
-__all__ = ["Scan", "redact", "redact_arguments", "redact_file", "scan"]
+__all__ = [
+    "Scan",
+    "redact",
+    "redact_arguments",
+    "redact_file",
+    "redact_folder",
+    "redact_variables",
+    "scan",
+    "was_redacted",
+]
 
 MAX_FILE_BYTES = 256 << 20
 """Of one file no more than this is read; a larger one is named as not read to its end."""
@@ -31,6 +42,7 @@ _PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|PuTTY-Use
 _PEM_END = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|Private-MAC:")
 _PEM_BODY = re.compile(r"[A-Za-z0-9+/=]{16,}")
 _PEM_LINES = 400
+_MARK = re.compile(re.escape(PLACEHOLDER).replace(re.escape("{kind}"), "[a-z0-9-]+"))
 _OPTION = re.compile(
     r"--?[\w-]*(?:password|passwd|pwd|passphrase|token|secret|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)\Z",
     re.IGNORECASE,
@@ -86,6 +98,36 @@ def redact_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
         else:
             redacted.append(redact(argument))
     return tuple(redacted)
+
+
+def redact_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables with the values replaced that are secrets by form or by name."""
+    known = detectors()
+    redacted = {}
+    for name, value in variables.items():
+        named = (
+            next(known.named(f'{name}="{value}"', config=False), None) if known.has_keyword(name) else None
+        )
+        redacted[name] = PLACEHOLDER.format(kind=named[0]) if named else redact(value)
+    return redacted
+
+
+def was_redacted(texts: Iterable[str]) -> bool:
+    """Return whether one of these texts (a recorded command line) lost a secret when it was written."""
+    return any(_MARK.search(text) for text in texts)
+
+
+def redact_folder(folder: Path) -> tuple[SecretHit, ...]:
+    """Redact every file directly in a folder of ours (the logs) in place, and return what was found.
+
+    The files of the hits are relative to the folder above: ``logs/stderr.log``. Links are not touched.
+    """
+    hits = []
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.is_symlink():
+            found = redact_file(path)
+            hits += [msgspec.structs.replace(hit, file=f"{folder.name}/{path.name}") for hit in found]
+    return tuple(hits)
 
 
 def redact_file(path: Path) -> tuple[SecretHit, ...]:
@@ -243,10 +285,9 @@ def _windows(line: str, size: int) -> Iterator[str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    refuse: Callable[[str], bool] = lambda name: name == "scratch"  # noqa: E731
     for base, folders, names in os.walk(folder, followlinks=False):
         top = Path(base) == folder
-        folders[:] = sorted(name for name in folders if not (top and refuse(name)))
+        folders[:] = sorted(name for name in folders if not (top and name == "scratch"))
         for name in sorted(names):
             path = Path(base) / name
             if path.is_file() and not path.is_symlink():
