@@ -26,6 +26,8 @@ _TEXTS = frozenset(
 )
 _PROV = frozenset({".json", ".jsonld"})
 _RUN_ID = ("kfm:run_id", "run_id")
+_VAGUE = re.compile(r".{0,9}\Z|\D*\Z")
+"""Ids that a text could hold without meaning the run: short ones, and those without a digit."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def find_mentions(root: Path, tree: str, run_id: str, outputs: Iterable[Entry]) 
     An output is named by its path, also relative to its data root (as links of catalogues are), or its sha256.
     """
     wanted = {entry.path: _names_of(entry) for entry in sorted(outputs, key=lambda entry: entry.path)}
-    run = _standing_alone(run_id)
+    run = _standing_alone(run_id) if _VAGUE.match(run_id) is None else None
     files, unread, count = [], [], 0
     for path in _texts(root, tree, _TEXTS):
         name = path.relative_to(root).as_posix()
@@ -55,7 +57,7 @@ def find_mentions(root: Path, tree: str, run_id: str, outputs: Iterable[Entry]) 
             if count > MAX_FILES:
                 break
             continue
-        if run.search(text):
+        if run is not None and run.search(text):
             return Search((name,), (), (), count)
         named = [entry for entry, pattern in wanted.items() if pattern.search(text)]
         for entry in named:

@@ -60,7 +60,7 @@ class Facts:
     @property
     def run_id(self) -> str:
         """The id that the record states, else the name of its folder."""
-        return self.record.run_id if self.record else self.run.name
+        return (self.record.run_id if self.record else "") or self.run.name
 
     def manifest_file(self, which: str) -> str:
         """Return where a manifest lies, relative to the run."""

@@ -72,7 +72,9 @@ def columns(table: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
 
 
 def test_rule_16_a_csv_is_described_by_what_all_its_cells_can_be_read_as(bench: Bench) -> None:
-    name = bench.text("data/out.csv", "geoid,fips,share,note,none\n20001,001,0.5,b,\n20003,003,,a,\n9,005,2,é,\n")
+    name = bench.text(
+        "data/out.csv", "geoid,fips,share,note,none\n20001,001,0.5,b,\n20003,003,,a,\n9,005,2,é,\n"
+    )
     assert bench.validate(name) == ("schema_report", "geometry_report", "policy_gate")
     report = bench.report("schema_report")
     assert (report["status"], report["outputs"][0]["rows_read"]) == ("pass", 3)
@@ -85,7 +87,9 @@ def test_rule_16_a_csv_is_described_by_what_all_its_cells_can_be_read_as(bench: 
     }
 
 
-def test_rule_16_a_column_that_stops_being_numbers_is_text(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rule_16_a_column_that_stops_being_numbers_is_text(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(schema, "_BATCH", 2)
     bench.validate(bench.text("out.csv", "n\n1\n2\n3.5\n4\nx\n"))
     assert columns(bench.report("schema_report")["outputs"][0]) == {"n": ("text", 0.0, "1", "x")}
@@ -214,7 +218,9 @@ def test_rule_16_labels_without_any_label_were_not_run(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("name", ["out.geojson", "out.gpkg", "out.parquet"])
-def test_rule_17_ranges_extents_and_reasons_of_a_restricted_output_are_withheld(name: str, bench: Bench) -> None:
+def test_rule_17_ranges_extents_and_reasons_of_a_restricted_output_are_withheld(
+    name: str, bench: Bench
+) -> None:
     bench.settings = '[outputs."*"]\nlabel = "restricted"\n'
     bench.validate(bench.frame(name, [SQUARE, BOWTIE], site=["hidden-place", "other-place"]))
     text = json.dumps([bench.report("schema_report"), bench.report("geometry_report")])
@@ -226,13 +232,17 @@ def test_rule_17_ranges_extents_and_reasons_of_a_restricted_output_are_withheld(
 def test_rule_16_a_big_output_is_sampled_and_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "MAX_ROWS", 3)
     monkeypatch.setattr(geometry, "MAX_FEATURES", 3)
-    bench.validate(bench.text("out.csv", "a\n1\n2\n3\n4\n"), bench.frame("out.parquet", [Point(n, n) for n in range(5)]))
+    bench.validate(
+        bench.text("out.csv", "a\n1\n2\n3\n4\n"), bench.frame("out.parquet", [Point(n, n) for n in range(5)])
+    )
     tables = bench.report("schema_report")["outputs"]
     assert [table["sampled"] for table in tables] == ["the first 3 rows", "the first 3 rows"]
     assert bench.report("geometry_report")["outputs"][0]["layers"][0]["sampled"] == "3 of 5 features"
 
 
-def test_rule_16_too_large_a_file_was_not_run_never_passed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rule_16_too_large_a_file_was_not_run_never_passed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(schema, "MAX_BYTES", 10)
     monkeypatch.setattr(geometry, "MAX_BYTES", 10)
     bench.validate(bench.frame("out.geojson", [SQUARE]))
@@ -249,3 +259,11 @@ def test_the_reports_are_the_same_bytes_twice(bench: Bench) -> None:
         path.unlink()
     bench.validate(*reversed(names))
     assert {path.name: path.read_bytes() for path in bench.run.validation.iterdir()} == first
+
+
+def test_looking_at_a_geopackage_leaves_it_and_its_folder_as_they_were(bench: Bench) -> None:
+    name = bench.frame("data/out.gpkg", [SQUARE])
+    before = (bench.root / name).read_bytes()
+    bench.validate(name)
+    assert (bench.root / name).read_bytes() == before
+    assert [path.name for path in (bench.root / "data").iterdir() if path.is_file()] == ["out.gpkg"]

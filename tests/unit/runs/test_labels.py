@@ -44,7 +44,9 @@ def labels(inputs: dict[str, str | None], outputs: dict[str, str | None]) -> Lab
     ],
 )
 def test_rule_17_values_are_shown_only_of_outputs_whose_label_allows_it(
-    label: str | None, in_use: bool, shown: bool  # noqa: FBT001 - a table of cases
+    label: str | None,
+    in_use: bool,  # noqa: FBT001 - a table of cases
+    shown: bool,  # noqa: FBT001 - a table of cases
 ) -> None:
     assert may_show(label, in_use=in_use, order=LABELS) is shown
 

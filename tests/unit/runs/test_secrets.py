@@ -149,7 +149,9 @@ def test_rule_24_a_command_line_loses_its_secrets_and_says_so() -> None:
 
 
 def test_rule_24_variables_are_redacted_by_name_and_by_form() -> None:
-    redacted = redact_variables({"GDAL_HTTP_USERPWD": "user:pa55word", "TZ": "UTC", "PROJ_DATA": "/usr/share/proj"})
+    redacted = redact_variables(
+        {"GDAL_HTTP_USERPWD": "user:pa55word", "TZ": "UTC", "PROJ_DATA": "/usr/share/proj"}
+    )
     assert redacted == {
         "GDAL_HTTP_USERPWD": "[redacted: secret-keyword]",
         "TZ": "UTC",
