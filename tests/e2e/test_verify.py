@@ -361,6 +361,27 @@ def test_help_names_the_exit_codes_and_loads_no_detector(tmp_path: Path) -> None
     assert "Exit codes: 0 publishable, 1 not publishable, 2 it cannot be told" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f'promotion: {{processed_paths: ["{GEOJSON}"]}}', "promotion: [1, 2]"),
+        (f'promotion: {{processed_paths: ["{GEOJSON}"]}}', "promotion: {processed_paths: all}"),
+        (f'promotion: {{processed_paths: ["{GEOJSON}"]}}', "promotion: {processed_paths: [{a: 1}]}"),
+        (f'prov: {{target_path: "{TARGET}"}}', "prov: {target_path: [1]}"),
+        (f'prov: {{target_path: "{TARGET}"}}', "prov: 3"),
+        ('schema_report: "validation/schema_report.json"', "schema_report: {a: 1}"),
+        ('schema_report: "validation/schema_report.json"', 'schema_report: "../../../../../kfm-repro.toml"'),
+        ('schema_report: "validation/schema_report.json"', 'schema_report: "validation"'),
+    ],
+)
+def test_a_record_with_odd_sections_gets_eight_lines_and_no_error(old: str, new: str, done: Workshop) -> None:
+    edit(done, "run.yaml", old, new)
+    result = done.kfm("verify", RUN_ID, "--json")
+    assert result.code in (0, 1), result.out + result.err
+    assert len(result.json["lines"]) == 8
+    assert "error" not in result.json
+
+
 def test_no_such_run_is_an_error_with_exit_2(done: Workshop) -> None:
     result = done.kfm("verify", "nothing", "--json")
     assert (result.code, result.json["error"]["code"]) == (2, "run-not-found")

@@ -65,11 +65,8 @@ _RANDOM = re.compile(r"""(?<=["'])(?!sha\d{1,3}[=:-])[A-Za-z0-9+/_=-]{24,200}(?=
 _ENTROPY = 4.5
 """Bits per character above which detect-secrets calls a base64 text random."""
 _SECRET_WORD, _SECRET_GROUP, _RANDOM_LENGTH = 4, 6, 24
-_IDENTIFIER = re.compile(
-    r"(?:sha\d{1,3}[=:-])?(?:[0-9a-fA-F]{7,128}|[0-7][0-9A-HJKMNP-TV-Z]{25}|"
-    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\Z"
-)
-"""Digests, commits, ULIDs, UUIDs."""
+_IDENTIFIER = re.compile(r"(?:[0-9a-fA-F]{7,128}|[0-7][0-9A-HJKMNP-TV-Z]{25})\Z")
+"""Digests, commits, ULIDs, as parts of a longer name too."""
 _WORDS = frozenset({
     "none", "null", "true", "false", "required", "optional", "missing", "empty", "hidden", "masked", "redacted",
     "removed", "withheld", "changeme", "example", "placeholder", "unset", "string", "password", "secret", "token",
@@ -160,8 +157,6 @@ class Detectors:
 
         Digests, commits, ULIDs and UUIDs are not, also as parts of a longer name.
         """
-        if _IDENTIFIER.match(text):
-            return False
         for segment in text.split("/"):
             rest = "".join(part for part in re.split("[_=-]", segment) if not _IDENTIFIER.match(part))
             kinds = [sum(map(test, rest)) for test in (str.isupper, str.islower, str.isdigit)]

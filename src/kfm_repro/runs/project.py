@@ -15,7 +15,7 @@ import msgspec
 from kfm_repro.errors import RootNotFound, UsageError
 from kfm_repro.model.verdict import Accept
 
-__all__ = ["InputSettings", "OutputSettings", "Policy", "Project", "Settings", "find_project"]
+__all__ = ["LABELS", "InputSettings", "OutputSettings", "Policy", "Project", "Settings", "find_project"]
 
 _RUNS = "data/work/runs"
 LABELS = ("public", "generalized", "internal", "restricted", "sensitive")

@@ -15,8 +15,9 @@ from shapely import Point, Polygon
 from kfm_repro.execute.collect import Produced, describe_file
 from kfm_repro.execute.validation import geometry, schema, write_validation
 from kfm_repro.model.manifest import Entry
+from kfm_repro.runs.labels import Labels
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.project import find_project
+from kfm_repro.runs.project import LABELS, find_project
 
 SQUARE = Polygon([(0, 0), (1, 0), (1, 1), (0, 1)])
 BOWTIE = Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
@@ -215,6 +216,14 @@ def test_rule_16_labels_without_any_label_were_not_run(bench: Bench) -> None:
     bench.settings = "[policy]\nlabels = true\n"
     bench.validate(bench.text("out.csv", "a\n1\n"))
     assert bench.report("policy_gate")["status"] == "not-run"
+
+
+def test_rule_17_a_replay_withholds_what_the_recorded_run_had_labelled(bench: Bench) -> None:
+    produced = [describe_file(bench.root, bench.text("out.csv", "a\n77\n"))]
+    (bench.root / "kfm-repro.toml").write_text("", encoding="utf-8")
+    recorded = Labels(inputs={}, outputs={"out.csv": "restricted"}, order=LABELS)
+    write_validation(find_project(bench.root), bench.run, [], produced, labels=recorded)
+    assert "77" not in json.dumps(bench.report("schema_report"))
 
 
 @pytest.mark.parametrize("name", ["out.geojson", "out.gpkg", "out.parquet"])

@@ -27,19 +27,25 @@ _Describe = Callable[..., dict[str, Any]]
 
 
 def write_validation(
-    project: Project, run: RunDir, inputs: Sequence[Entry], produced: Sequence[Produced]
+    project: Project,
+    run: RunDir,
+    inputs: Sequence[Entry],
+    produced: Sequence[Produced],
+    *,
+    labels: Labels | None = None,
 ) -> tuple[str, ...]:
     """Write the validation reports that the pipeline did not write; return their names.
 
+    ``labels`` are those of the recorded run when this is its replay; else they are read from these entries.
     To be called when logs, manifests and run.yaml of ``run`` are written: the policy gate searches them. Raises
     OSError when the reports cannot be written.
     """
     entries = [item.entry for item in produced]
-    labels = read_labels(project, inputs, entries)
+    known = labels or read_labels(project, inputs, entries)
     made: dict[str, Callable[[], dict[str, Any]]] = {
-        "schema_report": lambda: schema_report(produced, labels),
-        "geometry_report": lambda: geometry_report(produced, labels),
-        "policy_gate": lambda: _gate(project, run, entries, labels),
+        "schema_report": lambda: schema_report(produced, known),
+        "geometry_report": lambda: geometry_report(produced, known),
+        "policy_gate": lambda: _gate(project, run, entries, known),
     }
     written = []
     for name, make in made.items():
