@@ -276,3 +276,24 @@ def test_looking_at_a_geopackage_leaves_it_and_its_folder_as_they_were(bench: Be
     bench.validate(name)
     assert (bench.root / name).read_bytes() == before
     assert [path.name for path in (bench.root / "data").iterdir() if path.is_file()] == ["out.gpkg"]
+
+
+def test_rule_16_coordinates_that_are_no_numbers_and_broken_wkb_fail(bench: Bench) -> None:
+    for name, blob, says in (
+        ("nan.parquet", Point(float("nan"), 1.0).wkb, "1 of 2 geometries are invalid"),
+        ("inf.parquet", Point(float("inf"), 1.0).wkb, "1 of 2 geometries are invalid"),
+        ("broken.parquet", b"\x01\x03\x00", "1 geometries cannot be read"),
+    ):
+        geo = {
+            "version": "1.1.0",
+            "primary_column": "g",
+            "columns": {"g": {"encoding": "WKB", "geometry_types": []}},
+        }
+        table = pa.table({"g": pa.array([blob, SQUARE.wkb], pa.binary())})
+        pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), bench.path(name))
+        (bench.run.validation / "geometry_report.json").unlink(missing_ok=True)
+        bench.validate(name)
+        report = bench.report("geometry_report")
+        assert report["status"] == "fail"
+        assert says in report["reason"]
+        assert report["outputs"][0]["layers"][0]["crs"] == "OGC:CRS84"

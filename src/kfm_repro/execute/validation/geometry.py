@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -56,6 +57,42 @@ def describe_geometries(file: Path, name: str, *, disclose: bool) -> dict[str, A
 _Layer = tuple[str, Any, int | None, Iterable[Any]]
 
 
+@dataclass
+class _Measured:
+    """What was counted in the geometries of one layer."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)
+    reasons: list[str] = field(default_factory=list)
+    bounds: list[float] = field(default_factory=list)
+
+    def take(self, values: Any) -> None:  # noqa: ANN401 - an Arrow array of WKB
+        """Count some more geometries."""
+        import numpy as np
+        import shapely
+
+        blobs = np.array(values.to_pylist(), dtype=object)
+        if not len(blobs):
+            return
+        made = shapely.from_wkb(blobs, on_invalid="ignore")
+        nulls = sum(blob is None for blob in blobs)
+        shapes = made[~shapely.is_missing(made)]
+        wrong = shapes[~shapely.is_valid(shapes)]
+        self.counts["features"] += len(blobs)
+        self.counts["null"] += nulls
+        self.counts["unreadable"] += len(blobs) - len(shapes) - nulls
+        self.counts["empty"] += int(shapely.is_empty(shapes).sum())
+        self.counts["invalid"] += len(wrong)
+        few = wrong[: _MAX_REASONS - len(self.reasons)]
+        self.reasons += [str(reason) for reason in shapely.is_valid_reason(few)]
+        self.types.update(_type_name(int(code)) for code in shapely.get_type_id(shapes))
+        part = shapely.bounds(shapes[~shapely.is_empty(shapes)])
+        if len(part):
+            low, high = part[:, :2].min(axis=0).tolist(), part[:, 2:].max(axis=0).tolist()
+            old = self.bounds or [*low, *high]
+            self.bounds = [*map(min, old[:2], low), *map(max, old[2:], high)]
+
+
 def _layer(
     layer: str,
     crs: Any,  # noqa: ANN401 - pyproj.CRS | None
@@ -64,34 +101,10 @@ def _layer(
     *,
     disclose: bool,
 ) -> dict[str, Any]:
-    import numpy as np
-    import shapely
-
-    counts: Counter[str] = Counter()
-    types: Counter[str] = Counter()
-    reasons: list[str] = []
-    bounds = np.array([math.inf, math.inf, -math.inf, -math.inf])
+    measured = _Measured()
     for values in batches:
-        blobs = np.array(values.to_pylist(), dtype=object)
-        present = np.array([blob is not None for blob in blobs], dtype=bool)
-        made = shapely.from_wkb(blobs, on_invalid="ignore") if len(blobs) else np.array([], dtype=object)
-        counts["features"] += len(blobs)
-        counts["null"] += int((~present).sum())
-        counts["unreadable"] += int((present & shapely.is_missing(made)).sum())
-        shapes = made[~shapely.is_missing(made)]
-        counts["empty"] += int(shapely.is_empty(shapes).sum())
-        wrong = shapes[~shapely.is_valid(shapes)]
-        counts["invalid"] += len(wrong)
-        reasons += [str(reason) for reason in shapely.is_valid_reason(wrong[: _MAX_REASONS - len(reasons)])]
-        types.update(_type_name(int(code)) for code in shapely.get_type_id(shapes))
-        part = shapely.bounds(shapes[~shapely.is_empty(shapes)])
-        if len(part):
-            bounds = np.array(
-                [*np.minimum(bounds[:2], part[:, :2].min(0)), *np.maximum(bounds[2:], part[:, 2:].max(0))]
-            )
-    extent = (
-        [float(value) for value in bounds] if counts["features"] > counts["null"] + counts["empty"] else []
-    )
+        measured.take(values)
+    counts, extent = measured.counts, measured.bounds
     fault = _fault(counts, crs, extent)
     document: dict[str, Any] = {"layer": layer} if layer else {}
     document |= {
@@ -99,15 +112,15 @@ def _layer(
         "reason": f"layer {layer}: {fault}" if fault and layer else fault,
         "features": counts["features"],
         **{name: counts[name] for name in ("null", "empty", "invalid", "unreadable")},
-        "geometry_types": dict(sorted(types.items())),
+        "geometry_types": dict(sorted(measured.types.items())),
         "crs": _crs_name(crs),
     }
     if total is not None and total > counts["features"]:
         document["sampled"] = f"{counts['features']} of {total} features"
     if not disclose:
         return document | {"extent": "withheld: its label does not allow values to be shown"}
-    if reasons:
-        document["invalid_reasons"] = reasons
+    if measured.reasons:
+        document["invalid_reasons"] = measured.reasons
     return document | {"extent": [value if math.isfinite(value) else None for value in extent] or None}
 
 
