@@ -27,6 +27,7 @@ _COMMANDS = {
     "replay": "Re-execute a recorded run into a fresh run and compare.",
     "show": "One recorded run on one screen: what ran, on what, and how it ended.",
     "unpack": "Bring in a run from a pack; it stays foreign.",
+    "verify": "Check a run against the definition of done: is it publishable?",
 }
 _OK, _NO_VERDICT, _INTERRUPTED = 0, 2, 130
 

@@ -14,6 +14,7 @@ from kfm_repro.model.listing import ListReport, ShowReport
 from kfm_repro.model.provenance import PackReport, ProvReport, UnpackReport
 from kfm_repro.model.report import DemoReport, ErrorReport, RecordReport, Report
 from kfm_repro.model.retention import PruneReport
+from kfm_repro.model.verification import Verification
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What file names that are not UTF-8 decode to; JSON can only hold them escaped."""
@@ -37,7 +38,7 @@ def report_schema() -> dict[str, Any]:
     documents, components = msgspec.json.schema_components(
         (
             Report, RecordReport, DemoReport, ListReport, ShowReport, ProvReport, PackReport, UnpackReport,
-            PruneReport, ErrorReport,
+            PruneReport, Verification, ErrorReport,
         ),
         ref_template="#/$defs/{name}",
     )  # fmt: skip

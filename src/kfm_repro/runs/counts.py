@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-__all__ = ["count_records"]
+__all__ = ["count_records", "countable"]
 
 
 def count_records(path: Path, name: str) -> dict[str, int]:
@@ -23,6 +23,11 @@ def count_records(path: Path, name: str) -> dict[str, int]:
         return counter(path)
     except Exception:  # noqa: BLE001 - libraries raise anything on damaged files, and a count is optional
         return {}
+
+
+def countable(name: str) -> bool:
+    """Return whether files of this name have rows or features that can be counted here."""
+    return Path(name).suffix.lower() in _COUNTERS
 
 
 def _csv_rows(path: Path) -> dict[str, int]:

@@ -16,9 +16,11 @@ import msgspec
 from kfm_repro.errors import RootNotFound, UsageError
 from kfm_repro.model.verdict import Accept
 
-__all__ = ["OutputSettings", "Project", "Settings", "find_project"]
+__all__ = ["LABELS", "InputSettings", "OutputSettings", "Policy", "Project", "Settings", "find_project"]
 
 _RUNS = "data/work/runs"
+LABELS = ("public", "generalized", "internal", "restricted", "sensitive")
+"""Labels of data from least to most restricted, where the settings declare no others."""
 
 
 class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,6 +30,8 @@ class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     key: tuple[str, ...] | str = ()
     tolerance: dict[str, float] | float = {}
     ignore: dict[str, str] = {}
+    label: str | None = None
+    count: int | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         values = self.tolerance.values() if isinstance(self.tolerance, dict) else (self.tolerance,)
@@ -35,6 +39,20 @@ class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError("a tolerance is a number of at least 0")
         if any(not reason.strip() for reason in self.ignore.values()):
             raise ValueError("an ignored column needs its reason")
+
+
+class InputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the settings say of the inputs that match one pattern."""
+
+    label: str | None = None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which rules the policy gate applies; none is on by itself, except that a declared ``count`` is checked."""
+
+    secrets: bool = False
+    labels: bool = False
+    counts: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -47,6 +65,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     outputs: dict[str, OutputSettings] = {}
     keep: int = 20
     objects_max: str = "20 GiB"
+    inputs: dict[str, InputSettings] = {}
+    policy: Policy = Policy()
+    labels: tuple[str, ...] = LABELS
+    disclose: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an order of labels that is none, and labels that are not in it."""
+        if not self.labels or len({label.casefold() for label in self.labels}) != len(self.labels):
+            raise ValueError("labels is empty or names a label twice")
+        named = [("disclose", self.disclose)]
+        named += [(f"outputs.{glob!r}.label", settings.label) for glob, settings in self.outputs.items()]
+        named += [(f"inputs.{glob!r}.label", settings.label) for glob, settings in self.inputs.items()]
+        known = {label.casefold() for label in self.labels}
+        for where, label in named:
+            if label is not None and label.casefold() not in known:
+                raise ValueError(
+                    f"{where} is {label!r}, which is not one of labels: {', '.join(self.labels)}"
+                )
 
     def for_output(self, path: str) -> OutputSettings:
         """Return what holds for one output: every matching pattern, later ones over earlier ones."""
@@ -56,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 given = msgspec.structs.asdict(settings)
                 merged |= {name: value for name, value in given.items() if value not in (None, (), {})}
         return OutputSettings(**merged)
+
+    def input_label(self, path: str) -> str | None:
+        """Return the label of one input: that of the last matching pattern that has one."""
+        fits = [item.label for pattern, item in self.inputs.items() if _matches(path, pattern) and item.label]
+        return fits[-1] if fits else None
 
 
 @dataclass(frozen=True)
@@ -154,8 +195,8 @@ def _read_settings(root: Path) -> Settings:
     except msgspec.ValidationError as exc:
         raise UsageError(
             f"unusable setting in {own.name if own.is_file() else 'pyproject.toml'}: {exc}",
-            hint="known settings: runs, python, data-roots, accept, and per output pattern accept, key, tolerance, "
-            "ignore" + ("; kfm-repro.toml has no [tool.kfm-repro] level" if "`tool`" in str(exc) else ""),
+            hint="the settings are listed in docs/settings.md"
+            + ("; kfm-repro.toml has no [tool.kfm-repro] level" if "`tool`" in str(exc) else ""),
         ) from exc
 
 

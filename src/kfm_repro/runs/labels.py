@@ -1,0 +1,161 @@
+"""How restricted data is: labels of inputs and outputs, their order, and what may be shown (rules 17 and 21)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kfm_repro.errors import KfmReproError
+from kfm_repro.model.manifest import Entry
+from kfm_repro.runs.paths import inside
+from kfm_repro.runs.project import Project
+
+__all__ = ["UNKNOWN_LABEL", "Labels", "may_show", "read_labels", "restriction"]
+
+UNKNOWN_LABEL = "?"
+"""Stands for a label that is there and cannot be read: it denies, as every label out of the order does."""
+
+_FIELDS = ("classification", "sensitivity", "label")
+_PREFIX = "kfm:"
+_SIDECARS = (".meta.json", ".meta.yaml", ".meta.yml")
+_MAX_SIDECAR_BYTES = 1 << 20
+
+
+def restriction(label: str | None, order: tuple[str, ...]) -> int | None:
+    """Return how restricted a label is (0: least), None for no label and for one that is not in the order."""
+    if label is None:
+        return None
+    folded = label.strip().casefold()
+    return next((rank for rank, name in enumerate(order) if name.casefold() == folded), None)
+
+
+def may_show(label: str | None, *, in_use: bool, order: tuple[str, ...], disclose: str | None = None) -> bool:
+    """Return whether example values of an output may appear in reports, summaries and packs (rule 17).
+
+    Without any label in use everything may. Else only what is at most as restricted as ``disclose`` (default:
+    the first of the order); no label, or an unknown one, denies.
+    """
+    if label is None and not in_use:
+        return True
+    rank, most = restriction(label, order), restriction(disclose or order[0], order)
+    return rank is not None and most is not None and rank <= most
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of one run: by path, None where there is none."""
+
+    inputs: Mapping[str, str | None]
+    outputs: Mapping[str, str | None]
+    order: tuple[str, ...]
+    disclose: str | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether any input or output has a label."""
+        return any(label is not None for label in (*self.inputs.values(), *self.outputs.values()))
+
+    def may_show(self, path: str) -> bool:
+        """Return whether example values of the output ``path`` may be shown (rule 17)."""
+        label = self.outputs.get(path)
+        return may_show(label, in_use=self.in_use, order=self.order, disclose=self.disclose)
+
+    def less_restricted(self) -> tuple[str, ...]:
+        """Return why outputs are, or may be, less restricted than the inputs: one sentence per output.
+
+        An input without a known label counts as the most restricted; an output without one as less than any.
+        """
+        if not self.inputs or not self.outputs:
+            return ()
+        ranked = {path: restriction(label, self.order) for path, label in self.inputs.items()}
+        most = len(self.order) - 1
+        floor_path = max(ranked, key=lambda path: (most + 1 if ranked[path] is None else ranked[path], path))
+        floor = ranked[floor_path]
+        reasons = []
+        for path, label in sorted(self.outputs.items()):
+            rank = restriction(label, self.order)
+            if rank is None:
+                reasons.append(f"{path} has {_say(label)}")
+            elif floor is None and rank < most:
+                reasons.append(
+                    f"{path} is {label}, but its input {floor_path} has {_say(self.inputs[floor_path])}"
+                )
+            elif floor is not None and rank < floor:
+                reasons.append(f"{path} is {label}, but its input {floor_path} is {self.inputs[floor_path]}")
+        return tuple(reasons)
+
+
+def read_labels(project: Project, inputs: Iterable[Entry], outputs: Iterable[Entry]) -> Labels:
+    """Return the labels of a run: from the manifests, from sidecars beside the files, from the settings.
+
+    Where they disagree, the most restricted one holds. A sidecar of ``x.csv`` is ``x.csv.meta.json`` (or
+    ``.meta.yaml``); one that cannot be read is an unknown label.
+    """
+    settings = project.settings
+    return Labels(
+        inputs={item.path: _label(project, item, settings.input_label(item.path)) for item in inputs},
+        outputs={item.path: _label(project, item, settings.for_output(item.path).label) for item in outputs},
+        order=settings.labels,
+        disclose=settings.disclose,
+    )
+
+
+def _say(label: str | None) -> str:
+    if label is None:
+        return "no label"
+    return "a label that cannot be read" if label == UNKNOWN_LABEL else f"an unknown label ({label[:40]!r})"
+
+
+def _label(project: Project, entry: Entry, configured: str | None) -> str | None:
+    found = _labels_in(entry.extra) + _sidecar(project, entry.path) + ([configured] if configured else [])
+    if not found:
+        return None
+    order = project.settings.labels
+    unknown = [label for label in found if restriction(label, order) is None]
+    return unknown[0] if unknown else max(found, key=lambda label: restriction(label, order) or 0)
+
+
+def _labels_in(document: Mapping[str, Any]) -> list[str]:
+    """Return the labels in a mapping, in the order of the fields; what is no text cannot be read."""
+    found = []
+    for field in _FIELDS:
+        for name in (field, _PREFIX + field):
+            value = document.get(name)
+            if value is not None:
+                usable = isinstance(value, str) and value.strip()
+                found.append(value.strip() if usable else UNKNOWN_LABEL)
+    return found
+
+
+def _sidecar(project: Project, path: str) -> list[str]:
+    found = []
+    for suffix in _SIDECARS:
+        try:
+            file = inside(project.root, path + suffix, what="sidecar")
+            if not file.is_file():
+                continue
+            if file.stat().st_size > _MAX_SIDECAR_BYTES:
+                return [UNKNOWN_LABEL]
+            document = _parse(file.read_text(encoding="utf-8"), suffix)
+        except (OSError, ValueError, RecursionError, KfmReproError):
+            return [UNKNOWN_LABEL]
+        if not isinstance(document, dict):
+            return [UNKNOWN_LABEL]
+        properties = document.get("properties")
+        found += _labels_in(document) + (_labels_in(properties) if isinstance(properties, dict) else [])
+    return found
+
+
+def _parse(text: str, suffix: str) -> Any:  # noqa: ANN401 - a parsed document is anything until it is checked
+    if suffix.endswith(".json"):
+        return json.loads(text)
+    import yaml
+
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ValueError("aliases")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise ValueError("not YAML") from exc

@@ -1,0 +1,294 @@
+"""Secrets in run records: found, named by file, line and kind, and never shown (rule 24).
+
+What we write ourselves (logs, run.yaml) is redacted. A config snapshot is not: a replay needs its very bytes.
+There a secret is reported, ``verify`` fails, and what leaves the machine leaves it out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from kfm_repro.model.verification import SecretHit
+from kfm_repro.runs.detectors import PLACEHOLDER, Detectors, detectors
+
+__all__ = [
+    "Scan",
+    "redact",
+    "redact_arguments",
+    "redact_file",
+    "redact_folder",
+    "redact_variables",
+    "scan",
+    "was_redacted",
+]
+
+MAX_FILE_BYTES = 256 << 20
+"""Of one file no more than this is read; a larger one is named as not read to its end."""
+MAX_HITS = 200
+"""Most hits that are listed of one file."""
+_MAX_FILES = 10_000
+_BLOCK = 1 << 18
+_LONG, _WINDOW, _OVERLAP = 4_096, 1_024, 256
+_NAMED_BUDGET = 50_000
+_CONFIG = frozenset({".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".env", ".properties"})
+_PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|PuTTY-User-Key-File-\d")
+_PEM_END = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|Private-MAC:")
+_PEM_BODY = re.compile(r"[A-Za-z0-9+/=]{16,}")
+_PEM_LINES = 400
+_MARK = re.compile(re.escape(PLACEHOLDER).replace(re.escape("{kind}"), "[a-z0-9-]+"))
+_OPTION = re.compile(
+    r"--?[\w-]*(?:password|passwd|pwd|passphrase|token|secret|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)\Z",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What was found in a record: hits by file and line, and the files that were not read to their end."""
+
+    hits: tuple[SecretHit, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything was read and nothing was found."""
+        return not self.hits and not self.unread
+
+
+def scan(run: Path) -> Scan:
+    """Return the secrets in the record at ``run``: every file of it but ``scratch/``; links are not followed.
+
+    Files with binary parts are read for the text that is in them.
+    """
+    hits: list[SecretHit] = []
+    unread: list[str] = []
+    for count, path in enumerate(_files(run)):
+        name = path.relative_to(run).as_posix()
+        if count >= _MAX_FILES:
+            unread.append(name)
+            break
+        try:
+            found, whole = _scan_file(path, name)
+        except OSError:
+            found, whole = [], False
+        hits += found
+        if not whole:
+            unread.append(name)
+    return Scan(tuple(sorted(hits, key=lambda hit: (hit.file, hit.line, hit.kind))), tuple(unread))
+
+
+def redact(text: str, *, name: str = "") -> str:
+    """Return ``text`` with every secret replaced; ``name`` (of the file) tells config from other text."""
+    return _Redactor(name).text(text.splitlines(keepends=True))
+
+
+def redact_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line with its secrets replaced: also ``--password VALUE`` in two words."""
+    redacted: list[str] = []
+    for argument in arguments:
+        if redacted and _OPTION.match(redacted[-1]) and not argument.startswith("-"):
+            redacted.append(PLACEHOLDER.format(kind="command-line"))
+        else:
+            redacted.append(redact(argument))
+    return tuple(redacted)
+
+
+def redact_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables with the values replaced that are secrets by form or by name."""
+    known = detectors()
+    redacted = {}
+    for name, value in variables.items():
+        named = (
+            next(known.named(f'{name}="{value}"', config=False), None) if known.has_keyword(name) else None
+        )
+        redacted[name] = PLACEHOLDER.format(kind=named[0]) if named else redact(value)
+    return redacted
+
+
+def was_redacted(texts: Iterable[str]) -> bool:
+    """Return whether one of these texts (a recorded command line) lost a secret when it was written."""
+    return any(_MARK.search(text) for text in texts)
+
+
+def redact_folder(folder: Path) -> tuple[SecretHit, ...]:
+    """Redact every file directly in a folder of ours (the logs) in place, and return what was found.
+
+    The files of the hits are relative to the folder above: ``logs/stderr.log``. Links are not touched.
+    """
+    hits = []
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.is_symlink():
+            found = redact_file(path)
+            hits += [msgspec.structs.replace(hit, file=f"{folder.name}/{path.name}") for hit in found]
+    return tuple(hits)
+
+
+def redact_file(path: Path) -> tuple[SecretHit, ...]:
+    """Redact a text file of ours in place, and return what was found. Untouched when that is nothing."""
+    redactor = _Redactor(path.name)
+    part = path.with_name(f".{path.name}.part")
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as source:
+        try:
+            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target:
+                while lines := source.readlines(_BLOCK):
+                    target.write(redactor.text(lines))
+                target.flush()
+                os.fsync(target.fileno())
+            if redactor.hits:
+                part.chmod(path.stat().st_mode & 0o777)
+                part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    return tuple(redactor.hits)
+
+
+class _Finder:
+    """Finds secrets line by line; a private key spans lines, so that the finder remembers being in one."""
+
+    def __init__(self, name: str, known: Detectors) -> None:
+        self._known = known
+        suffix = PurePosixPath(name).suffix.lower()
+        self._config = suffix in _CONFIG or name.startswith(".env")
+        self._key_lines = 0
+        self._budget = _NAMED_BUDGET
+        self.exhausted = False
+        self._named = lru_cache(maxsize=4_096)(self._look_named)
+
+    @property
+    def in_key(self) -> bool:
+        """Whether the lines before began a private key that has not ended."""
+        return self._key_lines > 0
+
+    def find(self, line: str) -> list[tuple[str, str]]:
+        """Return ``(kind, secret)`` of one line, each once."""
+        found: dict[tuple[str, str], None] = {}
+        if self._key_lines:
+            self._key_lines = 0 if _PEM_END.search(line) else self._key_lines - 1
+            found.update({("private-key", match): None for match in _PEM_BODY.findall(line)})
+        elif (begin := _PEM_BEGIN.search(line)) is not None:
+            rest = line[begin.end() :]
+            if not _PEM_END.search(rest):
+                self._key_lines = _PEM_LINES
+            found.update({("private-key", match): None for match in _PEM_BODY.findall(rest)})
+        plain = line.replace('\\"', '"')
+        for window in _windows(plain, _LONG):
+            found.update(dict.fromkeys(self._known.formats(window)))
+        if self._known.has_keyword(plain):
+            for window in _windows(plain, _WINDOW):
+                found.update(dict.fromkeys(self._named(window)))
+        return list(found)
+
+    def _look_named(self, window: str) -> tuple[tuple[str, str], ...]:
+        if self._budget <= 0:
+            self.exhausted = True
+            return ()
+        self._budget -= 1
+        return tuple(self._known.named(window, config=self._config))
+
+
+class _Redactor:
+    """Replaces secrets line by line, and keeps where they were."""
+
+    def __init__(self, name: str) -> None:
+        self._finder = _Finder(name, detectors())
+        self._known = detectors()
+        self._name = name
+        self._number = 0
+        self.hits: list[SecretHit] = []
+
+    def text(self, lines: Sequence[str]) -> str:
+        """Return the next lines without their secrets."""
+        text = "".join(lines)
+        if not self._finder.in_key and not self._known.suspicious(text.replace('\\"', '"')):
+            self._number += len(lines)
+            return text
+        return "".join(self._line(line) for line in lines)
+
+    def _line(self, line: str) -> str:
+        self._number += 1
+        for kind, value in sorted(self._finder.find(line), key=lambda found: -len(found[1])):
+            hit = SecretHit(file=self._name, line=self._number, kind=kind)
+            if hit not in self.hits[-8:]:
+                self.hits.append(hit)
+            line = _without(line, value, kind)
+        return line
+
+
+def _without(line: str, value: str, kind: str) -> str:
+    """Replace a secret where it stands alone; where it cannot be found as it is, the line goes."""
+    mark = PLACEHOLDER.format(kind=kind)
+    pattern = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(value)}(?![A-Za-z0-9_])")
+    alone = pattern.sub(lambda _: mark, line)
+    if alone != line:
+        return alone
+    if value in line:
+        return line.replace(value, mark)
+    if "[redacted: " in line:
+        return line
+    return f'"{mark}"' + line[len(line.rstrip("\r\n")) :]
+
+
+def _scan_file(path: Path, name: str) -> tuple[list[SecretHit], bool]:
+    known = detectors()
+    finder = _Finder(PurePosixPath(name).name, known)
+    seen: dict[tuple[int, str], None] = {}
+    for first, lines in _blocks(path):
+        text = "".join(lines)
+        if not finder.in_key and not known.suspicious(text.replace('\\"', '"')):
+            continue
+        for offset, line in enumerate(lines):
+            for kind, _ in finder.find(line):
+                seen[first + offset, kind] = None
+        if len(seen) > MAX_HITS:
+            break
+    whole = path.stat().st_size <= MAX_FILE_BYTES and len(seen) <= MAX_HITS and not finder.exhausted
+    hits = [SecretHit(file=name, line=line, kind=kind) for line, kind in list(seen)[:MAX_HITS]]
+    return hits, whole
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of a first line and some lines from it, to the limit; a huge line comes in pieces.
+
+    A piece that goes on in the next one keeps its number.
+    """
+    number, lines, size, total = 1, [], 0, 0
+    first = 1
+    with path.open("rb") as file:
+        while total < MAX_FILE_BYTES and (raw := file.readline(_BLOCK)):
+            total += len(raw)
+            size += len(raw)
+            lines.append(raw.replace(b"\0", b"").decode("utf-8", errors="replace"))
+            if raw.endswith(b"\n"):
+                number += 1
+            else:
+                yield first, lines
+                first, lines, size = number, [], 0
+            if size >= _BLOCK:
+                yield first, lines
+                first, lines, size = number, [], 0
+    if lines:
+        yield first, lines
+
+
+def _windows(line: str, size: int) -> Iterator[str]:
+    """Yield a line in overlapping pieces, so that no pattern works on a huge one."""
+    step = size - _OVERLAP
+    for start in range(0, max(len(line) - _OVERLAP, 1), step):
+        yield line[start : start + size]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for base, folders, names in os.walk(folder, followlinks=False):
+        top = Path(base) == folder
+        folders[:] = sorted(name for name in folders if not (top and name == "scratch"))
+        for name in sorted(names):
+            path = Path(base) / name
+            if path.is_file() and not path.is_symlink():
+                yield path
