@@ -8,11 +8,10 @@ from pathlib import Path
 from kfm_repro.execute.environment import (
     ASSUMED,
     Interpreter,
-    environment_drift,
-    fingerprint,
     recorded_variables,
     replay_environment,
 )
+from kfm_repro.execute.fingerprint import environment_drift, fingerprint
 from kfm_repro.model.run import RecordedEnvironment, Run
 
 OURS = Interpreter(sys.executable, "test")
