@@ -30,6 +30,12 @@ def describe_file(root: Path, path: str, *, written: bool = True) -> Produced:
 
     One that lay there before and was not ``written`` says so.
     """
+    try:
+        path.encode()
+    except UnicodeEncodeError as exc:
+        raise UnsafePath(
+            f"the name of an output is not UTF-8: {path!r}", hint="a record names files in UTF-8: rename it"
+        ) from exc
     file = inside(root, path, what="output")
     digest = digest_file(file)
     counts = count_records(file, path)

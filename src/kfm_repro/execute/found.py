@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from kfm_repro.errors import UnsafePath
 from kfm_repro.execute.collect import is_ephemeral
 from kfm_repro.execute.observe import Observation
 from kfm_repro.execute.workspace import FileState
+from kfm_repro.runs.paths import safe_relative
 from kfm_repro.runs.project import Project
 
 __all__ = ["FoundInputs", "find_inputs", "note_observation"]
@@ -45,8 +47,15 @@ def find_inputs(project: Project, seen: Observation, code: Collection[str]) -> F
         for path, state in seen.before.items()
         if _may_be_input(project, path, known) and _state(project.root / path) == state
     }
+    unnameable = sorted(path for path in files if not _can_be_recorded(path))
+    for path in unnameable:
+        del files[path]
     how = {path: "opened" for path in seen.opened if path in files}
     gaps = [f"a symbolic link out of the project: {_names(seen.links)}"] if seen.links else []
+    if unnameable:
+        gaps.append(
+            f"{len(unnameable)} files have names that no record can hold (control characters, not UTF-8)"
+        )
     if seen.gap:
         more = {
             path for path in files if _is_data(project, path) and not is_ephemeral(path, project.ephemeral)
@@ -60,25 +69,27 @@ def find_inputs(project: Project, seen: Observation, code: Collection[str]) -> F
     return FoundInputs(dict(sorted(how.items())), tuple(gaps))
 
 
-def note_observation(project: Project, seen: Observation, found: FoundInputs | None) -> tuple[str, ...]:
-    """Return what the user should know about what was seen, ``found`` being the inputs that nobody declared."""
-    notes = []
-    if found is not None:
-        counts = {kind: list(found.how.values()).count(kind) for kind in ("opened", "listed", "offered")}
-        told = [f"{number} {_WORDS[kind]}" for kind, number in counts.items() if number]
-        how = ", ".join(told) or "the command opened no data files"
-        notes.append(f"no inputs declared; found: {how} (declare them with --input GLOB to be sure)")
-        notes += [f"inputs may be missing: {gap}" for gap in found.gaps]
-    changed = [path for path in seen.read_first if _is_data(project, path)]
-    if found is not None and changed:
-        notes.append(
-            f"read and then changed, so that a replay finds no first content: {_names(changed)}; "
-            "declare it with --input to have it kept"
-        )
+def note_observation(
+    project: Project,
+    seen: Observation,
+    found: FoundInputs,
+    *,
+    declared: Collection[str],
+    outputs: Collection[str],
+) -> tuple[str, ...]:
+    """Return what the user should know about what was seen.
+
+    ``found`` are the inputs of the run, unless there are ``declared`` ones: then what was opened besides them,
+    and is none of the ``outputs``, is missing in a replay.
+    """
+    notes = (
+        _notes_on_declared(found, declared, outputs) if declared else _notes_on_found(project, seen, found)
+    )
     elsewhere = [
         path
         for path in seen.written
         if not _is_data(project, path)
+        and path not in outputs
         and not _never(path)
         and (project.root / path).is_file()
         and _state(project.root / path) != seen.before.get(path)
@@ -86,6 +97,31 @@ def note_observation(project: Project, seen: Observation, found: FoundInputs | N
     if elsewhere:
         notes.append(f"also written, outside of the data folders: {_names(elsewhere)}; see --output GLOB")
     return tuple(notes)
+
+
+def _notes_on_found(project: Project, seen: Observation, found: FoundInputs) -> list[str]:
+    counts = {kind: list(found.how.values()).count(kind) for kind in _WORDS}
+    told = [f"{number} {_WORDS[kind]}" for kind, number in counts.items() if number]
+    how = ", ".join(told) or "the command opened no data files"
+    notes = [f"no inputs declared; found: {how} (declare them with --input GLOB to be sure)"]
+    notes += [f"inputs may be missing: {gap}" for gap in found.gaps]
+    changed = [path for path in seen.read_first if _is_data(project, path)]
+    if changed:
+        notes.append(
+            f"read and then changed, so that a replay finds no first content: {_names(changed)}; "
+            "declare it with --input to have it kept"
+        )
+    return notes
+
+
+def _notes_on_declared(found: FoundInputs, declared: Collection[str], outputs: Collection[str]) -> list[str]:
+    others = [
+        path for path, how in found.how.items()
+        if how == "opened" and path not in declared and path not in outputs
+    ]  # fmt: skip
+    if not others:
+        return []
+    return [f"opened but not declared, so that a replay will not have it: {_names(others)}; add --input GLOB"]
 
 
 _WORDS = {
@@ -102,6 +138,16 @@ def _may_be_input(project: Project, path: str, code: frozenset[str]) -> bool:
 def _never(path: str) -> bool:
     """Return whether a file is a cache, a lock, or hidden: those often hold secrets, and no data."""
     return any(fnmatch.fnmatch(PurePosixPath(path).name, pattern) for pattern in _NEVER)
+
+
+def _can_be_recorded(path: str) -> bool:
+    """Return whether a manifest can name a file: UTF-8, and what ``safe_relative`` lets through."""
+    try:
+        path.encode()
+        safe_relative(path, what="input")
+    except (UnicodeEncodeError, UnsafePath):
+        return False
+    return True
 
 
 def _is_data(project: Project, path: str) -> bool:

@@ -33,6 +33,7 @@ _MASK = _OPEN | _CLOSE_NOWRITE | _WRITTEN | _ONLYDIR | _DONT_FOLLOW
 _EVENT = struct.Struct("iIII")
 
 _MAX_FOLDERS = 50_000
+_ENVIRONMENT = frozenset({"pyvenv.cfg", "conda-meta"})
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
@@ -140,7 +141,7 @@ class Watch:
                     entries = sorted(found, key=lambda entry: entry.name)
             except OSError:
                 continue
-            if folder and any(entry.name == "pyvenv.cfg" for entry in entries):
+            if folder and any(entry.name in _ENVIRONMENT for entry in entries):
                 continue
             yield folder, entries
             waiting += [

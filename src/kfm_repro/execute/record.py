@@ -102,12 +102,17 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     before = scan_files(project.root, watched_folders(project, request.outputs))
     outcome, seen = _run(session, run, started)
     produced = _outputs(project, request, run, before)
-    found = None if request.inputs else find_inputs(project, seen, _code_paths(session, origins))
-    inputs = session.declared if found is None else _describe_found(project, found)
+    found = find_inputs(project, seen, {*_tree(session, session.code.tree), *origins.values()})
+    inputs = session.declared or _describe_found(project, found)
     changed = _changed(project, inputs, before)
-    _keep_inputs(session, inputs if found is not None else ())
+    if not session.declared:
+        _keep_inputs(session, inputs)
     _keep(project, produced)
-    notes = (*_notes(project, produced, changed), *note_observation(project, seen, found))
+    told = note_observation(
+        project, seen, found,
+        declared={entry.path for entry in session.declared}, outputs={item.entry.path for item in produced},
+    )  # fmt: skip
+    notes = (*_notes(project, produced, changed), *told)
     document["runtime"] |= {"finished_at": stamp(outcome.finished)}
     document["observation"] = _observation(request, seen, found)
     writer.yaml(document)
@@ -253,20 +258,13 @@ def _pointer_error(paths: Sequence[str]) -> InputUnavailable:
     )
 
 
-def _code_paths(session: _Session, origins: Mapping[str, str]) -> Collection[str]:
-    """Return what comes with the commit, the patch or the config snapshot, relative to the project root."""
-    prefix = session.repository.prefix
-    tracked = session.repository.tracked([prefix or "."], commit=session.code.tree)
-    return {path.removeprefix(prefix) for path in tracked} | set(origins.values())
-
-
-def _observation(request: Request, seen: Observation, found: FoundInputs | None) -> dict[str, Any]:
+def _observation(request: Request, seen: Observation, found: FoundInputs) -> dict[str, Any]:
     """Return what run.yaml says of how inputs and outputs were found."""
     return {
         "method": "none" if seen.gap and not seen.opened else "inotify",
-        "inputs": "declared" if found is None else "offered" if seen.gap else "observed",
+        "inputs": "declared" if request.inputs else "offered" if seen.gap else "observed",
         "outputs": "declared" if request.outputs else "changed files below the data roots",
-        "gaps": [*(found.gaps if found else ()), "files outside of the project are not seen"],
+        "gaps": [*(() if request.inputs else found.gaps), "files outside of the project are not seen"],
     }
 
 
@@ -281,20 +279,24 @@ def _keep_inputs(session: _Session, inputs: Sequence[Entry]) -> None:
 
 def _blobs(session: _Session, paths: Sequence[str]) -> set[str]:
     """Return those of ``paths`` whose bytes are a blob of the commit, at the same path."""
-    repository, prefix = session.repository, session.repository.prefix
-    plain = [path for path in paths if "\n" not in path and '"' not in path]
+    plain = [path for path in paths if "\n" not in path and not path.startswith('"')]
     if not plain:
         return set()
-    top = [str(session.project.root.resolve() / path) for path in plain]
-    names = "\n".join(top).encode(errors="surrogateescape") + b"\n"
-    hashed = repository.git("hash-object", "--no-filters", "--stdin-paths", data=names).decode().split()
-    listing = repository.git("ls-tree", "-r", "-z", "--full-tree", session.code.commit)
-    recorded = {}
-    for line in listing.decode(errors="surrogateescape").split("\0"):
-        meta, _, name = line.partition("\t")
-        if name and name.startswith(prefix):
-            recorded[name.removeprefix(prefix)] = meta.split()[-1]
+    places = "\n".join(str(session.project.root.resolve() / path) for path in plain)
+    data = f"{places}\n".encode(errors="surrogateescape")
+    hashed = (
+        session.repository.git("hash-object", "--no-filters", "--stdin-paths", data=data).decode().split()
+    )
+    recorded = _tree(session, session.code.commit)
     return {path for path, digest in zip(plain, hashed, strict=True) if recorded.get(path) == digest}
+
+
+def _tree(session: _Session, treeish: str) -> dict[str, str]:
+    """Return the blobs of a commit or tree by path, relative to the project root."""
+    prefix = session.repository.prefix
+    listing = session.repository.git("ls-tree", "-r", "-z", "--full-tree", treeish)
+    lines = (line.partition("\t") for line in listing.decode(errors="surrogateescape").split("\0") if line)
+    return {name.removeprefix(prefix): meta.split()[-1] for meta, _, name in lines if name.startswith(prefix)}
 
 
 def _of_another_run(project: Project, run: RunDir, path: str) -> bool:
