@@ -20,25 +20,43 @@ __all__ = ["__version__", "diff", "replay"]
 __version__ = "0.1.0"
 
 
-def replay(run_id: str, *, root: str | Path | None = None, runs: str | Path | None = None) -> Report:
+def replay(
+    run_id: str,
+    *,
+    root: str | Path | None = None,
+    runs: str | Path | None = None,
+    accept: str | None = None,
+    inputs: str = "recorded",
+    timeout: float | None = None,
+) -> Report:
     """Replay a recorded run into a fresh run, compare the outputs, and return the report.
 
     ``run_id`` is an id, a unique prefix or ``latest:<pipeline>``; ``root`` the project, by default the
-    nearest one upwards. Raises `kfm_repro.errors.KfmReproError`.
+    nearest one upwards; ``accept`` "identical" or "equivalent"; ``inputs`` "recorded" or "current";
+    ``timeout`` in seconds. ``report.passed`` is whether the command line would exit 0. Raises
+    `kfm_repro.errors.KfmReproError`.
     """
     from kfm_repro.execute.replay import Request
     from kfm_repro.judge.replay import replay_and_judge
+    from kfm_repro.model.verdict import Accept
     from kfm_repro.runs.project import find_project
 
     project = find_project(Path(root) if root else None, Path(runs) if runs else None)
-    return replay_and_judge(project, run_id, Request()).report
+    request = Request(current_inputs=inputs == "current", timeout_s=timeout)
+    return replay_and_judge(project, run_id, request, Accept(accept) if accept else None).report
 
 
-def diff(a: str | Path, b: str | Path, *, key: Sequence[str] = ()) -> Comparison:
-    """Compare two files or two folders; ``key`` names the columns that identify a row.
+def diff(
+    a: str | Path, b: str | Path, *, key: Sequence[str] = (), root: str | Path | None = None
+) -> Comparison:
+    """Compare two files, two folders, or two runs of the project at ``root``.
 
-    Raises `kfm_repro.errors.KfmReproError`.
+    ``key`` names the columns that identify a row. Raises `kfm_repro.errors.KfmReproError`.
     """
-    from kfm_repro.judge.diff import compare_paths
+    from kfm_repro.judge.diff import diff as compare
+    from kfm_repro.model.report import Comparison
+    from kfm_repro.runs.project import find_project
 
-    return compare_paths(Path(a), Path(b), key=(key,) if isinstance(key, str) else tuple(key))
+    columns = (key,) if isinstance(key, str) else tuple(key)
+    report = compare(str(a), str(b), lambda: find_project(Path(root) if root else None), key=columns)
+    return Comparison(outputs=report.outputs)

@@ -100,7 +100,7 @@ def test_terminal_output_ends_with_the_verdict_and_shows_no_control_character(pa
     pair.write("e2.csv", "id,v\n1,\x1b[31mred\u202e\x07\n")
     done = pair.kfm("diff", "e1.csv", "e2.csv")
     assert done.code == 1
-    assert done.out.splitlines()[-1].startswith("NOT REPRODUCIBLE: 1 of 1 outputs differs")
+    assert done.out.splitlines()[-1].startswith("NOT REPRODUCIBLE: 1 of 1 output differs")
     assert "\x1b" not in done.out
     assert "\u202e" not in done.out
     assert "\\x1b[31mred\\u202e\\x07" in done.out

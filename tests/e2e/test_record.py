@@ -333,10 +333,12 @@ def test_the_record_of_a_failed_command_is_complete(workshop: Workshop) -> None:
 
 
 def test_a_command_that_cannot_be_started_leaves_an_aborted_run(workshop: Workshop) -> None:
+    program = workshop.write("broken", "#!/no/such/interpreter\n")
+    program.chmod(0o755)
     pipeline(workshop, "")
-    done = workshop.kfm("record", "--json", "--", "./no-such-program")
+    done = workshop.kfm("record", "--json", "--", "./broken")
     assert (done.code, done.json["error"]["code"]) == (2, "not-replayable")
-    (run,) = (workshop.root / "data/work/runs/no-such-program").iterdir()
+    (run,) = (workshop.root / "data/work/runs/broken").iterdir()
     assert document(run / "status.json")["state"] == "aborted"
 
 

@@ -324,6 +324,7 @@ def test_unusable_records_end_with_one_error(template: Workshop, change: dict, c
         (["replay", "x", "--no-such-option"], "usage"),
         (["no-such-command"], "usage"),
         (["diff", "a", "b"], "run-not-found"),
+        (["diff", "a.csv", "b.csv"], "usage"),
     ],
 )
 def test_usage_errors_exit_2_with_one_json_document(job: Workshop, args: list[str], code: str) -> None:
@@ -519,8 +520,8 @@ def test_extra_outputs_are_found_where_the_recorded_patterns_point(job: Workshop
     }
 
 
-def test_an_output_pattern_that_names_files_the_command_did_not_write_is_noted(job: Workshop) -> None:
-    job.write("data/processed/job/old.csv", "left over\n")
+def test_an_output_pattern_leaves_out_what_the_command_did_not_write(job: Workshop) -> None:
+    job.write("data/processed/other/old.csv", "of another pipeline\n")
     done = job.kfm(
         "record",
         "--input",
@@ -531,7 +532,83 @@ def test_an_output_pattern_that_names_files_the_command_did_not_write_is_noted(j
         sys.executable,
         "pipelines/job.py",
     )
-    assert "old.csv is named as an output, but the command did not write it" in done.err
+    assert (
+        "1 files fit --output but were not written by the command, data/processed/other/old.csv" in done.err
+    )
+    assert replay(job, done.out.strip().splitlines()[-1], code=0)["counts"]["identical"] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--output", "/elsewhere/zz"], "not inside the project"),
+        (["--input", "../zz"], "not inside the project"),
+        (["--params", "/elsewhere/p.json"], "not inside the project"),
+        (["--input", "data/raw/nothing*"], "names no file"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_before_anything_runs(
+    job: Workshop, args: list[str], says: str
+) -> None:
+    done = job.kfm("record", "--json", *args, "--", sys.executable, "-c", "open('ran', 'w')")
+    assert (done.code, done.json["error"]["code"]) == (2, "usage")
+    assert says in done.json["error"]["message"]
+    assert not (job.root / "ran").exists()
+    assert not list((job.root / "data/work/runs").iterdir())
+
+
+def test_a_new_git_project_can_be_recorded_from_anywhere_in_it(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    shop.write("pipelines/job.py", "print('hello')\n")
+    shop.commit()
+    done = shop.kfm("record", "--", sys.executable, "pipelines/job.py", cwd=tmp_path / "pipelines")
+    assert done.code == 0, done.err
+    assert (tmp_path / "data/work/runs/job").is_dir()
+    assert "add data/work/ to .gitignore" in done.err
+
+
+def test_a_pipeline_may_write_into_its_own_run_folder(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "run = pathlib.Path(os.environ['KFM_RUN_DIR'])\n"
+            "(run / 'validation/schema_report.json').write_text('{\"status\": \"pass\"}')\n"
+            "(run / 'metrics/counters.json').write_text('{\"rows\": 3}')\n(out / 'a.txt').write_text('x')\n"
+        ),
+    )
+    job.commit()
+    run = record(job)
+    report = replay(job, run, code=0)
+    for name in (run, report["replays"][0]["run_id"]):
+        folder = job.run_dir(name)
+        assert (
+            json.loads((folder / "validation/schema_report.json").read_text(encoding="utf-8"))["status"]
+            == "pass"
+        )
+        assert json.loads((folder / "metrics/counters.json").read_text(encoding="utf-8")) == {"rows": 3}
+
+
+@pytest.mark.parametrize("stamp", ["strftime('%Y-%m-%d %H:%M:%S')", "time().__int__()", "ctime()"])
+def test_a_time_to_the_second_shows_even_when_the_replay_follows_at_once(job: Workshop, stamp: str) -> None:
+    body = (
+        f"import time\nmade = time.{stamp}\n(out / 'a.csv').write_text('id,made\\n1,' + str(made) + '\\n')\n"
+    )
+    job.write("pipelines/job.py", script(body))
+    job.commit()
+    (finding,) = replay(job, record(job), code=1)["outputs"][0]["findings"]
+    assert finding["kind"] == "timestamp"
+
+
+def test_the_python_api_replays_and_compares(job: Workshop) -> None:
+    import kfm_repro as kr
+
+    run = record(job)
+    report = kr.replay(run, root=job.root)
+    assert report.passed
+    other = report.replays[0].run_id
+    assert kr.diff(run, other, root=job.root).identical
+    data = job.root / "data/raw/in.csv"
+    assert kr.diff(data, data).identical
 
 
 def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharmed(job: Workshop) -> None:

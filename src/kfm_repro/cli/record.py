@@ -11,6 +11,8 @@ from kfm_repro.cli.options import output_options, project_options
 
 __all__ = ["command"]
 
+_NOTE_CHARACTERS = 2_000
+
 
 @click.command(
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
@@ -48,9 +50,10 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
     from kfm_repro.execute.record import Request, record
     from kfm_repro.model.encode import report_json
     from kfm_repro.model.report import RecordReport, RunRef
+    from kfm_repro.present.visible import visible
     from kfm_repro.runs.project import find_project
 
-    project = find_project(options["root"], options["runs"])
+    project = find_project(options["root"], options["runs"], new=True)
     request = Request(
         command=cmd,
         pipeline=options["pipeline"],
@@ -63,7 +66,7 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
     )
     recorded = record(project, request)
     for note in recorded.notes:
-        progress(f"note: {note}")
+        progress(f"note: {visible(note, _NOTE_CHARACTERS)}")
     if options["as_json"]:
         run = RunRef(run_id=recorded.run.name, pipeline=recorded.run.pipeline, git_commit=recorded.commit)
         path = project.relative(recorded.run.path)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kfm_repro.compare.context import Context
-from kfm_repro.compare.registry import BINARY, TEXT, Format, recognise
+from kfm_repro.compare.registry import BINARY, TEXT, Format, format_by_content, recognise
 from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, Rung
 from kfm_repro.model.verdict import output_verdict
@@ -40,7 +40,7 @@ def compare_files(
         )
     context = replace(context, name=name, inner=_compare_inner)
     row = recognise(a, b, name)
-    findings = _findings(row, a, b, context)
+    findings = _of_two_formats(a, b) or _findings(row, a, b, context)
     return OutputComparison(
         path=name,
         verdict=output_verdict(findings),
@@ -82,13 +82,22 @@ def _format_name(a: Path, b: Path, name: str) -> str:
     return recognise(a, b, name).name
 
 
+def _of_two_formats(a: Path, b: Path) -> tuple[Finding, ...]:
+    """Report two files that are each whole, but not of one format, by their first bytes."""
+    names = format_by_content(a), format_by_content(b)
+    if names[0] == names[1] or "" in names:
+        return ()
+    evidence = f"A is {names[0]}, B is {names[1]}"
+    return (Finding(kind=Kind.TYPE, rung=Rung.VALUE, evidence=evidence),)
+
+
 def _compare_inner(a: Path, b: Path, name: str, context: Context) -> tuple[Finding, ...]:
     """Compare two members of a container; the container adds where they lie."""
     if same_bytes(a, b):
         return ()
     deeper = replace(context.deeper(), name=name)
     row = recognise(a, b, name) if deeper.depth <= context.limits.depth else BINARY
-    return _findings(row, a, b, deeper)
+    return _of_two_formats(a, b) or _findings(row, a, b, deeper)
 
 
 def _findings(row: Format, a: Path, b: Path, context: Context) -> tuple[Finding, ...]:

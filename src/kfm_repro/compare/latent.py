@@ -15,6 +15,8 @@ from kfm_repro.model.finding import Example, Finding, Kind, Rung
 __all__ = ["latent_findings"]
 
 _MAX_BYTES = 16 << 20
+_LEAST_ID = 8
+"""A shorter id is found in any text."""
 _DATE = re.compile(rb"(?<![0-9])([0-9]{4}-[0-9]{2}-[0-9]{2})(?![0-9]|[T ][0-9]{2}:)")
 
 
@@ -37,7 +39,7 @@ def latent_findings(file: Path, context: Context) -> tuple[Finding, ...]:
 
 def _identities(content: bytes, sides: tuple[Side, Side]) -> tuple[Finding, ...]:
     findings = []
-    ids = [(side.run_id, "a run's id") for side in sides if side.run_id]
+    ids = [(side.run_id, "a run's id") for side in sides if len(side.run_id) >= _LEAST_ID]
     paths = [(path, "a folder of the run") for side in sides for path in side.paths if path.count("/") > 1]
     for kind, wanted in ((Kind.IDENTIFIER, ids), (Kind.PATH, paths)):
         for text, what in dict(wanted).items():

@@ -11,7 +11,16 @@ from typing import cast
 from kfm_repro.compare.context import Context
 from kfm_repro.model.finding import Finding, Kind
 
-__all__ = ["BINARY", "FORMATS", "TEXT", "Comparator", "Format", "format_by_name", "recognise"]
+__all__ = [
+    "BINARY",
+    "FORMATS",
+    "TEXT",
+    "Comparator",
+    "Format",
+    "format_by_content",
+    "format_by_name",
+    "recognise",
+]
 
 Comparator = Callable[[Path, Path, Context], tuple[Finding, ...]]
 
@@ -70,6 +79,13 @@ def recognise(a: Path, b: Path, name: str) -> Format:
                 return next(other for other in FORMATS if other.name == "geojson")
             return row
     return BINARY if any(_looks_binary(head) for head in heads) else TEXT
+
+
+def format_by_content(path: Path) -> str:
+    """Return what the first bytes of a file say it is: a format of the table, ``text``, or "" for no answer."""
+    head = _head(path)
+    known = next((row.name for row in FORMATS if row.magic and head.startswith(row.magic)), "")
+    return known or ("text" if head and not _looks_binary(head) else "")
 
 
 def _head(path: Path) -> bytes:

@@ -14,7 +14,15 @@ from kfm_repro.runs.counts import count_records
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.paths import inside, safe_relative
 
-__all__ = ["Produced", "describe_file", "glob_files", "is_ephemeral", "matches_any", "written_files"]
+__all__ = [
+    "Produced",
+    "describe_file",
+    "glob_files",
+    "is_ephemeral",
+    "matches_any",
+    "relative_pattern",
+    "written_files",
+]
 
 
 @dataclass(frozen=True)
@@ -25,11 +33,8 @@ class Produced:
     file: Path
 
 
-def describe_file(root: Path, path: str, *, written: bool = True) -> Produced:
-    """Return the manifest entry of ``root/path``: digest, size and counts. Raises UnsafePath, OSError.
-
-    One that lay there before and was not ``written`` says so.
-    """
+def describe_file(root: Path, path: str) -> Produced:
+    """Return the manifest entry of ``root/path``: digest, size and counts. Raises UnsafePath, OSError."""
     try:
         path.encode()
     except UnicodeEncodeError as exc:
@@ -45,7 +50,6 @@ def describe_file(root: Path, path: str, *, written: bool = True) -> Produced:
         size_bytes=digest.size_bytes,
         row_count=counts.get("row_count"),
         feature_count=counts.get("feature_count"),
-        extra={} if written else {"written": False},
     )
     return Produced(entry, file)
 
@@ -61,12 +65,24 @@ def is_ephemeral(path: str, folder: PurePosixPath) -> bool:
     return PurePosixPath(path).is_relative_to(folder)
 
 
-def glob_files(root: Path, patterns: Sequence[str], *, what: str) -> tuple[str, ...]:
+def relative_pattern(root: Path, pattern: str, *, what: str) -> str:
+    """Return a pattern or path of the option ``what`` relative to ``root``. Raises UsageError outside of it."""
+    if PurePosixPath(pattern).is_absolute() and Path(pattern).is_relative_to(root):
+        pattern = Path(pattern).relative_to(root).as_posix()
+    try:
+        return safe_relative(pattern, what=what).as_posix()
+    except UnsafePath as exc:
+        raise UsageError(
+            f"{what} {pattern!r} is not inside the project", hint=f"name something below {root.name}/"
+        ) from exc
+
+
+def glob_files(root: Path, patterns: Sequence[str]) -> tuple[str, ...]:
     """Return the files that any of ``patterns`` (relative to ``root``; ``**`` for any depth) names, sorted.
 
-    A folder stands for every file below it. Raises UsageError when a pattern leaves ``root``.
+    A folder stands for every file below it.
     """
-    found = {path for pattern in patterns for path in _expand(root, pattern, what)}
+    found = {path for pattern in patterns for path in _expand(root, pattern)}
     return tuple(sorted(found))
 
 
@@ -91,16 +107,7 @@ def _match_parts(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return bool(path) and fnmatch(path[0], pattern[0]) and _match_parts(path[1:], pattern[1:])
 
 
-def _expand(root: Path, pattern: str, what: str) -> Iterator[str]:
-    text = pattern
-    if PurePosixPath(pattern).is_absolute() and Path(pattern).is_relative_to(root):
-        text = Path(pattern).relative_to(root).as_posix()
-    try:
-        safe = safe_relative(text, what=what).as_posix()
-    except UnsafePath as exc:
-        raise UsageError(
-            f"{what} {pattern!r} is not inside the project", hint="patterns are relative to the project root"
-        ) from exc
-    for path in sorted(root.glob(safe)):
+def _expand(root: Path, pattern: str) -> Iterator[str]:
+    for path in sorted(root.glob(pattern)):
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         yield from (file.relative_to(root).as_posix() for file in files if file.is_file())

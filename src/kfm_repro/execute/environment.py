@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,9 +38,15 @@ _KEPT_NAMES = frozenset((
 ))  # fmt: skip
 _KEPT_PREFIXES = (
     "LC_", "GDAL_", "OGR_", "PROJ_", "OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "POLARS_", "ARROW_", "DUCKDB_",
-    "NPY_", "SHAPE_",
+    "NPY_", "SHAPE_", "RAYON_", "VECLIB_", "BLIS_",
 )  # fmt: skip
-_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "KEY", "AUTH")
+_SECRET_WORDS = (
+    "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PWD", "CREDENTIAL", "KEY", "AUTH", "BEARER", "COOKIE", "HEADER",
+    "PROXY", "SIGNATURE",
+)  # fmt: skip
+_SECRET_VALUE = re.compile(
+    r"://[^/\s]+@|[?&](?:token|key|sig|signature|password|access_token)=", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ def recorded_variables(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in sorted(environ.items())
         if (name in _KEPT_NAMES or name.startswith(_KEPT_PREFIXES))
         and not any(word in name for word in _SECRET_WORDS)
+        and not _SECRET_VALUE.search(value)
     }
 
 

@@ -103,6 +103,16 @@ class Repository:
             )  # fmt: skip
         return CodeState(commit, bool(patch), tree, patch)
 
+    def visible(self, path: Path) -> bool:
+        """Return whether git sees ``path``: it lies in the repository and no rule ignores it."""
+        if not path.is_relative_to(self.top):
+            return False
+        try:
+            self.git("check-ignore", "--quiet", "--", str(path / "x"))
+        except CodeNotAvailable:
+            return True
+        return False
+
     def _refuse_large(self, names: bytes) -> None:
         """Refuse a patch that would hold a whole environment or data set. Raises CodeNotAvailable."""
         sizes = [

@@ -91,14 +91,15 @@ def describe_inputs(sources: tuple[InputSource, ...]) -> Precondition:
     replaced = [source for source in drifted if source.origin is Origin.CURRENT]
     if not sources:
         return Precondition(name="inputs", state="ok", detail="no inputs declared")
-    detail = f"{len(sources)} inputs, recorded bytes"
+    hashed = len(sources) - len(unhashed)
+    detail = f"{hashed} of {len(sources)} inputs have the recorded bytes"
     if replaced:
         detail = f"replayed on today's inputs: {_names(replaced)} changed since the run was recorded"
     elif drifted:
         where = sorted({str(source.origin) for source in drifted})
         detail += f"; the working tree differs from them: {_names(drifted)} (taken from {', '.join(where)})"
     if unhashed:
-        detail += f"; no digest was recorded for {', '.join(unhashed[:3])}"
+        detail += f"; no digest was recorded for {', '.join(unhashed[:3])}: today's file is taken"
     state = "drift" if drifted else "unknown" if unhashed else "ok"
     return Precondition(name="inputs", state=state, detail=detail, code=_DRIFT if drifted else "")
 

@@ -17,7 +17,14 @@ from kfm_repro.execute.git import CodeState, Repository, find_repository
 from kfm_repro.execute.lfs import is_pointer
 from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
-from kfm_repro.execute.snapshot import PATCH, Request, describe_run, snapshot_config, snapshot_environment
+from kfm_repro.execute.snapshot import (
+    PATCH,
+    Request,
+    checked_request,
+    describe_run,
+    snapshot_config,
+    snapshot_environment,
+)
 from kfm_repro.execute.submodules import Submodule, read_submodules
 from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
@@ -63,8 +70,7 @@ def record(project: Project, request: Request) -> Recorded:
     input is a pointer of Git LFS), NotWritable, and PipelineFailed after the record of a failed command was
     written.
     """
-    if not request.command:
-        raise UsageError("no command to record", hint="kfm-repro record -- python pipelines/import_census.py")
+    request = checked_request(project, request)
     pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
     code = repository.state(_data_folders(project, repository))
@@ -112,7 +118,7 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
         project, seen, found,
         declared={entry.path for entry in session.declared}, outputs={item.entry.path for item in produced},
     )  # fmt: skip
-    notes = (*_notes(project, produced, changed), *told)
+    notes = (*_notes(session, produced, changed), *told)
     document["runtime"] |= {"finished_at": stamp(outcome.finished)}
     document["observation"] = _observation(request, seen, found)
     writer.yaml(document)
@@ -176,17 +182,17 @@ def run_variables(run_dir: Path, config: Path, run_id: str, started: datetime) -
 
 
 def write_metrics(run: RunDir, outcome: Outcome, produced: Sequence[Produced]) -> None:
-    """Write metrics/runtime.json (seconds, bytes) and metrics/counters.json (rows and features per output)."""
-    write_json(
-        run.metrics / "runtime.json",
-        {
-            "wall_s": round(outcome.duration_s, 3),
-            "user_s": round(outcome.user_s, 3),
-            "system_s": round(outcome.system_s, 3),
-            "peak_memory_bytes": outcome.peak_memory_bytes,
-            "exit_code": outcome.exit_code,
-        },
-    )
+    """Write metrics/runtime.json (seconds, bytes) and metrics/counters.json (rows and features per output).
+
+    What the pipeline wrote under these names is kept.
+    """
+    runtime = {
+        "wall_s": round(outcome.duration_s, 3),
+        "user_s": round(outcome.user_s, 3),
+        "system_s": round(outcome.system_s, 3),
+        "peak_memory_bytes": outcome.peak_memory_bytes,
+        "exit_code": outcome.exit_code,
+    }
     counters = {
         item.entry.path: {
             name: value
@@ -195,7 +201,10 @@ def write_metrics(run: RunDir, outcome: Outcome, produced: Sequence[Produced]) -
         }
         for item in produced
     }
-    write_json(run.metrics / "counters.json", counters)
+    for name, document in (("runtime", runtime), ("counters", counters)):
+        path = run.metrics / f"{name}.json"
+        if not path.exists():
+            write_json(path, document)
 
 
 def write_not_run(run: RunDir) -> None:
@@ -208,7 +217,7 @@ def write_not_run(run: RunDir) -> None:
 
 def _pipeline_name(command: Sequence[str]) -> str:
     words = [word for word in command if not word.startswith("-")]
-    if len(words) > 1 and is_python(words[0]):
+    if len(words) > 1 and (is_python(words[0]) or words[0] == "make"):
         words = words[1:]
     name = PurePosixPath(words[0]).stem if words else ""
     if not is_safe_component(name):
@@ -228,7 +237,7 @@ def _declared_inputs(project: Project, patterns: Sequence[str]) -> tuple[Entry, 
     """Return the inputs that ``patterns`` name, hashed before the command can change them."""
     paths: set[str] = set()
     for pattern in patterns:
-        named = glob_files(project.root, [pattern], what="--input")
+        named = glob_files(project.root, [pattern])
         if not named:
             raise UsageError(
                 f"--input {pattern!r} names no file", hint="patterns are relative to the project root"
@@ -311,9 +320,12 @@ def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, 
     if not request.outputs:
         paths = tuple(path for path in written if not is_ephemeral(path, project.ephemeral))
     else:
-        found = glob_files(project.root, request.outputs, what="--output")
-        paths = tuple(path for path in found if not _of_another_run(project, run, path))
-    return [describe_file(project.root, path, written=path in written) for path in paths]
+        paths = tuple(
+            path
+            for path in glob_files(project.root, request.outputs)
+            if path in written and not _of_another_run(project, run, path)
+        )
+    return [describe_file(project.root, path) for path in paths]
 
 
 def _changed(project: Project, inputs: Sequence[Entry], before: dict[str, FileState]) -> list[str]:
@@ -350,15 +362,18 @@ def _keep(project: Project, produced: Sequence[Produced]) -> None:
             )
 
 
-def _notes(project: Project, produced: Sequence[Produced], changed: Sequence[str]) -> tuple[str, ...]:
-    notes = []
+def _notes(session: _Session, produced: Sequence[Produced], changed: Sequence[str]) -> tuple[str, ...]:
+    project, notes = session.project, []
     if not produced:
         notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")
-    notes += [
-        f"{item.entry.path} is named as an output, but the command did not write it"
-        for item in produced
-        if item.entry.extra.get("written") is False
-    ]
+    written = {item.entry.path for item in produced}
+    left = [path for path in glob_files(project.root, session.request.outputs) if path not in written]
+    if left:
+        notes.append(
+            f"{len(left)} files fit --output but were not written by the command, {left[0]} first: left out"
+        )
+    if session.repository.visible(project.runs):
+        notes.append(f"git does not ignore {project.runs_relative}: add {project.ephemeral}/ to .gitignore")
     notes += [
         f"{item.entry.path} is a pointer of Git LFS, not the data: git lfs pull"
         for item in produced

@@ -7,6 +7,7 @@ import json
 import platform
 import shutil
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +42,8 @@ __all__ = ["Plan", "Replayed", "Request", "aware", "host_names", "plan_replay", 
 
 _MIN_TIMEOUT_S = 60.0
 _TIMEOUT_FACTOR = 10.0
+_CLOCK_GRAIN_S = 1.1
+"""A second, the grain of most written times, and a little."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
     if state not in (RunState.SUCCESS, RunState.FAILED):
         raise InconsistentRun(
             f"run {original.name} is {state} and no baseline" + (f": {why}" if why else ""),
-            hint="replay a run that ended; kfm-repro replay latest:" + original.pipeline,
+            hint=f"replay a run that ended: kfm-repro replay latest:{original.pipeline}",
         )
     return Plan(
         original=original,
@@ -139,6 +142,7 @@ def _replay_into(writer: RunWriter, project: Project, plan: Plan, request: Reque
         given=_variables(plan, fresh, workspace),
     )  # fmt: skip
     environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
+    _wait_until_clocks_moved_on(plan.run)
     outcome = run_command(
         Process(
             argv=build_command(
@@ -197,6 +201,18 @@ def _replay_into(writer: RunWriter, project: Project, plan: Plan, request: Reque
 
 
 _HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
+
+
+def _wait_until_clocks_moved_on(run: Run) -> None:
+    """Wait, at most a second, until a replay right after its record has another second on the clock.
+
+    Otherwise a time written to the second could be the same in both runs, and the leak stay unseen.
+    """
+    finished = run.runtime.finished_at
+    if finished is not None:
+        since = datetime.now(UTC).timestamp() - aware(finished).timestamp()
+        if 0 <= since < _CLOCK_GRAIN_S:
+            time.sleep(_CLOCK_GRAIN_S - since)
 
 
 def _default_timeout(run: Run) -> float:

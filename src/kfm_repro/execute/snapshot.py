@@ -7,13 +7,13 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kfm_repro.errors import UsageError
-from kfm_repro.execute.collect import glob_files
+from kfm_repro.execute.collect import glob_files, relative_pattern
 from kfm_repro.execute.command import describe_command, is_python
 from kfm_repro.execute.environment import recorded_variables
 from kfm_repro.execute.fingerprint import fingerprint, requirements_lock
@@ -26,7 +26,7 @@ from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.write import stamp, write_json, write_text
 
-__all__ = ["PATCH", "Request", "describe_run", "snapshot_config", "snapshot_environment"]
+__all__ = ["PATCH", "Request", "checked_request", "describe_run", "snapshot_config", "snapshot_environment"]
 
 PATCH = "config/dirty.patch"
 _FINGERPRINT, _LOCK = "environment/fingerprint.json", "environment/requirements.lock"
@@ -52,15 +52,36 @@ class Request:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
+def checked_request(project: Project, request: Request) -> Request:
+    """Refuse what cannot be recorded before anything runs, and make all patterns relative to the root.
+
+    Raises UsageError, UnsafePath.
+    """
+    if not request.command:
+        raise UsageError("no command to record", hint="kfm-repro record -- python pipelines/import_census.py")
+    program = request.command[0]
+    place = project.root / program if "/" in program else program
+    if shutil.which(place, path=request.environ.get("PATH")) is None:
+        raise UsageError(
+            f"no such program: {program}", hint="commands run in the project root; check the name and PATH"
+        )
+    root = project.root
+    return replace(
+        request,
+        inputs=tuple(relative_pattern(root, pattern, what="--input") for pattern in request.inputs),
+        outputs=tuple(relative_pattern(root, pattern, what="--output") for pattern in request.outputs),
+        config=_checked_file(root, request.config, "--config"),
+        params=_checked_file(root, request.params, "--params"),
+    )
+
+
 def snapshot_config(project: Project, request: Request, run: RunDir) -> dict[str, str]:
     """Copy the config into the record; return the project path that each file of the snapshot came from."""
     given = [(request.config, None), (request.params, "params.json")]
     files: dict[str, Path] = {}
     for text, name in given:
         if text is not None:
-            path = inside(project.root, _relative(project, text), what="config file")
-            if not path.is_file():
-                raise UsageError(f"no such config file: {text}", hint="name it relative to the project root")
+            path = project.root / text
             files[name or _snapshot_name(project, path)] = path
     if request.config is None:
         files = {name: project.root / "config" / name for name in _visible_config(project)} | files
@@ -142,6 +163,15 @@ def describe_run(
     }
 
 
+def _checked_file(root: Path, text: str | None, option: str) -> str | None:
+    if text is None:
+        return None
+    path = relative_pattern(root, text, what=option)
+    if not inside(root, path, what=option).is_file():
+        raise UsageError(f"no such file for {option}: {text}", hint="name it relative to the project root")
+    return path
+
+
 def _snapshot_name(project: Project, path: Path) -> str:
     folder = project.root / "config"
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
@@ -150,14 +180,9 @@ def _snapshot_name(project: Project, path: Path) -> str:
 def _visible_config(project: Project) -> list[str]:
     return [
         path.removeprefix("config/")
-        for path in glob_files(project.root, ["config"], what="config")
+        for path in glob_files(project.root, ["config"])
         if "/." not in f"/{path}"
     ]
-
-
-def _relative(project: Project, text: str) -> str:
-    path = Path(text)
-    return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else text
 
 
 def _runner(environ: Mapping[str, str]) -> str:

@@ -58,7 +58,8 @@ def build_workspace(
     lay_inputs(sources, root)
     hide_removed(clone)
     run_dir = root / project.runs_relative / fresh.pipeline / fresh.name
-    (run_dir / "config").mkdir(parents=True)
+    for name in ("config", "validation", "metrics", "logs", "scratch"):
+        (run_dir / name).mkdir(parents=True)
     _lay_config(original, run, root, run_dir / "config")
     for entry in outputs.entries:
         place = relocate(entry.path, project, original, fresh)
@@ -107,9 +108,9 @@ def scan_files(root: Path, folders: Iterable[str]) -> dict[str, FileState]:
 
 
 def _remove_outputs(root: Path, outputs: Manifest, inputs: set[str]) -> None:
-    """Remove recorded outputs that the checkout brought; one that the recorded run did not write may stay."""
+    """Remove recorded outputs that the checkout brought."""
     for entry in outputs.entries:
-        if entry.path not in inputs and entry.extra.get("written") is not False:
+        if entry.path not in inputs:
             inside(root, entry.path, what="output of the record").unlink(missing_ok=True)
 
 

@@ -52,7 +52,16 @@ def diff(
     if left is not None or right is not None:
         path, run = (a, b) if left is not None else (b, a)
         raise _not_both_paths(path, run, find_project)
-    return _diff_runs(find_project(), a, b, key, accept)
+    try:
+        return _diff_runs(find_project(), a, b, key, accept)
+    except (RunNotFound, RootNotFound) as exc:
+        paths = [text for text in (a, b) if "/" in text or "." in text]
+        if paths or isinstance(exc, RootNotFound):
+            raise UsageError(
+                f"no such file, folder or run: {(paths or [a])[0]}",
+                hint="check the path; a run needs its project",
+            ) from exc
+        raise
 
 
 def compare_paths(

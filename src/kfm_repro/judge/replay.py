@@ -107,8 +107,8 @@ def _error(plan: Plan, replayed: Replayed) -> ErrorInfo:
         return ErrorInfo(
             code="pipeline-failed",
             message=f"the pipeline failed in the replay with exit code {outcome.exit_code}{also}{said}",
-            hint="the whole log is in logs/pipeline.jsonl of the replay; an input that was not declared is missing "
-            "there",
+            hint="the whole log is in logs/pipeline.jsonl of the replay; data that is not a declared input, and code "
+            "that git ignores, do not exist there",
         )
     if plan.state is not RunState.SUCCESS:
         return ErrorInfo(

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from kfm_repro.model.finding import Document, OutputComparison, OutputVerdict
-from kfm_repro.model.verdict import Verdict, run_verdict
+from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, run_verdict
 
 __all__ = [
     "REPORT_SCHEMA",
@@ -131,7 +131,7 @@ class Comparison(Document, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         worst = [o for o in self.outputs if o.verdict is not OutputVerdict.IDENTICAL]
-        lines = [f"{self.verdict}: {len(worst)} of {len(self.outputs)} outputs not identical"]
+        lines = [f"{self.verdict}: {len(self.outputs) - len(worst)} of {len(self.outputs)} outputs identical"]
         for output in worst:
             lines.append(f"  {output.verdict} {output.path}")
             lines += [f"    {f.kind} ({f.rung}) {f.where or ''} {f.count} of {f.of}" for f in output.findings]
@@ -154,6 +154,11 @@ class Report(Document, frozen=True, kw_only=True):
     outputs: tuple[OutputComparison, ...] = ()
     waivers: tuple[dict[str, Any], ...] = ()
     error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def passed(self) -> bool:
+        """Whether the command line would exit 0: reproduced, or no worse than what is accepted."""
+        return exit_code(self.verdict, self.outputs) is ExitCode.OK
 
 
 class RecordReport(Document, frozen=True, kw_only=True):

@@ -29,6 +29,10 @@ def advice_for(finding: Finding) -> str:
         if "gzip" in str(finding.where.get("member", "")):
             return "write gzip with mtime=0 (pandas: compression={'method': 'gzip', 'mtime': 0})"
         return ""
-    if finding.rung in (Rung.CONTAINER, Rung.TOLERANCE):
+    if finding.rung in (Rung.CONTAINER, Rung.TOLERANCE) or (
+        finding.kind is Kind.ROW_ORDER and finding.rung is Rung.VALUE
+    ):
         return ""
+    if finding.kind is Kind.IDENTIFIER and "run" in finding.evidence:
+        return "leave the run's id out of the dataset; the run record has it"
     return _IN_DATA.get(finding.kind, "")

@@ -104,12 +104,12 @@ def _output(output: OutputComparison, width: int) -> Iterator[_Line]:
     for finding in (item for item in output.findings if item.latent):
         yield [("       latent  ", "dim"), (f"{_describe(finding)}: {visible(finding.evidence, 160)}", "dim")]
     if len(counted) > len(shown):
-        yield [(f"       … {len(counted) - len(shown)} more findings: see the report", "dim")]
+        yield [(f"       … {len(counted) - len(shown)} more findings: --json shows them all", "dim")]
 
 
 def _explain(finding: Finding) -> Iterator[_Line]:
     if finding.evidence:
-        yield [("         " + visible(finding.evidence, 160), "dim")]
+        yield [("         " + visible(finding.evidence, 240), "dim")]
     if finding.rung == "value":
         for example in finding.examples[:_SHOWN_EXAMPLES]:
             yield [("         " + _example(example), "dim")]
@@ -122,7 +122,7 @@ def _explain(finding: Finding) -> Iterator[_Line]:
 
 
 def _describe(finding: Finding) -> str:
-    place = ", ".join(f"{name} {visible(value)}" for name, value in finding.where.items())
+    place = ", ".join(f"{name} {visible(value) or '(root)'}" for name, value in finding.where.items())
     of = f" of {finding.of}" if finding.of is not None else ""
     text = f"{place}: {finding.kind}" if place else str(finding.kind)
     if finding.count != 1 or finding.of is not None:
@@ -158,9 +158,16 @@ def _notes(report: Report) -> Iterator[_Line]:
 
 def _verdict(report: Report, saved: str) -> _Line:
     label, style = _VERDICTS[report.verdict]
-    line: _Line = [(label, style), (f": {_counts(report)}.", "")]
     if isinstance(report.error, ErrorInfo):
-        line.append((f"  {visible(report.error.message.splitlines()[0], 300)}.", ""))
+        said = visible(report.error.message.splitlines()[0], 300)
+        left = f"  It left {_counts(report)}." if report.outputs else ""
+        line: _Line = [(label, style), (f": {said}.{left}", "")]
+    else:
+        line = [(label, style), (f": {_counts(report)}.", "")]
+    if report.verdict is Verdict.EQUIVALENT and not all(
+        output.accepted for output in report.outputs if output.verdict is OutputVerdict.EQUIVALENT
+    ):
+        line.append(("  Not accepted: --accept equivalent, or accept in the settings.", ""))
     if any(
         item.name == "inputs" and item.detail.startswith("replayed on today") for item in report.preconditions
     ):
@@ -174,10 +181,10 @@ def _counts(report: Report) -> str:
     counts, total = report.counts, len(report.outputs)
     differs = sum(counts[name] for name in ("different", "missing", "extra"))
     if report.verdict is Verdict.REPRODUCIBLE:
-        return f"{total} of {total} outputs identical"
+        return f"{total} of {total} output{'s' * (total != 1)} identical"
     parts = []
     if differs:
-        parts.append(f"{differs} of {total} outputs differ{'s' if differs == 1 else ''}")
+        parts.append(f"{differs} of {total} output{'s' * (total != 1)} differ{'s' * (differs == 1)}")
     named = (("missing", "missing"), ("extra", "extra"), ("unknown", "unknown"), ("equivalent", "equivalent"),
              ("identical", "identical"))  # fmt: skip
     parts += [f"{counts[name]} {word}" for name, word in named if counts[name]]

@@ -78,7 +78,8 @@ def _latest(project: Project, pipeline: str) -> RunDir:
         names = sorted({run.pipeline for run in iterate_runs(project.runs)})
         near = get_close_matches(pipeline, names, n=3)
         hint = f"pipelines here: {', '.join(near or names[:_SHOWN])}" if names else "record a run first"
-        raise RunNotFound(f"no successful run of pipeline {pipeline!r}", hint=hint)
+        where = project.relative(project.runs)
+        raise RunNotFound(f"no successful run of pipeline {pipeline!r} under {where}", hint=hint)
     return max(candidates, key=lambda item: item[:2])[2]
 
 
@@ -97,9 +98,11 @@ def _not_found(project: Project, spec: str, runs: list[RunDir]) -> RunNotFound:
             f"{spec!r} is not in this layout: it has manifest.yml, not run.yaml",
             hint="kfm-repro reads runs/<pipeline>/<run_id>/run.yaml; see docs/run-record.md",
         )
-    hint = f"did you mean {' or '.join(near)}?" if near else ""
+    pipelines = sorted({run.pipeline for run in runs})
+    named = next((name for name in (spec, spec.partition("/")[0]) if name in pipelines), "")
+    hint = f"did you mean {' or '.join(near)}?" if near else f"did you mean latest:{named}?" if named else ""
     if not hint and names:
-        hint = f"runs here: {', '.join(names[-3:])}"
+        hint = f"pipelines here: {', '.join(pipelines[:_SHOWN])}; latest:<pipeline> names the newest run"
     return RunNotFound(f"no run {spec!r} under {where} ({len(runs)} runs)", hint=hint or "record a run first")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -27,6 +28,13 @@ class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     key: tuple[str, ...] | str = ()
     tolerance: dict[str, float] | float = {}
     ignore: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        values = self.tolerance.values() if isinstance(self.tolerance, dict) else (self.tolerance,)
+        if any(not 0 <= value < math.inf for value in values):
+            raise ValueError("a tolerance is a number of at least 0")
+        if any(not reason.strip() for reason in self.ignore.values()):
+            raise ValueError("an ignored column needs its reason")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -77,12 +85,17 @@ class Project:
 
 
 def find_project(
-    root: Path | None = None, runs: Path | None = None, *, environ: Mapping[str, str] = os.environ
+    root: Path | None = None,
+    runs: Path | None = None,
+    *,
+    new: bool = False,
+    environ: Mapping[str, str] = os.environ,
 ) -> Project:
     """Return the project at ``root``, or the nearest one from here upwards.
 
     A folder is a project when it has ``data/work/runs``, ``kfm-repro.toml`` or ``[tool.kfm-repro]`` in its
-    pyproject.toml. ``runs`` or KFM_RUNS_ROOT say where the runs lie. Raises RootNotFound, UsageError.
+    pyproject.toml; for a ``new`` one the top of the git repository will do. ``runs`` or KFM_RUNS_ROOT say where
+    the runs lie, from the current folder. Raises RootNotFound, UsageError.
     """
     runs_text = environ.get("KFM_RUNS_ROOT")
     runs = runs or (Path(runs_text) if runs_text else None)
@@ -92,13 +105,16 @@ def find_project(
             raise RootNotFound(f"no such folder: {root}", hint="name the project with --root DIR")
     else:
         here = Path.cwd()
-        found = next((folder for folder in (here, *here.parents) if _is_project(folder)), None)
-        if found is None and runs is None:
+        upwards = (here, *here.parents)
+        found = next((folder for folder in upwards if _is_project(folder)), None)
+        if found is None and new:
+            found = next((folder for folder in upwards if (folder / ".git").exists()), None)
+        if found is None:
             raise RootNotFound(
                 f"no project from {here} upwards: no {_RUNS}, kfm-repro.toml or [tool.kfm-repro]",
-                hint="go to the project, or name it with --root DIR",
+                hint="go to the project, name it with --root DIR, or make it one: an empty kfm-repro.toml will do",
             )
-        base = found or here
+        base = found
     settings = _read_settings(base)
     return Project(base, (runs.absolute() if runs else base / settings.runs), settings)
 
@@ -136,7 +152,8 @@ def _read_settings(root: Path) -> Settings:
     except msgspec.ValidationError as exc:
         raise UsageError(
             f"unusable setting in {own.name if own.is_file() else 'pyproject.toml'}: {exc}",
-            hint="the settings are listed in docs/settings.md",
+            hint="known settings: runs, python, data-roots, accept, and per output pattern accept, key, tolerance, "
+            "ignore" + ("; kfm-repro.toml has no [tool.kfm-repro] level" if "`tool`" in str(exc) else ""),
         ) from exc
 
 

@@ -37,7 +37,10 @@ def read_run(run: RunDir) -> Run:
         record = msgspec.convert(_without_nulls(known), Run)
     except msgspec.ValidationError as exc:
         raise InvalidRecord(
-            f"run.yaml of {run.name}: {exc}", hint="compare it with docs/run-record.md"
+            f"run.yaml of {run.name}: {exc}",
+            hint="put it in quotes"
+            if "Expected `str`" in str(exc)
+            else "the layout is in docs/run-record.md",
         ) from exc
     return msgspec.structs.replace(record, raw=document)
 
@@ -97,7 +100,8 @@ def read_state(run: RunDir) -> tuple[RunState, str]:  # noqa: PLR0911 - one line
         return RunState.FAILED, reason
     if says == "success":
         return RunState.INCONSISTENT, "status.json says success, but there is no _SUCCESS"
-    return RunState.ABORTED, "it has neither a state nor a sentinel"
+    known = "it has neither a state nor a sentinel"
+    return RunState.ABORTED, f"status.json says {says!r}, which is no state" if says else known
 
 
 def _state_of_ended(run: RunDir, says: str, sentinel: str) -> tuple[RunState, str]:

@@ -1,5 +1,6 @@
 import os
 import sqlite3
+import warnings
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -361,3 +362,18 @@ def test_rows_are_equal_exactly_when_nothing_is_reported(
         assert {f.rung for f in found} == {"order"}
     else:
         assert "value" in {f.rung for f in found}
+
+
+@pytest.mark.parametrize(("crs_a", "crs_b"), [(4326, 3857), (4326, 4269), (4326, None), (32614, 32615)])
+def test_another_crs_is_seen_when_the_layer_is_named_after_its_file(
+    tmp_path: Path, crs_a: int, crs_b: int | None
+) -> None:
+    paths = []
+    for name, crs in (("before", crs_a), ("after", crs_b)):
+        frame = gpd.GeoDataFrame({"id": [1, 2]}, geometry=[shapely.Point(1, 2), shapely.Point(3, 4)], crs=crs)
+        paths.append(tmp_path / f"{name}.gpkg")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # pyogrio warns of writing without a CRS
+            frame.to_file(paths[-1], driver="GPKG")
+    findings = compare(*paths, Context())
+    assert [finding.rung for finding in findings if finding.kind == "crs"] == ["value"]

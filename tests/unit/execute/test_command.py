@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,8 @@ def workspace(tmp_path: Path) -> Path:
 def test_every_entrypoint_runs(workspace: Path, entrypoint: str, args: tuple[str, ...], says: str) -> None:
     pipeline = Pipeline(entrypoint=entrypoint, args=args)
     argv = build_command(pipeline, workspace, sys.executable, {"config": "/snap", "run": "/run/dir"})
-    done = subprocess.run(argv, cwd=workspace, capture_output=True, text=True, check=True)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(argv, cwd=workspace, env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == says
 
 

@@ -45,6 +45,10 @@ def test_only_variables_that_can_change_a_result_are_recorded() -> None:
         "GDAL_CACHEMAX": "64",
         "AWS_SECRET_ACCESS_KEY": "x",
         "GDAL_HTTP_AUTH": "u:p",
+        "GDAL_HTTP_USERPWD": "u:p",
+        "GDAL_HTTP_HEADERS": "Authorization: Bearer x",
+        "PROJ_NETWORK_ENDPOINT": "https://u:p@example.org",
+        "GDAL_HTTP_REFERER": "https://example.org/?token=x",
         "EDITOR": "vi",
     }
     assert recorded_variables(given) == {"GDAL_CACHEMAX": "64", "TZ": "UTC"}

@@ -56,7 +56,7 @@ def test_outputs_findings_and_advice_are_shown() -> None:
 
 
 def test_quiet_is_only_the_verdict() -> None:
-    assert render(report(SAME), quiet=True) == "REPRODUCIBLE: 1 of 1 outputs identical.\n"
+    assert render(report(SAME), quiet=True) == "REPRODUCIBLE: 1 of 1 output identical.\n"
 
 
 def test_nothing_compared_is_not_praised() -> None:

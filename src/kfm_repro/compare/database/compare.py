@@ -18,6 +18,7 @@ from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import typed_columns
 from kfm_repro.compare.vector.geometry import classify_geometries
+from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
 from kfm_repro.compare.vector.wkb import strip_header
 from kfm_repro.model.finding import Finding, Kind, Rung
 
@@ -136,7 +137,8 @@ def _judge(
     for package, table in zip(pair.packages, (pair.table_a, pair.table_b), strict=True):
         geometry = package.geometry(table.name)
         if geometry and geometry not in classifiers:
-            classifiers[geometry] = partial(classify_geometries, ground=package.ground(table.name))
+            ground = package.ground(table.name) if pair.same_system else UNKNOWN_GROUND
+            classifiers[geometry] = partial(classify_geometries, ground=ground)
         if table.name in _CLOCKED:
             classifiers.setdefault(_CLOCKED[table.name], _packaging)
     unit = "feature" if pair.spatial else "row"

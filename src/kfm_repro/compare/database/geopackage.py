@@ -139,7 +139,7 @@ def package_findings(a: Package, b: Package, renamed: dict[str, str], context: C
             yield from _geometry_column(name, row, b.geometries[partner])
     for side, mine, theirs in (("A", a, b), ("B", b, a)):
         yield from _alone(side, mine, theirs, {**renamed, **{v: k for k, v in renamed.items()}})
-    yield from _systems(a, b)
+    yield from _systems(a, b, renamed)
     yield from _counts_and_indexes(a, b, renamed)
 
 
@@ -197,12 +197,12 @@ def _geometry_column(layer: str, a: Row, b: Row) -> Iterator[Finding]:
         yield _finding(kind, Rung.VALUE, layer, column, values, f"{column} in gpkg_geometry_columns")
 
 
-def _systems(a: Package, b: Package) -> Iterator[Finding]:
+def _systems(a: Package, b: Package, renamed: dict[str, str]) -> Iterator[Finding]:
     """Report reference systems: of layers by meaning, those that no layer uses as packaging."""
     used: list[tuple[Any, Any]] = []
     for mine, other in ((a.geometries, b.geometries), (a.contents, b.contents)):
         for layer, row in mine.items():
-            pair = row.get("srs_id"), other.get(layer, row).get("srs_id")
+            pair = row.get("srs_id"), other.get(renamed.get(layer, layer), row).get("srs_id")
             if pair in used:
                 continue
             used.append(pair)
@@ -250,8 +250,8 @@ def _counts_and_indexes(a: Package, b: Package, renamed: dict[str, str]) -> Iter
     if a.extensions.get(_INDEX) != b.extensions.get(_INDEX):
         changed.append("gpkg_extensions")
     for name in [*a.extensions, *(name for name in b.extensions if name not in a.extensions)]:
-        left, right = a.extensions.get(name, []), b.extensions.get(name, [])
-        if left != right and name != _INDEX and not renamed:
+        left, right = a.extensions.get(name, []), _under_the_names_of_a(b.extensions.get(name, []), renamed)
+        if left != right and name != _INDEX:
             shown = scalar(left), scalar(right)
             yield _finding(
                 Kind.SCHEMA, Rung.VALUE, "gpkg_extensions", "", shown, f"the extension {name}"[:200]
@@ -262,6 +262,13 @@ def _counts_and_indexes(a: Package, b: Package, renamed: dict[str, str]) -> Iter
             kind=Kind.SPATIAL_INDEX, rung=Rung.CONTAINER, count=len(changed), evidence=evidence,
             examples=tuple(Example(key={"table": name}) for name in changed[:3]),
         )  # fmt: skip
+
+
+def _under_the_names_of_a(rows: list[str], renamed: dict[str, str]) -> list[str]:
+    """Return rows of B's gpkg_extensions with the layer called as in A."""
+    for name, other in renamed.items():
+        rows = [row.replace(repr(other), repr(name)) for row in rows]
+    return sorted(rows)
 
 
 def _finding(
