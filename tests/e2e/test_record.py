@@ -6,12 +6,17 @@ import hashlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import geopandas
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -65,6 +70,39 @@ def test_what_the_command_opens_is_an_input_native_readers_and_shell_tools_too(w
     assert inputs(run) == {f"data/raw/{name}": "opened" for name in found}
     assert "3 opened" in notes(done)
     assert workshop.kfm("replay", run.name).code == 0
+
+
+def test_every_native_reader_is_seen_with_the_files_beside_the_one_it_was_given(workshop: Workshop) -> None:
+    raw = workshop.root / "data/raw"
+    raw.mkdir(parents=True)
+    frame = geopandas.GeoDataFrame({"n": [1, 2]}, geometry=geopandas.points_from_xy([1, 2], [3, 4]), crs=4326)
+    for name in ("a.gpkg", "b.shp", "c.fgb", "d.geojson"):
+        frame.to_file(raw / name)
+    frame.to_parquet(raw / "e.parquet")
+    with closing(sqlite3.connect(raw / "f.sqlite")) as database:
+        database.execute("CREATE TABLE t (x)")
+    np.arange(1_000).tofile(raw / "g.bin")
+    with zipfile.ZipFile(raw / "h.zip", "w") as archive:
+        archive.write(raw / "d.geojson", "inner.geojson")
+    workshop.write("data/raw/unread.csv", "x")
+    pipeline(
+        workshop,
+        "import geopandas, numpy, sqlite3\n"
+        "names = ['a.gpkg', 'b.shp', 'c.fgb', 'd.geojson', 'h.zip']\n"
+        "sizes = [len(geopandas.read_file(f'data/raw/{name}')) for name in names]\n"
+        "sizes.append(len(geopandas.read_parquet('data/raw/e.parquet')))\n"
+        "sizes.append(len(sqlite3.connect('data/raw/f.sqlite').execute('SELECT * FROM t').fetchall()))\n"
+        "sizes.append(int(numpy.memmap('data/raw/g.bin', dtype='int64', mode='r').sum()))\n"
+        "(out / 'sizes.txt').write_text(str(sizes))\n",
+    )
+    run, done = record(workshop)
+    assert done.code == 0, done.err
+    opened = {path.removeprefix("data/raw/") for path, how in inputs(run).items() if how == "opened"}
+    needed = {"a.gpkg", "b.shp", "b.shx", "b.dbf", "b.prj", "c.fgb", "d.geojson"}
+    assert needed | {"e.parquet", "f.sqlite", "g.bin", "h.zip"} <= opened
+    assert "unread.csv" not in opened
+    done = workshop.kfm("replay", run.name)
+    assert done.code == 0, done.out
 
 
 def test_files_of_a_folder_that_the_command_lists_are_inputs(workshop: Workshop) -> None:
