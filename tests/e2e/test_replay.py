@@ -29,7 +29,7 @@ with open(out / "out.csv", "w", newline="", encoding="utf-8") as file:
 
 HEAD = """
 import os, pathlib
-replayed = 'scratch' in os.environ['KFM_RUN_DIR']
+replayed = 'kfm-repro-' in os.environ['KFM_RUN_DIR']
 out = pathlib.Path('data/processed/job'); out.mkdir(parents=True, exist_ok=True)
 """
 
@@ -659,3 +659,174 @@ def test_swapped_lines_of_a_program_are_no_mere_order(job: Workshop) -> None:
     report = replay(job, record(job), code=1)
     verdicts = {output["path"].rpartition("/")[2]: output["verdict"] for output in report["outputs"]}
     assert verdicts == {"made.py": "different", "list.txt": "equivalent", "broken.json": "different"}
+
+
+@pytest.mark.parametrize("place", ["data/raw/out.csv", "config/out.csv"])
+def test_what_lay_there_before_is_no_output_of_the_replay(job: Workshop, place: str) -> None:
+    job.write(
+        "pipelines/job.py",
+        f"import pathlib, os\nif 'kfm-repro-' not in os.environ['KFM_RUN_DIR']:\n    pathlib.Path({place!r}).write_text('7')\n",
+    )
+    job.write(place, "6")
+    job.commit()
+    run = job.record("--input", "data/raw/*", "--output", place)
+    report = replay(job, run, code=1)
+    assert report["counts"]["identical"] == 0
+    assert report["counts"]["missing"] == 1
+
+
+def test_what_the_run_wrote_into_its_config_folder_is_no_input_of_the_replay(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "import random\nnote = pathlib.Path(os.environ['KFM_CONFIG_DIR']) / 'resolved.json'\n"
+            "if not note.exists(): note.write_text(str(random.random()))\n(out / 'a.txt').write_text(note.read_text())\n"
+        ),
+    )
+    job.commit()
+    assert replay(job, record(job), code=1)["verdict"] == "not-reproducible"
+
+
+def test_an_output_behind_a_link_is_compared_by_its_content(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "import random\nstaging = pathlib.Path('data/work/staging'); staging.mkdir(parents=True, exist_ok=True)\n"
+            "(staging / 'big.csv').write_text(f'v\\n{random.random()}\\n')\nlink = out / 'big.csv'\n"
+            "link.unlink(missing_ok=True); link.symlink_to('../../work/staging/big.csv')\n"
+        ),
+    )
+    job.commit()
+    (output,) = replay(job, record(job), code=1)["outputs"]
+    assert (output["path"], output["verdict"]) == ("data/processed/job/big.csv", "different")
+
+
+def test_an_absolute_script_and_absolute_arguments_stay_inside_the_replay(job: Workshop) -> None:
+    job.write("pipelines/job.py", "import pathlib, sys\npathlib.Path(sys.argv[1]).write_text('out')\n")
+    (job.root / "data/processed").mkdir()
+    job.commit()
+    out = job.root / "data/processed/out.txt"
+    done = job.kfm(
+        "record",
+        "--output",
+        "data/processed/**",
+        "--",
+        sys.executable,
+        str(job.root / "pipelines/job.py"),
+        str(out),
+    )
+    assert done.code == 0, done.err
+    out.write_text("precious", encoding="utf-8")
+    job.write("pipelines/job.py", "raise SystemExit('today')\n")
+    assert replay(job, "latest:job", code=0)["counts"]["identical"] == 1
+    assert out.read_text(encoding="utf-8") == "precious"
+
+
+def test_a_pipeline_that_reaches_into_the_project_gets_no_verdict(job: Workshop) -> None:
+    job.write("elsewhere.txt", str(job.root / "data/processed/job/a.txt"))
+    job.git("init", "-q", "-b", "main")
+    job.write(
+        "pipelines/job.py",
+        f"import pathlib\np = pathlib.Path('{job.root.parent}') / 'project/data/processed/job/a.txt'\np.parent.mkdir(parents=True, exist_ok=True)\np.write_text('x')\n",
+    )
+    job.commit()
+    report = replay(job, record(job), code=2)
+    assert (report["verdict"], report["error"]["code"]) == ("unknown", "project-changed")
+
+
+def test_code_from_an_editable_install_is_the_recorded_one(job: Workshop, tmp_path: Path) -> None:
+    venv = job.root / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (site,) = venv.glob("lib/python*/site-packages")
+    (site / "job.pth").write_text(f"{job.root}/src\n", encoding="utf-8")
+    job.write(".gitignore", ".venv\ndata/work/\ndata/processed/\n")
+    job.write("src/mypkg.py", "WORD = 'recorded'\n")
+    job.write("pipelines/job.py", script("import mypkg\n(out / 'a.txt').write_text(mypkg.WORD)\n"))
+    job.commit()
+    done = job.kfm(
+        "record", "--output", "data/processed/**", "--", str(venv / "bin/python"), "pipelines/job.py"
+    )
+    assert done.code == 0, done.err
+    job.write("src/mypkg.py", "WORD = 'today'\n")
+    assert replay(job, "latest:job", code=0)["counts"]["identical"] == 1
+
+
+def test_an_old_copy_with_its_old_time_is_still_an_output(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py", script("import shutil\nshutil.copy2('data/raw/in.csv', out / 'copy.csv')\n")
+    )
+    job.commit()
+    record(job)
+    assert replay(job, record(job), code=0)["counts"]["identical"] == 1
+
+
+def test_files_written_where_nobody_looks_are_named(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "import random\npathlib.Path('summary.txt').write_text(str(random.random()))\n(out / 'a.txt').write_text('x')\n"
+        ),
+    )
+    job.commit()
+    run = job.record()
+    (job.root / "summary.txt").unlink()
+    assert any("summary.txt" in note for note in replay(job, run, code=0)["scope"]["notes"])
+
+
+def test_placeholders_in_a_command_line_stay_what_they_were(job: Workshop) -> None:
+    job.write("pipelines/job.py", script("import sys\n(out / 'a.txt').write_text(' '.join(sys.argv[1:]))\n"))
+    job.commit()
+    done = job.kfm(
+        "record",
+        "--output",
+        "data/processed/**",
+        "--",
+        sys.executable,
+        "pipelines/job.py",
+        "{run}",
+        "{inputs.year}",
+    )
+    assert done.code == 0, done.err
+    assert replay(job, "latest:job", code=0)["counts"]["identical"] == 1
+
+
+@pytest.mark.parametrize("pattern", ["/usr/**", "../../**", "**/" * 14 + "x"])
+def test_hostile_output_patterns_of_a_record_are_refused_or_harmless(job: Workshop, pattern: str) -> None:
+    run = record(job)
+    yaml = job.run_dir(run) / "run.yaml"
+    yaml.write_text(
+        yaml.read_text(encoding="utf-8").replace("data/processed/job/**", pattern), encoding="utf-8"
+    )
+    done = job.kfm("replay", run, "--json")
+    assert done.json.get("error", {"code": "path-unsafe"})["code"] == "path-unsafe"
+    assert done.code == (0 if pattern.startswith("**") else 2)
+
+
+@pytest.mark.parametrize("closing", [">&-", "2>&-", ">/dev/full", "2>/dev/full"])
+def test_a_stream_that_is_closed_or_full_never_exits_1(job: Workshop, closing: str) -> None:
+    program = Path(sys.executable).with_name("kfm-repro")
+    for args in ("diff data/raw/in.csv data/raw/in.csv", "diff nothing.csv data/raw/in.csv", "--help"):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{program} {args} {closing}"], cwd=job.root, capture_output=True, check=False
+        )
+        assert done.returncode in (0, 2), (args, done)
+
+
+def test_a_pipe_in_place_of_a_record_file_does_not_hang(template: Workshop) -> None:
+    (run,) = (template.root / "data/work/runs/import_census").iterdir()
+    (run / "run.yaml").unlink()
+    os.mkfifo(run / "run.yaml")
+    done = template.kfm("replay", run.name, "--json")
+    assert done.code == 2
+
+
+def test_a_tag_that_the_pipeline_describes_is_there_in_the_replay(job: Workshop) -> None:
+    job.git("tag", "v1.0")
+    job.write(
+        "pipelines/job.py",
+        script(
+            "import subprocess\nsaid = subprocess.run(['git', 'describe', '--tags', '--dirty'], capture_output=True, text=True)\n"
+            "(out / 'version.txt').write_text(said.stdout)\n"
+        ),
+    )
+    assert replay(job, record(job), code=0)["verdict"] == "reproducible"

@@ -56,15 +56,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but this decides it."""
     args = list(sys.argv[1:] if argv is None else argv)
     own = args[: args.index("--")] if "--" in args else args
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    _open_missing_streams()
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(number, _terminate) for number in numbers]
     try:
         result = cli.main(args=args, prog_name="kfm-repro", standalone_mode=False)
         sys.stdout.flush()
+        sys.stderr.flush()
     except BaseException as exc:  # noqa: BLE001 - an exception never leaves as exit code 1
         return _ended_by(exc, own)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
     return int(result) if isinstance(result, int) else _OK
+
+
+def _open_missing_streams() -> None:
+    """Give stdout and stderr a place to go when we were started without them."""
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            sink = os.open(os.devnull, os.O_WRONLY)
+            if sink != number:
+                os.dup2(sink, number)
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -76,9 +90,19 @@ def _ended_by(exc: BaseException, args: Sequence[str]) -> int:
     """Say why a command ended before its time, and return the exit code."""
     if isinstance(exc, click.exceptions.Exit):
         return exc.exit_code
+    try:
+        return _say_why(exc, args)
+    except OSError:
+        # Whoever reads us has gone, or the disk is full: nothing can be said any more.
+        sink = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(sink, number)
+        return _INTERRUPTED if isinstance(exc, KeyboardInterrupt) else _NO_VERDICT
+
+
+def _say_why(exc: BaseException, args: Sequence[str]) -> int:
     if isinstance(exc, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NO_VERDICT
+        raise exc
     if isinstance(exc, (KeyboardInterrupt, click.Abort)):
         _say(args, "interrupted", "interrupted; what had begun reads as aborted", "")
         return _INTERRUPTED

@@ -81,4 +81,7 @@ def _days(side: Side) -> frozenset[str]:
     """Return the days (UTC) on which a run was made."""
     if side.window is None:
         return frozenset()
-    return frozenset(datetime.fromtimestamp(moment, UTC).date().isoformat() for moment in side.window)
+    try:
+        return frozenset(datetime.fromtimestamp(moment, UTC).date().isoformat() for moment in side.window)
+    except (ValueError, OverflowError):
+        return frozenset()

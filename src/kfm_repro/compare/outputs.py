@@ -68,10 +68,14 @@ def _compare_one(path: str, a: Output | None, b: Output | None, context: Context
     if a.file is None or b.file is None:
         return _by_facts(path, a, b)
     try:
-        return compare_files(a.file, b.file, name=path, context=context, facts=facts)
+        result = compare_files(a.file, b.file, name=path, context=context, facts=facts)
     except OSError as exc:
         finding = Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"cannot be read: {exc.strerror}")
         return _result(path, (finding,), *facts)
+    if result.verdict is OutputVerdict.IDENTICAL and None not in (a.facts.sha256, b.facts.sha256):
+        evidence = "the digests differ and the bytes read later do not: something still wrote to the file"
+        return _result(path, (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=evidence),), *facts)
+    return result
 
 
 def _identical(

@@ -19,7 +19,8 @@ __all__ = ["Code", "check_code", "check_out", "hide_removed"]
 class Code:
     """Which code a replay runs: the resolved commit, the patch to apply, and whether it is the recorded code.
 
-    ``uncaptured`` says why it is not: then no verdict can be reached, only differences shown.
+    ``uncaptured`` says why it is not: then no verdict can be reached, only differences shown. ``unsaid`` is
+    whether the record leaves open if the tree was dirty.
     """
 
     repository: Repository
@@ -27,6 +28,7 @@ class Code:
     patch: bytes = b""
     tree: str | None = None
     uncaptured: str = ""
+    unsaid: bool = False
 
 
 def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
@@ -38,8 +40,8 @@ def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
             hint="pipeline.version.git_commit says which code ran; without it there is nothing to replay",
         )
     commit = repository.resolve_commit(version.git_commit)
-    if not version.repo_dirty:
-        return Code(repository, commit)
+    if not version.repo_dirty and not version.patch:
+        return Code(repository, commit, tree=version.tree, unsaid=version.repo_dirty is None)
     if not version.patch:
         return Code(
             repository, commit,
@@ -57,13 +59,16 @@ def check_out(code: Code, target: Path) -> Repository:
     clone = clone_at(code.repository, code.commit, target)
     if code.patch:
         clone.git("apply", "--index", "--binary", "--whitespace=nowarn", "-", data=code.patch)
-        tree = clone.git("write-tree").decode().strip()
-        if code.tree and tree != code.tree:
-            raise CodeNotAvailable(
-                f"the recorded patch leads to tree {tree[:12]}, not to the recorded {code.tree[:12]}",
-                hint="config/dirty.patch of the run was changed; restore it",
-            )
         _refuse_links_out(clone)
+    tree = clone.git("write-tree").decode().strip()
+    if code.tree and tree != code.tree:
+        raise CodeNotAvailable(
+            f"the recorded commit and patch lead to tree {tree[:12]}, not to the recorded {code.tree[:12]}",
+            hint="config/dirty.patch of the run was changed; restore it",
+        )
+    if code.patch:
+        # Changes were not staged when they were recorded, and git describe tells.
+        clone.git("reset", "--quiet")
     return clone
 
 
@@ -94,7 +99,7 @@ def _read_patch(run: RunDir, version: CodeVersion) -> bytes:
 
 def _refuse_links_out(clone: Repository) -> None:
     top = clone.top.resolve()
-    for line in clone.git("ls-files", "-s", "-z").decode().split("\0"):
+    for line in clone.git("ls-files", "-s", "-z").decode(errors="surrogateescape").split("\0"):
         if line.startswith("120000 "):
             path = clone.top / line.partition("\t")[2]
             if not path.resolve().is_relative_to(top):

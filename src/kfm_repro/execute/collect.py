@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from kfm_repro.errors import UnsafePath, UsageError
-from kfm_repro.execute.workspace import FileState, scan_files
+from kfm_repro.execute.workspace import FileState, scan_files, walk_files
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.counts import count_records
 from kfm_repro.runs.hashing import digest_file
@@ -42,6 +43,12 @@ def describe_file(root: Path, path: str) -> Produced:
             f"the name of an output is not UTF-8: {path!r}", hint="a record names files in UTF-8: rename it"
         ) from exc
     file = inside(root, path, what="output")
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise UnsafePath(
+            f"the name of an output is not UTF-8: {path!r}", hint="give it another name"
+        ) from exc
     digest = digest_file(file)
     counts = count_records(file, path)
     entry = Entry(
@@ -82,32 +89,34 @@ def glob_files(root: Path, patterns: Sequence[str]) -> tuple[str, ...]:
 
     A folder stands for every file below it.
     """
-    found = {path for pattern in patterns for path in _expand(root, pattern)}
-    return tuple(sorted(found))
+    folders = {
+        PurePosixPath(*itertools.takewhile(lambda part: not any(c in part for c in "*?["), parts)).as_posix()
+        for parts in (PurePosixPath(pattern).parts for pattern in patterns)
+    }
+    return tuple(sorted({path for path in walk_files(root, sorted(folders)) if matches_any(path, patterns)}))
 
 
 def matches_any(path: str, patterns: Iterable[str]) -> bool:
-    """Return whether a path that need not exist is named by one of ``patterns``."""
-    return any(
-        PurePosixPath(path).is_relative_to(pattern.rstrip("/")) or _full_match(path, pattern)
-        for pattern in patterns
-    )
+    """Return whether one of ``patterns`` names ``path`` or a folder above it; the file need not exist."""
+    return any(_matches(PurePosixPath(path).parts, PurePosixPath(pattern).parts) for pattern in patterns)
 
 
-def _full_match(path: str, pattern: str) -> bool:
-    """Match part by part; ``**`` stands for any number of folders."""
-    return _match_parts(PurePosixPath(path).parts, PurePosixPath(pattern).parts)
+def _matches(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Match part by part, ``**`` standing for any number of folders, in time path × pattern."""
+    reached = {0}
+    for part in path:
+        reached = _pass_over(reached, pattern)
+        if len(pattern) in reached:
+            return True
+        stay = {at for at in reached if pattern[at] == "**"}
+        reached = stay | {at + 1 for at in reached - stay if fnmatchcase(part, pattern[at])}
+    return len(pattern) in _pass_over(reached, pattern)
 
 
-def _match_parts(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        return any(_match_parts(path[skip:], pattern[1:]) for skip in range(len(path) + 1))
-    return bool(path) and fnmatch(path[0], pattern[0]) and _match_parts(path[1:], pattern[1:])
-
-
-def _expand(root: Path, pattern: str) -> Iterator[str]:
-    for path in sorted(root.glob(pattern)):
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        yield from (file.relative_to(root).as_posix() for file in files if file.is_file())
+def _pass_over(reached: set[int], pattern: tuple[str, ...]) -> set[int]:
+    """Return ``reached`` and what lies behind each ``**`` that stands for nothing."""
+    found = set(reached)
+    for at, part in enumerate(pattern):
+        if at in found and part == "**":
+            found.add(at + 1)
+    return found

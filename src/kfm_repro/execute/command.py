@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,12 +13,20 @@ from kfm_repro.errors import NotReplayable
 from kfm_repro.model.run import Pipeline
 from kfm_repro.runs.paths import inside
 
-__all__ = ["Entrypoint", "build_command", "describe_command", "is_python", "working_folder"]
+__all__ = [
+    "Entrypoint",
+    "build_command",
+    "describe_command",
+    "is_python",
+    "portable",
+    "root_spellings",
+    "working_folder",
+]
 
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*\Z")
 _PYTHON = re.compile(r"python(3(\.\d+)?)?\Z")
-_PLACEHOLDER = re.compile(r"\{(config|params|outputs|run|inputs\.[^{}]+)\}")
+_PLACEHOLDER = re.compile(r"\{(config|params|outputs|run|root|inputs\.[^{}]+|literal:[^{}]*)\}")
 _CALL = (
     "import importlib, inspect, json, os, sys; sys.path.insert(0, os.getcwd()); "
     "name, _, function = sys.argv[1].partition(':'); call = getattr(importlib.import_module(name), function); "
@@ -40,12 +49,16 @@ def is_python(program: str) -> bool:
     return bool(_PYTHON.match(PurePosixPath(program).name))
 
 
-def describe_command(argv: Sequence[str]) -> Entrypoint:
-    """Return how run.yaml names a command line: a script, a module, a make target, or the line verbatim."""
-    program, rest = argv[0], tuple(argv[1:])
+def describe_command(argv: Sequence[str], root: Path) -> Entrypoint:
+    """Return how run.yaml names a command line: a script, a module, a make target, or the line verbatim.
+
+    Paths below the project ``root`` become relative to it: a replay must not reach back into the project.
+    """
+    program, rest = argv[0], tuple(portable(word, root) for word in argv[1:])
     if is_python(program) and rest:
-        if rest[0].endswith(".py") and not PurePosixPath(rest[0]).is_absolute():
-            return Entrypoint(rest[0], rest[1:])
+        script = rest[0].removeprefix("{root}/")
+        if script.endswith(".py") and not PurePosixPath(script).is_absolute():
+            return Entrypoint(script, rest[1:])
         if rest[0] == "-m" and len(rest) > 1 and _MODULE.match(rest[1]):
             return Entrypoint(rest[1], rest[2:])
     if (
@@ -55,7 +68,28 @@ def describe_command(argv: Sequence[str]) -> Entrypoint:
         and not rest[0].startswith("-")
     ):
         return Entrypoint(f"make:{rest[0]}")
-    return Entrypoint("sh: " + shlex.join(argv))
+    words = [portable(program, root), *rest] if program.startswith("/") else [program, *rest]
+    return Entrypoint("sh: " + shlex.join(words))
+
+
+def portable(word: str, root: Path) -> str:
+    """Return a word of a command line with every path below ``root`` as ``{root}/…``, placeholders kept literal."""
+    word = _PLACEHOLDER.sub(lambda match: "{literal:" + match.group(1) + "}", word)
+    for base in root_spellings(root):
+        word = re.sub(rf"(?<![\w./-]){re.escape(base)}(?=[/:;,'\" ]|$)", "{root}", word)
+    return word
+
+
+def root_spellings(root: Path) -> list[str]:
+    """Return the ways in which a path to ``root`` may be written: as given, resolved, and as the shell says it."""
+    resolved = root.resolve()
+    found = {str(root), str(resolved)}
+    shell = Path(os.environ.get("PWD", "/"))
+    below = shell.resolve()
+    if below.is_relative_to(resolved):
+        depth = len(below.relative_to(resolved).parts)
+        found.add(str([shell, *shell.parents][depth] if depth < len(shell.parts) else shell))
+    return sorted(found - {"/"}, key=lambda text: (-len(text), text))
 
 
 def build_command(pipeline: Pipeline, workspace: Path, python: str, values: Mapping[str, str]) -> list[str]:
@@ -119,6 +153,8 @@ def working_folder(pipeline: Pipeline, workspace: Path) -> Path:
 def _fill(text: str, values: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
+        if name.startswith("literal:"):
+            return "{" + name.removeprefix("literal:") + "}"
         if name not in values:
             raise NotReplayable(
                 f"not replayable: nothing is known for the placeholder {{{name}}}",

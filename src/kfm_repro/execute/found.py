@@ -9,8 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from kfm_repro.errors import UnsafePath
 from kfm_repro.execute.collect import is_ephemeral
-from kfm_repro.execute.observe import Observation
-from kfm_repro.execute.workspace import FileState
+from kfm_repro.execute.observe import Observation, SeenState
 from kfm_repro.runs.paths import safe_relative
 from kfm_repro.runs.project import Project
 
@@ -154,7 +153,7 @@ def _is_data(project: Project, path: str) -> bool:
     return any(PurePosixPath(path).is_relative_to(root) for root in project.settings.data_roots)
 
 
-def _state(path: Path) -> FileState | None:
+def _state(path: Path) -> SeenState | None:
     try:
         found = path.lstat()
     except OSError:
@@ -163,7 +162,7 @@ def _state(path: Path) -> FileState | None:
 
 
 def _add(
-    how: dict[str, str], more: Iterable[str], files: dict[str, FileState], kind: str, limit: int
+    how: dict[str, str], more: Iterable[str], files: dict[str, SeenState], kind: str, limit: int
 ) -> list[str]:
     """Add all of ``more``, or none of them and a sentence when they are too many to be kept unasked."""
     paths = sorted(more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ __all__ = ["CodeState", "Repository", "clone_at", "find_repository"]
 _SAFE = (
     "-c", "core.hooksPath=/dev/null",
     "-c", "core.fsmonitor=false",
+    "-c", "core.splitIndex=false",
     "-c", "core.autocrlf=false",
     "-c", "core.quotePath=false",
     "-c", "protocol.ext.allow=never",
@@ -23,6 +25,7 @@ _SAFE = (
 )  # fmt: skip
 
 _MAX_PATCH_BYTES = 64 << 20
+_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 
 
 @dataclass(frozen=True)
@@ -48,21 +51,29 @@ class Repository:
 
     def resolve_commit(self, commit: str) -> str:
         """Return the full id of a commit. Raises CodeNotAvailable when it is not here or is ambiguous."""
-        try:
-            text = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
-        except CodeNotAvailable as exc:
+        if not _COMMIT.fullmatch(commit):
             raise CodeNotAvailable(
-                f"commit {commit} is not in this repository (or its short form is ambiguous)",
+                f"not a commit: {commit!r}",
+                hint="a record names a commit by 4 to 64 hex digits, not a branch or tag",
+            )
+        known = self.git("rev-parse", f"--disambiguate={commit.lower()}").decode().split()
+        commits = [name for name in known if self._is_commit(name)]
+        if len(commits) != 1:
+            raise CodeNotAvailable(
+                f"commit {commit} is {'ambiguous' if commits else 'not'} in this repository",
                 hint="fetch it (git fetch --all --unshallow, or from where the run was made), then try again",
-            ) from exc
-        return text.decode().strip()
+            )
+        return commits[0]
+
+    def _is_commit(self, name: str) -> bool:
+        return self.git("cat-file", "-t", name).decode().strip() == "commit"
 
     def tracked(self, pathspecs: Sequence[str], *, commit: str | None = None) -> list[str]:
         """Return tracked files below ``pathspecs`` (paths from the top): of ``commit``, or of the index."""
         command = (
             ["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit] if commit else ["ls-files", "-z"]
         )
-        return [name for name in self.git(*command, "--", *pathspecs).decode().split("\0") if name]
+        return [name for name in os.fsdecode(self.git(*command, "--", *pathspecs)).split("\0") if name]
 
     def blob(self, commit: str, path: str, target: Path) -> bool:
         """Write the file ``path`` (from the top) of ``commit`` to ``target``; False when it is not there."""
@@ -95,13 +106,22 @@ class Repository:
             )  # fmt: skip
             if changed:
                 self._refuse_large(changed)
-                self.git("update-index", "--add", "--remove", "-z", "--stdin", index=index, data=changed)
+                # A file that became a folder is replaced by what lies in the folder now.
+                names = [n for n in changed.split(b"\0") if n and not self._is_folder(n)]
+                self.git(
+                    "update-index", "--add", "--remove", "--replace", "-z", "--stdin",
+                    index=index, data=b"".join(name + b"\0" for name in names),
+                )  # fmt: skip
             tree = self.git("write-tree", index=index).decode().strip()
             patch = self.git(
                 "diff", "--cached", "--binary", "--full-index", "--no-renames", "--no-ext-diff",
-                "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/", commit, index=index,
+                "--no-textconv", "--no-color", "-O/dev/null", "--src-prefix=a/", "--dst-prefix=b/", commit, index=index,
             )  # fmt: skip
         return CodeState(commit, bool(patch), tree, patch)
+
+    def _is_folder(self, name: bytes) -> bool:
+        path = self.top / os.fsdecode(name)
+        return path.is_dir() and not path.is_symlink()
 
     def visible(self, path: Path) -> bool:
         """Return whether git sees ``path``: it lies in the repository and no rule ignores it."""
@@ -132,8 +152,8 @@ class Repository:
 def find_repository(root: Path) -> Repository:
     """Return the repository that ``root`` lies in. Raises CodeNotAvailable, saying what git said."""
     try:
-        top = _git(root, ["rev-parse", "--show-toplevel"]).decode().rstrip("\n")
-        prefix = _git(root, ["rev-parse", "--show-prefix"]).decode().rstrip("\n")
+        top = _git(root, ["rev-parse", "--show-toplevel"])
+        prefix = _git(root, ["rev-parse", "--show-prefix"])
     except CodeNotAvailable as exc:
         if "dubious ownership" in exc.message:
             raise CodeNotAvailable(
@@ -144,7 +164,7 @@ def find_repository(root: Path) -> Repository:
             f"not a git repository: {root}",
             hint="a run records the commit of its code: put the project under git (git init, git commit)",
         ) from exc
-    return Repository(Path(top), prefix)
+    return Repository(Path(os.fsdecode(top).rstrip("\n")), os.fsdecode(prefix).rstrip("\n"))
 
 
 def clone_at(source: Repository, commit: str, target: Path) -> Repository:
@@ -152,11 +172,8 @@ def clone_at(source: Repository, commit: str, target: Path) -> Repository:
 
     The clone has a real .git and no remote. Raises CodeNotAvailable.
     """
-    _git(
-        source.top.parent,
-        ["clone", "--quiet", "--no-checkout", "--no-hardlinks", "--no-tags", "--template=",
-         "--", str(source.top), str(target)],
-    )  # fmt: skip
+    options = ("--no-checkout", "--no-hardlinks", "--origin=origin", "--no-reject-shallow", "--template=")
+    _git(source.top.parent, ["clone", "--quiet", *options, "--", str(source.top), str(target)])
     clone = Repository(target, source.prefix)
     if not _has_commit(clone, commit):
         clone.git("fetch", "--quiet", "--no-tags", str(source.top), f"{commit}:refs/kfm-repro/run")

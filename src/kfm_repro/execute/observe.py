@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from kfm_repro.execute.workspace import FileState
+__all__ = ["Observation", "SeenState", "Watch"]
 
-__all__ = ["Observation", "Watch"]
+SeenState = tuple[int, int, int]
+"""Size in bytes, modification time in nanoseconds, inode: a link or a mode that changes is no change of data."""
 
 # include/uapi/linux/inotify.h
 _OPEN, _CLOSE_WRITE, _CLOSE_NOWRITE = 0x20, 0x08, 0x10
@@ -46,7 +47,7 @@ class Observation:
     missing; it is empty when every open was seen.
     """
 
-    before: dict[str, FileState] = field(default_factory=dict)
+    before: dict[str, SeenState] = field(default_factory=dict)
     opened: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class Watch:
     def __init__(self, root: Path, passed_over: Path, *, on: bool = True) -> None:
         self._root = root.resolve()
         self._passed_over = passed_over.resolve()
-        self._before: dict[str, FileState] = {}
+        self._before: dict[str, SeenState] = {}
         self._links: list[str] = []
         self._folders: dict[int, str] = {}
         self._opened: set[str] = set()

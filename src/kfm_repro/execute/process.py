@@ -126,9 +126,10 @@ def _start(process: Process) -> subprocess.Popen[bytes]:
             stderr=subprocess.PIPE,
             start_new_session=process.own_group,
         )
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise NotReplayable(
-            f"the command cannot be started: {process.argv[0]}: {exc.strerror}",
+            f"the command cannot be started: {process.argv[0]}: {why}",
             hint="check that the program exists, is executable and is on PATH",
         ) from exc
 

@@ -103,7 +103,9 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     environment = snapshot_environment(project, request, run)
     _keep_inputs(session, session.declared)
     started = datetime.now(UTC)
-    document = describe_run(request, run, session.code, session.submodules, origins, environment, started)
+    document = describe_run(
+        project, request, run, session.code, session.submodules, origins, environment, started
+    )
     writer.yaml(document)
     before = scan_files(project.root, watched_folders(project, request.outputs))
     outcome, seen = _run(session, run, started)
@@ -237,7 +239,11 @@ def _declared_inputs(project: Project, patterns: Sequence[str]) -> tuple[Entry, 
     """Return the inputs that ``patterns`` name, hashed before the command can change them."""
     paths: set[str] = set()
     for pattern in patterns:
-        named = glob_files(project.root, [pattern])
+        named = [
+            path
+            for path in glob_files(project.root, [pattern])
+            if not (project.root / path).is_relative_to(project.runs)
+        ]
         if not named:
             raise UsageError(
                 f"--input {pattern!r} names no file", hint="patterns are relative to the project root"

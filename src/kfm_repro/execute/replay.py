@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kfm_repro.errors import InconsistentRun, KfmReproError
@@ -24,16 +26,18 @@ from kfm_repro.execute.environment import (
     replay_environment,
 )
 from kfm_repro.execute.fingerprint import environment_drift, fingerprint
+from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
 from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.record import write_metrics, write_not_run
-from kfm_repro.execute.workspace import Workspace, build_workspace, relocate, watched_folders
+from kfm_repro.execute.workspace import FileState, Workspace, build_workspace, relocate, scan_files
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.report import Drift, Precondition
 from kfm_repro.model.run import RUN_SCHEMA, Run, RunState
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
+from kfm_repro.runs.paths import safe_relative
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
 from kfm_repro.runs.write import RunWriter, stamp, write_json
@@ -42,6 +46,8 @@ __all__ = ["Plan", "Replayed", "Request", "aware", "host_names", "plan_replay", 
 
 _MIN_TIMEOUT_S = 60.0
 _TIMEOUT_FACTOR = 10.0
+TRESPASS = "project"
+"""Name of the precondition that is not met when a replay changed files of the project: then no verdict holds."""
 _CLOCK_GRAIN_S = 1.1
 """A second, the grain of most written times, and a little."""
 
@@ -76,10 +82,12 @@ class Replayed:
     outcome: Outcome
     produced: dict[str, Produced]
     workspace: Path
+    place: Path
     preconditions: tuple[Precondition, ...]
     drift: tuple[Drift, ...]
     held: dict[str, str]
-    finish: Callable[[], None] = field(compare=False)
+    not_compared: tuple[str, ...]
+    finish: Callable[[str], None] = field(compare=False)
 
 
 def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
@@ -95,6 +103,8 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
             f"run {original.name} is {state} and no baseline" + (f": {why}" if why else ""),
             hint=f"replay a run that ended: kfm-repro replay latest:{original.pipeline}",
         )
+    for pattern in run.pipeline.outputs:
+        safe_relative(pattern, what=f"pipeline.outputs of {original.name}")
     return Plan(
         original=original,
         run=run,
@@ -116,32 +126,38 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     writer = RunWriter(
         project.runs, plan.original.pipeline, new_run_id(), datetime.now(UTC), of=plan.original.name
     )
+    # Outside of the project, lest a pipeline that looks upwards for its root finds the original.
+    place = Path(tempfile.mkdtemp(prefix="kfm-repro-")).resolve()
     try:
-        return _replay_into(writer, project, plan, request)
-    except KfmReproError as exc:
-        writer.finish("failed", datetime.now(UTC), reason=f"not run: {exc.message}")
-        shutil.rmtree(writer.run.scratch, ignore_errors=True)
-        raise
+        return _replay_into(writer, place, project, plan, request)
     except BaseException as exc:
-        writer.finish("aborted", datetime.now(UTC), reason=type(exc).__name__)
-        shutil.rmtree(writer.run.scratch, ignore_errors=True)
+        ours = isinstance(exc, KfmReproError)
+        reason = f"not run: {exc}" if ours else type(exc).__name__
+        writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
+        shutil.rmtree(place, ignore_errors=True)
         raise
 
 
-def _replay_into(writer: RunWriter, project: Project, plan: Plan, request: Request) -> Replayed:
+def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, request: Request) -> Replayed:
     fresh, store = writer.run, ObjectStore(project.runs)
     document = _document(plan, fresh)
     writer.yaml(document)
     sources = resolve_inputs(
         project.root, plan.inputs, store, (plan.code.repository, plan.code.commit),
-        current=request.current_inputs, spool=fresh.scratch / "spool",
+        current=request.current_inputs, spool=place / "spool",
     )  # fmt: skip
-    workspace = build_workspace(project, plan.original, plan.run, fresh, plan.code, sources, plan.outputs)
+    workspace = build_workspace(
+        place, project, plan.original, plan.run, fresh, plan.code, sources, plan.outputs
+    )
     environ, environment = replay_environment(
         plan.run, plan.interpreter, home=workspace.home, temporary=workspace.temporary,
         given=_variables(plan, fresh, workspace),
     )  # fmt: skip
     environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
+    imported = [str(workspace.root / path) for path in import_roots(plan.interpreter.path, project.root)]
+    if imported:
+        environ["PYTHONPATH"] = os.pathsep.join([*imported, *filter(None, [environ.get("PYTHONPATH")])])
+    untouched = _project_state(project, plan)
     _wait_until_clocks_moved_on(plan.run)
     outcome = run_command(
         Process(
@@ -157,7 +173,8 @@ def _replay_into(writer: RunWriter, project: Project, plan: Plan, request: Reque
     document["runtime"] |= {"started_at": stamp(outcome.started), "finished_at": stamp(outcome.finished)}
     document["environment"] |= {"env": {k: v for k, v in environ.items() if not k.startswith("KFM_RUN")}}
     writer.yaml(document)
-    produced = _collect(project, plan, fresh, workspace, sources)
+    produced = _collect(project, plan, fresh, workspace)
+    not_compared = _not_compared(plan, workspace, produced)
     _adopt_run_files(workspace, fresh)
     writer.manifest("inputs", tuple(_as_laid(source) for source in sources), outcome.started)
     writer.manifest("outputs", tuple(produced[path].entry for path in sorted(produced)), outcome.finished)
@@ -174,28 +191,29 @@ def _replay_into(writer: RunWriter, project: Project, plan: Plan, request: Reque
         *_changed_precondition(changed_inputs(sources, workspace.root), plan),
         environment,
         plan.interpreter.precondition,
+        *_trespass(untouched, _project_state(project, plan)),
     )
 
-    def finish() -> None:
-        reason = (
-            ""
-            if outcome.outcome == "success"
-            else f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}"
-        )
-        writer.finish(
-            "success" if outcome.outcome == "success" else "failed", outcome.finished, reason=reason
-        )
-        shutil.rmtree(fresh.scratch, ignore_errors=True)
-        fresh.scratch.mkdir(exist_ok=True)
+    def finish(aborted: str = "") -> None:
+        shutil.rmtree(place, ignore_errors=True)
+        if aborted:
+            writer.finish("aborted", datetime.now(UTC), reason=aborted)
+        elif outcome.outcome == "success":
+            writer.finish("success", outcome.finished)
+        else:
+            reason = f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}"
+            writer.finish("failed", outcome.finished, reason=reason)
 
     return Replayed(
         run=fresh,
         outcome=outcome,
         produced=produced,
         workspace=workspace.root,
+        place=place,
         preconditions=preconditions,
         drift=environment_drift(_recorded_fingerprint(plan), today),
         held={name: environ[name] for name in _HELD if name in environ},
+        not_compared=not_compared,
         finish=finish,
     )
 
@@ -276,27 +294,68 @@ def _values(plan: Plan, workspace: Workspace) -> dict[str, str]:
     for entry in plan.inputs.entries:
         values.setdefault(f"inputs.{Path(entry.path).stem}", entry.path)
         values.setdefault(f"inputs.{Path(entry.path).name}", entry.path)
+    values["root"] = str(workspace.root)
     return values
 
 
-def _collect(
-    project: Project, plan: Plan, fresh: RunDir, workspace: Workspace, sources: tuple[InputSource, ...]
-) -> dict[str, Produced]:
-    """Return what the replay wrote, by the path under which the recorded run would have written it."""
+def _collect(project: Project, plan: Plan, fresh: RunDir, workspace: Workspace) -> dict[str, Produced]:
+    """Return what the replay wrote, by the path under which the recorded run would have written it.
+
+    What lay in the workspace before the pipeline started counts only when its state moved on.
+    """
+    written = written_files(workspace.root, ["."], workspace.before)
     produced: dict[str, Produced] = {}
-    for entry in plan.outputs.entries:
-        place = relocate(entry.path, project, plan.original, fresh)
-        if (workspace.root / place).is_file():
-            produced[entry.path] = _renamed(describe_file(workspace.root, place), entry.path)
+    places = {
+        relocate(entry.path, project, plan.original, fresh): entry.path for entry in plan.outputs.entries
+    }
+    for place, path in places.items():
+        if place in written:
+            produced[path] = _renamed(describe_file(workspace.root, place), path)
     patterns = plan.run.pipeline.outputs
-    places = {relocate(entry.path, project, plan.original, fresh) for entry in plan.outputs.entries}
-    passed_over = {_provenance_target(plan.run), *(source.entry.path for source in sources), *places}
-    folders = watched_folders(project, patterns)
-    for path in written_files(workspace.root, folders, workspace.before):
-        wanted = matches_any(path, patterns) if patterns else not is_ephemeral(path, project.ephemeral)
-        if wanted and path not in passed_over:
+    passed_over = {_provenance_target(plan.run), *(entry.path for entry in plan.inputs.entries), *places}
+    for path in written:
+        if path not in passed_over and _wanted(project, path, patterns):
             produced[path] = describe_file(workspace.root, path)
     return produced
+
+
+def _wanted(project: Project, path: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether a file that was not declared would be an output all the same."""
+    if patterns:
+        return matches_any(path, patterns)
+    in_data = any(PurePosixPath(path).is_relative_to(name) for name in project.settings.data_roots)
+    return in_data and not is_ephemeral(path, project.ephemeral)
+
+
+def _not_compared(plan: Plan, workspace: Workspace, produced: dict[str, Produced]) -> tuple[str, ...]:
+    """Return what the replay wrote where outputs are not looked for."""
+    inputs = {entry.path for entry in plan.inputs.entries}
+    known = (
+        {item.entry.path for item in produced.values()}
+        | {*produced}
+        | inputs
+        | {_provenance_target(plan.run)}
+    )
+    run_dir = PurePosixPath(workspace.run_dir.relative_to(workspace.root))
+    return tuple(
+        path
+        for path in written_files(workspace.root, ["."], workspace.before)
+        if path not in known and not PurePosixPath(path).is_relative_to(run_dir)
+    )
+
+
+def _project_state(project: Project, plan: Plan) -> dict[str, FileState]:
+    """Return the state of the original inputs and outputs, which a replay must leave alone."""
+    entries = (*plan.inputs.entries, *plan.outputs.entries)
+    return scan_files(project.root, sorted({entry.path for entry in entries}))
+
+
+def _trespass(before: dict[str, FileState], after: dict[str, FileState]) -> tuple[Precondition, ...]:
+    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+    if not changed:
+        return ()
+    detail = f"files of the project changed while the replay ran, {changed[0]} first"
+    return (Precondition(name=TRESPASS, state="drift", detail=detail),)
 
 
 def _renamed(item: Produced, path: str) -> Produced:
@@ -339,7 +398,12 @@ def _code_precondition(plan: Plan) -> Precondition:
     if plan.code.uncaptured:
         return Precondition(name="code", state="missing", detail=plan.code.uncaptured, code="CODE_DRIFT")
     patched = " with the recorded patch" if plan.code.patch else ""
-    return Precondition(name="code", state="ok", detail=f"commit {plan.code.commit[:12]}{patched}")
+    detail = f"commit {plan.code.commit[:12]}{patched}"
+    if plan.code.unsaid:
+        return Precondition(
+            name="code", state="unknown", detail=f"{detail}; the record does not say if it was dirty"
+        )
+    return Precondition(name="code", state="ok", detail=detail)
 
 
 def _original_precondition(plan: Plan) -> tuple[Precondition, ...]:

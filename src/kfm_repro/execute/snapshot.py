@@ -14,7 +14,7 @@ from typing import Any
 
 from kfm_repro.errors import UsageError
 from kfm_repro.execute.collect import glob_files, relative_pattern
-from kfm_repro.execute.command import describe_command, is_python
+from kfm_repro.execute.command import describe_command, is_python, portable
 from kfm_repro.execute.environment import recorded_variables
 from kfm_repro.execute.fingerprint import fingerprint, requirements_lock
 from kfm_repro.execute.git import CodeState
@@ -110,12 +110,12 @@ def snapshot_environment(project: Project, request: Request, run: RunDir) -> dic
             "executable": known.get("executable", ""),
         }
     variables = recorded_variables(request.environ)
-    if "PYTHONPATH" in variables:
-        variables["PYTHONPATH"] = variables["PYTHONPATH"].replace(str(project.root), "{root}")
+    variables = {name: portable(value, project.root) for name, value in variables.items()}
     return environment | {"env": variables}
 
 
 def describe_run(
+    project: Project,
     request: Request,
     run: RunDir,
     code: CodeState,
@@ -125,7 +125,7 @@ def describe_run(
     started: datetime,
 ) -> dict[str, Any]:
     """Return run.yaml as it stands when the command begins."""
-    command = describe_command(request.command)
+    command = describe_command(request.command, project.root)
     version: dict[str, Any] = {"git_commit": code.commit, "repo_dirty": code.dirty}
     if code.dirty:
         version |= {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(run.path / PATCH).sha256}
@@ -139,9 +139,7 @@ def describe_run(
     }
     if request.outputs:
         pipeline["outputs"] = list(request.outputs)
-    moved = {name: origin for name, origin in origins.items() if origin != f"config/{name}"}
-    if moved:
-        pipeline["config"] = moved
+    pipeline["config"] = dict(origins)
     return {
         "schema": RUN_SCHEMA,
         "run_id": run.name,

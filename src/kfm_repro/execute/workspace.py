@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,15 +17,28 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
 
-__all__ = ["FileState", "Workspace", "build_workspace", "relocate", "scan_files", "watched_folders"]
+__all__ = [
+    "FileState",
+    "Workspace",
+    "build_workspace",
+    "relocate",
+    "scan_files",
+    "walk_files",
+    "watched_folders",
+]
 
-FileState = tuple[int, int, int]
-"""Size in bytes, modification time in nanoseconds and inode: enough to see that a file was written."""
+FileState = tuple[int, int, int, int, str]
+"""Size in bytes, times of modification and of change in nanoseconds, inode, target of a link."""
+
+_NEVER_OUTPUTS = frozenset((".git", "__pycache__"))
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a replay runs. ``root`` stands for the project root, ``run_dir`` for the run's own folder."""
+    """Where a replay runs. ``root`` stands for the project root, ``run_dir`` for the run's own folder.
+
+    ``before`` is the state of every file before the pipeline started: an output counts only when it moved on.
+    """
 
     root: Path
     run_dir: Path
@@ -35,6 +48,7 @@ class Workspace:
 
 
 def build_workspace(
+    place: Path,
     project: Project,
     original: RunDir,
     run: Run,
@@ -43,14 +57,14 @@ def build_workspace(
     sources: tuple[InputSource, ...],
     outputs: Manifest,
 ) -> Workspace:
-    """Lay out a workspace below ``fresh.scratch``.
+    """Lay out a workspace for the run ``fresh`` in the empty folder ``place``.
 
     Tracked files below the data roots are removed unless they are declared inputs (rule 12), and so is every
     recorded output, lest a committed copy of it be taken for the replay's. The folders of the recorded outputs
     are made, since a clean clone has no empty folders. Raises CodeNotAvailable, InputUnavailable, UnsafePath,
     InvalidRecord.
     """
-    clone = check_out(code, fresh.scratch / "workspace")
+    clone = check_out(code, place / "workspace")
     root = clone.top / clone.prefix
     for name in project.settings.data_roots:
         shutil.rmtree(inside(root, name, what="data root"), ignore_errors=True)
@@ -62,13 +76,12 @@ def build_workspace(
         (run_dir / name).mkdir(parents=True)
     _lay_config(original, run, root, run_dir / "config")
     for entry in outputs.entries:
-        place = relocate(entry.path, project, original, fresh)
-        inside(root, place, what="output of the record").parent.mkdir(parents=True, exist_ok=True)
-    home, temporary = fresh.scratch / "home", fresh.scratch / "tmp"
+        moved = relocate(entry.path, project, original, fresh)
+        inside(root, moved, what="output of the record").parent.mkdir(parents=True, exist_ok=True)
+    home, temporary = place / "home", place / "tmp"
     home.mkdir()
     temporary.mkdir()
-    before = scan_files(root, watched_folders(project, run.pipeline.outputs))
-    return Workspace(root, run_dir, home, temporary, before)
+    return Workspace(root, run_dir, home, temporary, scan_files(root, ["."]))
 
 
 def relocate(path: str, project: Project, original: RunDir, fresh: RunDir) -> str:
@@ -91,20 +104,38 @@ def watched_folders(project: Project, patterns: Iterable[str]) -> tuple[str, ...
     return tuple(sorted(folders))
 
 
-def scan_files(root: Path, folders: Iterable[str]) -> dict[str, FileState]:
-    """Return the state of every regular file at or below ``folders`` of ``root``, by path relative to ``root``.
+def walk_files(root: Path, folders: Iterable[str]) -> Iterator[str]:
+    """Yield every regular file at or below ``folders``, by path relative to ``root``, sorted within each folder.
 
-    Git's own folder is left out.
+    Links are followed as long as they stay inside ``root``; git's own folder and Python's caches are left out.
     """
-    states: dict[str, FileState] = {}
+    base = root.resolve()
     for folder in folders:
-        top = root / folder
-        for path in [top] if top.is_file() else sorted(top.rglob("*")):
-            relative = path.relative_to(root)
-            if ".git" not in relative.parts and path.is_file() and not path.is_symlink():
-                stat = path.stat()
-                states[relative.as_posix()] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-    return states
+        yield from _walk(root, root / folder, base, frozenset())
+
+
+def scan_files(root: Path, folders: Iterable[str]) -> dict[str, FileState]:
+    """Return the state of every file that `walk_files` finds."""
+    return {path: _state(root / path) for path in walk_files(root, folders)}
+
+
+def _walk(root: Path, top: Path, base: Path, above: frozenset[Path]) -> Iterator[str]:
+    if top.name in _NEVER_OUTPUTS:
+        return
+    place = top.resolve()
+    if place in above or not place.is_relative_to(base):
+        return
+    if place.is_dir():
+        for path in sorted(top.iterdir()):
+            yield from _walk(root, path, base, above | {place})
+    elif place.is_file():
+        yield top.relative_to(root).as_posix()
+
+
+def _state(path: Path) -> FileState:
+    stat = path.stat()
+    target = str(path.readlink()) if path.is_symlink() else ""
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, target)
 
 
 def _remove_outputs(root: Path, outputs: Manifest, inputs: set[str]) -> None:
@@ -115,7 +146,10 @@ def _remove_outputs(root: Path, outputs: Manifest, inputs: set[str]) -> None:
 
 
 def _lay_config(original: RunDir, run: Run, root: Path, snapshot: Path) -> None:
-    """Copy the config snapshot over ``<root>/config`` and into the run folder of the workspace (rule 13)."""
+    """Copy the config snapshot over ``<root>/config`` and into the run folder of the workspace (rule 13).
+
+    Where the record lists the files of its snapshot, one that is not in the list was written by the run itself.
+    """
     if not original.config.is_dir():
         return
     patch = run.pipeline.version.patch
@@ -128,7 +162,9 @@ def _lay_config(original: RunDir, run: Run, root: Path, snapshot: Path) -> None:
             )
         if not path.is_file() or f"config/{relative}" == patch:
             continue
-        origin = run.pipeline.config.get(relative, f"config/{relative}")
+        if run.pipeline.config is not None and relative not in run.pipeline.config:
+            continue
+        origin = (run.pipeline.config or {}).get(relative, f"config/{relative}")
         for target in (snapshot / relative, inside(root, origin, what="pipeline.config of the record")):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import msgspec
 
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
-from kfm_repro.execute.replay import Plan, Replayed, Request, host_names, plan_replay, run_replay
+from kfm_repro.execute.replay import TRESPASS, Plan, Replayed, Request, host_names, plan_replay, run_replay
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.scope import replay_scope
 from kfm_repro.model.encode import report_json
@@ -50,8 +50,10 @@ def replay_and_judge(project: Project, spec: str, request: Request, accept: Acce
     try:
         report = _judge(project, plan, replayed, accept)
         write_text(replayed.run.report, report_json(report))
-    finally:
-        replayed.finish()
+    except BaseException as exc:
+        replayed.finish(f"not judged: {type(exc).__name__}")
+        raise
+    replayed.finish("")
     return Judged(report, replayed.run.report, replayed.outcome.last_lines)
 
 
@@ -59,13 +61,14 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
     outcome = replayed.outcome
     fresh = {path: Output(facts=item.entry.facts, file=item.file) for path, item in replayed.produced.items()}
     recorded = recorded_outputs(
-        project, plan.run, plan.outputs, replayed.run.scratch / "baseline",
+        project, plan.run, plan.outputs, replayed.place / "baseline",
         settled={path: output.facts.sha256 for path, output in fresh.items()},
     )  # fmt: skip
     context = Context(a=side_of(project, plan.original, plan.run), b=_fresh_side(replayed))
     comparison = compare_outputs(recorded, fresh, context, lambda path: rule_for(project, path, accept))
     failed = outcome.outcome != "success"
-    inconclusive = failed or plan.state is not RunState.SUCCESS or bool(plan.code.uncaptured)
+    trespass = next((item.detail for item in replayed.preconditions if item.name == TRESPASS), "")
+    inconclusive = failed or plan.state is not RunState.SUCCESS or bool(plan.code.uncaptured or trespass)
     return Report(
         command="replay",
         verdict=run_verdict(comparison.outputs, inconclusive=inconclusive),
@@ -85,15 +88,15 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
                 outcome=outcome.outcome,
             ),
         ),
-        scope=replay_scope(replayed.held),
+        scope=replay_scope(replayed.held, replayed.not_compared),
         preconditions=replayed.preconditions,
         environment=Environment(drift=replayed.drift),
         outputs=comparison.outputs,
-        error=_error(plan, replayed) if inconclusive or not comparison.outputs else msgspec.UNSET,
+        error=_error(plan, replayed, trespass) if inconclusive or not comparison.outputs else msgspec.UNSET,
     )
 
 
-def _error(plan: Plan, replayed: Replayed) -> ErrorInfo:
+def _error(plan: Plan, replayed: Replayed, trespass: str) -> ErrorInfo:
     outcome = replayed.outcome
     if outcome.outcome == "timeout":
         return ErrorInfo(
@@ -122,6 +125,12 @@ def _error(plan: Plan, replayed: Replayed) -> ErrorInfo:
             message=plan.code.uncaptured,
             hint="commit before recording, or record with kfm-repro record, which keeps the patch",
         )
+    if trespass:
+        return ErrorInfo(
+            code="project-changed",
+            message=trespass,
+            hint="use paths relative to the project root; if you changed the files yourself, replay again",
+        )
     return ErrorInfo(
         code="nothing-compared",
         message="the record declares no outputs and the replay wrote none: nothing was compared",
@@ -130,8 +139,14 @@ def _error(plan: Plan, replayed: Replayed) -> ErrorInfo:
 
 
 def _fresh_side(replayed: Replayed) -> Side:
-    scratch = replayed.run.scratch
-    paths = {str(replayed.workspace), str(replayed.run.path), str(scratch / "home"), str(scratch / "tmp")}
+    place = replayed.place
+    paths = {
+        str(replayed.workspace),
+        str(replayed.run.path),
+        str(place),
+        str(place / "home"),
+        str(place / "tmp"),
+    }
     window = (replayed.outcome.started.timestamp(), replayed.outcome.finished.timestamp())
     return Side(
         run_id=replayed.run.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kfm_repro.model.report import Scope
 
@@ -18,13 +18,14 @@ AXES: tuple[str, ...] = (
 _BY_VARIABLE: Mapping[str, str] = {"PYTHONHASHSEED": "hash-seed", "TZ": "timezone", "LC_ALL": "locale"}
 _NATURAL = frozenset(("aslr", "build-path", "clock", "entropy", "home-user", "input-mtime", "pid", "tmp-dir"))
 
+_NAMED = 5
 _NOTE = (
     "isolation none: environment and code are fresh, but nothing keeps the pipeline from reading files that are "
     "not declared"
 )
 
 
-def replay_scope(held: Mapping[str, str]) -> Scope:
+def replay_scope(held: Mapping[str, str], not_compared: Sequence[str] = ()) -> Scope:
     """Return the scope of a plain replay at isolation level ``none``.
 
     ``held`` are the environment variables that the record pins. What is held is not exercised either; a hash
@@ -34,10 +35,14 @@ def replay_scope(held: Mapping[str, str]) -> Scope:
     if held.get("PYTHONHASHSEED") == "random":
         del pinned["hash-seed"]
     natural = _NATURAL | ({"hash-seed"} - set(pinned))
+    notes = []
+    if not_compared:
+        named = ", ".join(not_compared[:_NAMED]) + (" …" if len(not_compared) > _NAMED else "")
+        notes.append(f"written, but no declared output and not below a data root: not compared: {named}")
     return Scope(
         held=dict(sorted(pinned.items())),
         natural=tuple(sorted(natural)),
         not_exercised=tuple(axis for axis in AXES if axis not in natural),
         level="R1",
-        notes=(_NOTE,),
+        notes=(_NOTE, *notes),
     )

@@ -50,7 +50,7 @@ class Pipeline(Part, frozen=True, kw_only=True):
     cwd: str = "."
     version: CodeVersion = CodeVersion()
     outputs: tuple[str, ...] = ()
-    config: dict[str, str] = {}
+    config: dict[str, str] | None = None
 
 
 class Runtime(Part, frozen=True, kw_only=True):

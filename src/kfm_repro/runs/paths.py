@@ -9,7 +9,7 @@ from kfm_repro.errors import UnsafePath
 
 __all__ = ["inside", "is_safe_component", "safe_relative"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _COMPONENT = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}\Z")
 
 
@@ -25,7 +25,7 @@ def safe_relative(text: str, *, what: str) -> PurePosixPath:
     """
     path = PurePosixPath(text)
     if not text or _CONTROL.search(text):
-        reason = "is empty or holds control characters"
+        reason = "is empty or holds characters that no name has"
     elif path.is_absolute() or text.startswith("~") or re.match(r"[A-Za-z]:[\\/]", text):
         reason = "is absolute"
     elif ".." in path.parts or "\\.." in text or "..\\" in text:

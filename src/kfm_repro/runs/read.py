@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,8 @@ def _state_of_ended(run: RunDir, says: str, sentinel: str) -> tuple[RunState, st
         return RunState.INCONSISTENT, f"status.json says {says}, but {sentinel} exists"
     if state is RunState.SUCCESS:
         return state, ""
+    if not run.failed.is_file():
+        return state, ""
     return state, run.failed.read_text(encoding="utf-8", errors="replace").strip()[:500]
 
 
@@ -150,6 +153,7 @@ def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anythi
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     where = f"{path.parent.name}/{path.name}"
     try:
+        _require_regular(path)
         if path.stat().st_size > _MAX_YAML_BYTES:
             raise InvalidRecord(
                 f"{where} is larger than {_MAX_YAML_BYTES >> 20} MiB", hint="it is metadata only"
@@ -167,6 +171,7 @@ def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anythi
 
 def _load_json(path: Path, what: str) -> Any:  # noqa: ANN401 - a parsed document is anything until it is checked
     try:
+        _require_regular(path)
         return json.loads(path.read_bytes())
     except FileNotFoundError as exc:
         raise InvalidRecord(
@@ -176,6 +181,12 @@ def _load_json(path: Path, what: str) -> Any:  # noqa: ANN401 - a parsed documen
         raise InvalidRecord(
             f"{what} is not JSON: {exc}", hint="restore it from where the run was made"
         ) from exc
+
+
+def _require_regular(path: Path) -> None:
+    """Refuse what would block when it is read: a pipe, a device. Raises OSError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("not a regular file")
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - walks any document

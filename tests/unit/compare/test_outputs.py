@@ -58,3 +58,10 @@ def test_only_an_equivalent_output_can_be_accepted(tmp_path: Path) -> None:
     assert (compared(a, b, lenient).verdict, compared(a, b, lenient).accepted) == ("equivalent", True)
     assert compared(a, b).accepted is False
     assert (compared(a, c, lenient).verdict, compared(a, c, lenient).accepted) == ("different", False)
+
+
+def test_equal_bytes_under_unequal_digests_are_unknown(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_text("x", encoding="utf-8")
+    sides = [Output(facts=FileFacts(sha256=digest), file=file) for digest in (ONE, TWO)]
+    assert compared(*sides).verdict is OutputVerdict.UNKNOWN

@@ -28,7 +28,7 @@ from kfm_repro.model.run import Pipeline
     ],
 )
 def test_a_command_line_is_recorded_as_what_it_is(argv: list[str], expected: Entrypoint) -> None:
-    assert describe_command(argv) == expected
+    assert describe_command(argv, Path("/srv/project")) == expected
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_the_patch_holds_changes_deletions_new_and_binary_files_and_leaves_the_i
 
 def test_a_clone_shares_nothing_and_has_no_remote(shop: Workshop, tmp_path: Path) -> None:
     repository = find_repository(shop.root)
-    clone = clone_at(repository, repository.resolve_commit("HEAD"), tmp_path / "clone")
+    clone = clone_at(repository, repository.resolve_commit(shop.git("rev-parse", "HEAD")), tmp_path / "clone")
     assert clone.git("remote") == b""
     assert not (clone.top / ".git/objects/info/alternates").exists()
     for path in (clone.top / ".git/objects").rglob("*"):
@@ -77,15 +77,16 @@ def test_hooks_of_the_project_do_not_run(shop: Workshop, tmp_path: Path) -> None
     shop.git("config", "core.fsmonitor", f"touch {tmp_path}/ran")
     repository = find_repository(shop.root)
     repository.state(["data"])
-    clone_at(repository, repository.resolve_commit("HEAD"), tmp_path / "clone")
+    clone_at(repository, repository.resolve_commit(shop.git("rev-parse", "HEAD")), tmp_path / "clone")
     assert not (tmp_path / "ran").exists()
 
 
 def test_unknown_commits_and_missing_repositories_are_clear_errors(shop: Workshop, tmp_path: Path) -> None:
     with pytest.raises(CodeNotAvailable, match="deadbee"):
         find_repository(shop.root).resolve_commit("deadbee")
-    with pytest.raises(CodeNotAvailable, match="not in this repository"):
-        find_repository(shop.root).resolve_commit("--help")
+    for name in ("--help", "HEAD", "main", "@", "main~1", ""):
+        with pytest.raises(CodeNotAvailable, match="not a commit"):
+            find_repository(shop.root).resolve_commit(name)
     outside = tmp_path / "outside"
     outside.mkdir()
     with pytest.raises(CodeNotAvailable, match="not a git repository"):
@@ -114,3 +115,19 @@ def test_variables_of_git_in_our_environment_lead_nowhere_else(
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
     monkeypatch.setitem(os.environ, "GIT_INDEX_FILE", str(tmp_path / "index"))
     assert find_repository(shop.root).top == shop.root.resolve()
+
+
+def test_a_branch_named_like_a_short_commit_does_not_win(shop: Workshop) -> None:
+    first = shop.git("rev-parse", "HEAD")
+    shop.write("code.py", "one = 2\n")
+    shop.commit()
+    shop.git("branch", first[:7])
+    assert find_repository(shop.root).resolve_commit(first[:7]) == first
+
+
+def test_a_file_that_became_a_folder_is_captured(shop: Workshop) -> None:
+    (shop.root / "gone.py").unlink()
+    shop.write("gone.py/inner.py", "x = 2\n")
+    state = find_repository(shop.root).state(["data"])
+    assert state.dirty
+    assert b"gone.py/inner.py" in state.patch

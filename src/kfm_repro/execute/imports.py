@@ -1,0 +1,45 @@
+"""Code that an interpreter imports straight from the project: editable installs and path files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+__all__ = ["import_roots"]
+
+_PROBE = """
+import importlib.metadata as m, json, sys, sysconfig
+from urllib.parse import unquote, urlparse
+found = list(sys.path)
+for d in m.distributions():
+    text = d.read_text("direct_url.json")
+    if text:
+        document = json.loads(text)
+        if document.get("dir_info", {}).get("editable"):
+            folder = unquote(urlparse(document["url"]).path)
+            found += [folder, folder + "/src"]
+print(json.dumps([found, sysconfig.get_path("stdlib"), sys.prefix]))
+"""
+
+
+def import_roots(python: str, root: Path) -> tuple[str, ...]:
+    """Return the folders below ``root``, relative to it, that ``python`` imports from besides its own.
+
+    A replay puts its own checkout of them first, lest today's code run under the name of the recorded commit.
+    """
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", _PROBE], cwd="/", capture_output=True, text=True, timeout=60, check=True
+        )
+        paths, *own = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ()
+    base = root.resolve()
+    found: dict[str, None] = {}
+    for text in paths:
+        path = Path(text)
+        mine = any(path.is_relative_to(prefix) for prefix in own) or not path.is_dir()
+        if text and not mine and path.resolve().is_relative_to(base):
+            found[path.resolve().relative_to(base).as_posix()] = None
+    return tuple(found)
