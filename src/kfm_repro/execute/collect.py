@@ -36,6 +36,12 @@ class Produced:
 
 def describe_file(root: Path, path: str) -> Produced:
     """Return the manifest entry of ``root/path``: digest, size and counts. Raises UnsafePath, OSError."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as exc:
+        raise UnsafePath(
+            f"the name of an output is not UTF-8: {path!r}", hint="a record names files in UTF-8: rename it"
+        ) from exc
     file = inside(root, path, what="output")
     try:
         path.encode("utf-8")

@@ -1,19 +1,16 @@
-"""Interpreter and environment of a pipeline: which one runs it, what it sees, what changed since."""
+"""Interpreter and environment of a pipeline: which one runs it, what it sees."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kfm_repro.errors import NotReplayable
-from kfm_repro.model.report import Drift, Precondition
+from kfm_repro.model.report import Precondition
 from kfm_repro.model.run import Run
 from kfm_repro.runs.project import Project
 
@@ -21,8 +18,6 @@ __all__ = [
     "ASSUMED",
     "Interpreter",
     "choose_interpreter",
-    "environment_drift",
-    "fingerprint",
     "recorded_variables",
     "replay_environment",
 ]
@@ -43,29 +38,15 @@ _KEPT_NAMES = frozenset((
 ))  # fmt: skip
 _KEPT_PREFIXES = (
     "LC_", "GDAL_", "OGR_", "PROJ_", "OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "POLARS_", "ARROW_", "DUCKDB_",
-    "NPY_", "SHAPE_",
+    "NPY_", "SHAPE_", "RAYON_", "VECLIB_", "BLIS_",
 )  # fmt: skip
-_SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "KEY", "AUTH")
-
-_MATTERS: Mapping[str, str] = {
-    "shapely": "geometry", "pyproj": "geometry", "pyogrio": "geometry", "fiona": "geometry",
-    "geopandas": "geometry", "rasterio": "geometry", "numpy": "floats", "scipy": "floats",
-    "pandas": "tables", "pyarrow": "tables", "polars": "tables", "duckdb": "tables",
-    "geos": "geometry", "gdal": "geometry", "proj": "geometry",
-}  # fmt: skip
-
-_PROBE = """
-import importlib.metadata as m, json, platform, sys
-packages = {}
-for d in m.distributions():
-    name = (d.metadata["Name"] or "").lower().replace("_", "-")
-    if name:
-        packages.setdefault(name, d.version)
-print(json.dumps({"executable": sys.executable, "python": platform.python_version(),
-    "implementation": platform.python_implementation(),
-    "machine": platform.machine(), "system": platform.system(), "libc": " ".join(platform.libc_ver()),
-    "packages": dict(sorted(packages.items()))}))
-"""
+_SECRET_WORDS = (
+    "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PWD", "CREDENTIAL", "KEY", "AUTH", "BEARER", "COOKIE", "HEADER",
+    "PROXY", "SIGNATURE",
+)  # fmt: skip
+_SECRET_VALUE = re.compile(
+    r"://[^/\s]+@|[?&](?:token|key|sig|signature|password|access_token)=", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +94,7 @@ def recorded_variables(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in sorted(environ.items())
         if (name in _KEPT_NAMES or name.startswith(_KEPT_PREFIXES))
         and not any(word in name for word in _SECRET_WORDS)
+        and not _SECRET_VALUE.search(value)
     }
 
 
@@ -145,52 +127,3 @@ def replay_environment(
             f"{len(run.environment.env)} recorded variables",
         )
     return environ | values | dict(given), Precondition(name="environment", state=state, detail=detail)
-
-
-def fingerprint(python: str, cwd: Path) -> dict[str, Any]:
-    """Return what interpreter and packages ``python`` has, asked of itself; empty when it does not answer."""
-    program = python if "/" in python else shutil.which(python) or python
-    try:
-        done = subprocess.run(
-            [program, "-I", "-c", _PROBE], cwd=cwd, capture_output=True, timeout=60, check=True, text=True
-        )
-        answer = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def environment_drift(recorded: Mapping[str, Any], today: Mapping[str, Any]) -> tuple[Drift, ...]:
-    """Return what differs between two fingerprints, by name, with what each can affect."""
-    drifts = [
-        Drift(what=name, a=_text(recorded.get(name)), b=_text(today.get(name)), matters=matters)
-        for name, matters in (("python", "tables"), ("implementation", "tables"), ("machine", "floats"),
-                              ("system", "floats"), ("libc", "floats"))
-        if name in recorded and name in today and recorded[name] != today[name]
-    ]  # fmt: skip
-    packages_a, packages_b = (_packages(side) for side in (recorded, today))
-    if packages_a and packages_b:
-        drifts += [
-            Drift(
-                what=name,
-                a=packages_a.get(name),
-                b=packages_b.get(name),
-                matters=_MATTERS.get(name, "cosmetic"),
-            )
-            for name in _sorted_union(packages_a, packages_b)
-            if packages_a.get(name) != packages_b.get(name)
-        ]
-    return tuple(drifts)
-
-
-def _packages(side: Mapping[str, Any]) -> dict[str, str]:
-    packages = side.get("packages")
-    return {str(k): str(v) for k, v in packages.items()} if isinstance(packages, dict) else {}
-
-
-def _sorted_union(a: Iterable[str], b: Iterable[str]) -> list[str]:
-    return sorted({*a, *b})
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

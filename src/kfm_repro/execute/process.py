@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
@@ -10,24 +9,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, BinaryIO, Self
+from typing import IO, BinaryIO
 
 from kfm_repro.errors import NotReplayable
-from kfm_repro.runs.write import stamp
+from kfm_repro.execute.logs import RunLog
 
 __all__ = ["Echo", "Outcome", "Process", "run_command"]
 
-_HEAD_BYTES = 4 << 20
-_TAIL_LINES = 2_000
 _LINE_BYTES = 64 << 10
 _GRACE_S = 5.0
 _DRAIN_S = 2.0
+_LONGEST_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,8 @@ def run_command(process: Process) -> Outcome:
     ``echo`` says whether its output also goes to ours, unchanged. Raises NotReplayable when it cannot be started, and
     lets KeyboardInterrupt through after the command and its children were ended.
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = datetime.now(UTC)
-    with _Log(process.logs) as log:
+    with RunLog(process.logs) as log:
         child = _start(process)
         pumps = [
             _pump(child.stdout, "stdout", log, _STREAMS[process.echo][0]()),
@@ -86,10 +82,10 @@ def run_command(process: Process) -> Outcome:
         ]
         timed_out = False
         try:
-            child.wait(process.timeout_s)
+            usage = _wait(child, process.timeout_s)
         except subprocess.TimeoutExpired:
             timed_out = True
-            _end(child, process.own_group)
+            usage = _end(child, process.own_group)
         except BaseException:
             _end(child, process.own_group)
             raise
@@ -99,16 +95,15 @@ def run_command(process: Process) -> Outcome:
         deadline = time.monotonic() + _DRAIN_S
         for pump in pumps:
             pump.join(max(0.0, deadline - time.monotonic()))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     state = "timeout" if timed_out else "success" if child.returncode == 0 else "failed"
     return Outcome(
         outcome=state,
         exit_code=child.returncode,
         started=started,
         finished=finished,
-        user_s=after.ru_utime - before.ru_utime,
-        system_s=after.ru_stime - before.ru_stime,
-        peak_memory_bytes=after.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        user_s=usage.ru_utime,
+        system_s=usage.ru_stime,
+        peak_memory_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         last_lines=log.last_lines,
     )
 
@@ -139,15 +134,35 @@ def _start(process: Process) -> subprocess.Popen[bytes]:
         ) from exc
 
 
-def _end(child: subprocess.Popen[bytes], own_group: bool) -> None:  # noqa: FBT001 - one private switch
+def _wait(child: subprocess.Popen[bytes], timeout_s: float | None) -> resource.struct_rusage:
+    """Wait for the command and return what it and its children used, none of our other processes counted in.
+
+    Raises subprocess.TimeoutExpired.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    pause = 0.0005
+    while True:
+        pid, status, usage = os.wait4(child.pid, 0 if deadline is None else os.WNOHANG)
+        if pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return usage
+        remaining = (deadline or 0.0) - time.monotonic()
+        if remaining <= 0:
+            raise subprocess.TimeoutExpired(child.args, timeout_s or 0.0)
+        pause = min(pause * 2, remaining, _LONGEST_PAUSE_S)
+        time.sleep(pause)
+
+
+def _end(child: subprocess.Popen[bytes], own_group: bool) -> resource.struct_rusage:  # noqa: FBT001 - one private switch
     """Ask the command to end, then make it."""
+    usage = None
     for number in (signal.SIGINT, signal.SIGTERM):
         if own_group:
             _kill_group(child.pid, number)
         elif number is signal.SIGTERM:
             child.terminate()
         try:
-            child.wait(_GRACE_S / 2)
+            usage = _wait(child, _GRACE_S / 2)
         except subprocess.TimeoutExpired:
             continue
         break
@@ -155,7 +170,7 @@ def _end(child: subprocess.Popen[bytes], own_group: bool) -> None:  # noqa: FBT0
         child.kill()
     if own_group:
         _kill_group(child.pid)
-    child.wait()
+    return usage or _wait(child, None)
 
 
 def _kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
@@ -165,7 +180,7 @@ def _kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         return
 
 
-def _pump(pipe: IO[bytes] | None, stream: str, log: _Log, echo: BinaryIO | None) -> threading.Thread:
+def _pump(pipe: IO[bytes] | None, stream: str, log: RunLog, echo: BinaryIO | None) -> threading.Thread:
     """Start a thread that moves one pipe into the log, line by line."""
 
     def pump() -> None:
@@ -181,60 +196,3 @@ def _pump(pipe: IO[bytes] | None, stream: str, log: _Log, echo: BinaryIO | None)
     thread = threading.Thread(target=pump, name=f"kfm-repro-{stream}", daemon=True)
     thread.start()
     return thread
-
-
-class _Log:
-    """The two log files: the head as it comes, of a flood only the tail, with a line that says so."""
-
-    def __init__(self, folder: Path) -> None:
-        self._events = (folder / "pipeline.jsonl").open("a", encoding="utf-8")
-        self._stderr = (folder / "stderr.log").open("ab")
-        self._lock = threading.Lock()
-        self._written = 0
-        self._dropped = 0
-        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._last: deque[str] = deque(maxlen=12)
-        self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._closed = True
-            if self._tail:
-                self._dropped -= len(self._tail)
-                text = f"{max(self._dropped, 0)} lines left out here: the output was a flood"
-                self._events.write(_event("kfm-repro", "warning", text))
-                self._events.writelines(self._tail)
-            self._events.close()
-            self._stderr.close()
-
-    @property
-    def last_lines(self) -> tuple[str, ...]:
-        """The last lines of stderr, or of all output when stderr was silent."""
-        return tuple(self._last)
-
-    def line(self, stream: str, raw: bytes) -> None:
-        """Take one line of output."""
-        text = raw.decode("utf-8", errors="replace").rstrip("\r\n")
-        with self._lock:
-            if self._closed:
-                return
-            event = _event(stream, "error" if stream == "stderr" else "info", text)
-            self._last.append(text)
-            if self._written < _HEAD_BYTES:
-                self._events.write(event)
-                self._events.flush()
-            else:
-                self._dropped += 1
-                self._tail.append(event)
-            self._written += len(event)
-            if stream == "stderr" and self._written < 2 * _HEAD_BYTES:
-                self._stderr.write(raw)
-                self._stderr.flush()
-
-
-def _event(stream: str, level: str, text: str) -> str:
-    record = {"time": stamp(datetime.now(UTC)), "stream": stream, "level": level, "text": text}
-    return json.dumps(record, ensure_ascii=False) + "\n"

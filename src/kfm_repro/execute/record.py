@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import platform
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
-from uuid import uuid4
 
-from kfm_repro.errors import NotWritable, PipelineFailed, UsageError
-from kfm_repro.execute.collect import (
-    Produced,
-    describe_file,
-    glob_files,
-    is_ephemeral,
-    relative_pattern,
-    written_files,
-)
-from kfm_repro.execute.command import describe_command, is_python, portable
-from kfm_repro.execute.environment import fingerprint, recorded_variables
+from kfm_repro.errors import InputUnavailable, KfmReproError, NotWritable, PipelineFailed, UsageError
+from kfm_repro.execute.collect import Produced, describe_file, glob_files, is_ephemeral, written_files
+from kfm_repro.execute.command import is_python
+from kfm_repro.execute.found import FoundInputs, find_inputs, note_observation
 from kfm_repro.execute.git import CodeState, Repository, find_repository
+from kfm_repro.execute.lfs import is_pointer
+from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
+from kfm_repro.execute.snapshot import (
+    PATCH,
+    Request,
+    checked_request,
+    describe_run,
+    snapshot_config,
+    snapshot_environment,
+)
+from kfm_repro.execute.submodules import Submodule, read_submodules
 from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
-from kfm_repro.model.run import RUN_SCHEMA
-from kfm_repro.runs.hashing import Digest, digest_file
+from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
@@ -38,26 +37,6 @@ from kfm_repro.runs.project import Project
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
 __all__ = ["Recorded", "Request", "record", "write_metrics", "write_not_run"]
-
-_PATCH = "config/dirty.patch"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to record: the command, and which files are its inputs, outputs and config.
-
-    Patterns and files are relative to the project root. Without ``outputs`` every file that appears or
-    changes below the data roots is one. ``echo_to_stderr`` keeps our stdout free of the command's output.
-    """
-
-    command: Sequence[str]
-    pipeline: str = ""
-    inputs: Sequence[str] = ()
-    outputs: Sequence[str] = ()
-    config: str | None = None
-    params: str | None = None
-    echo_to_stderr: bool = False
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
 @dataclass(frozen=True)
@@ -72,77 +51,124 @@ class Recorded:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Session:
+    """What is known before the command begins."""
+
+    project: Project
+    request: Request
+    repository: Repository
+    code: CodeState
+    submodules: tuple[Submodule, ...]
+    declared: tuple[Entry, ...]
+
+
 def record(project: Project, request: Request) -> Recorded:
     """Run a command in the project and record it.
 
-    Raises UsageError, CodeNotAvailable (no repository, no commit), NotWritable, and PipelineFailed after the
-    record of a failed command was written.
+    Raises UsageError, CodeNotAvailable (no repository, no commit, changed submodules), InputUnavailable (an
+    input is a pointer of Git LFS), NotWritable, and PipelineFailed after the record of a failed command was
+    written.
     """
-    request = _checked(project, request)
+    request = checked_request(project, request)
     pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
-    data = _data_folders(project, repository)
-    code = repository.state(data)
-    entries, digests = _declared_inputs(project, request.inputs)
+    code = repository.state(_data_folders(project, repository))
+    submodules = read_submodules(repository, code.commit)
+    declared = _declared_inputs(project, request.inputs)
+    session = _Session(project, request, repository, code, submodules, declared)
     writer = RunWriter(project.runs, pipeline, new_run_id(), datetime.now(UTC))
     try:
-        return _record_into(writer, project, request, repository, code, entries, digests)
-    except PipelineFailed:
-        raise
+        return _record_into(writer, session)
+    except _Ended as exc:
+        raise exc.error from None
     except BaseException as exc:
         writer.finish("aborted", datetime.now(UTC), reason=str(exc) or type(exc).__name__)
         raise
 
 
-def _record_into(
-    writer: RunWriter,
-    project: Project,
-    request: Request,
-    repository: Repository,
-    code: CodeState,
-    inputs: tuple[Entry, ...],
-    digests: dict[str, Digest],
-) -> Recorded:
-    run = writer.run
-    origins = _snapshot_config(project, request, run)
-    if code.dirty:
-        (run.path / _PATCH).write_bytes(code.patch)
+class _Ended(Exception):
+    """A record is complete and at its end; ``error`` is what is still to be raised."""
+
+    def __init__(self, error: KfmReproError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _record_into(writer: RunWriter, session: _Session) -> Recorded:
+    project, request, run = session.project, session.request, writer.run
+    origins = snapshot_config(project, request, run)
+    if session.code.dirty:
+        (run.path / PATCH).write_bytes(session.code.patch)
+    environment = snapshot_environment(project, request, run)
+    _keep_inputs(session, session.declared)
     started = datetime.now(UTC)
-    document = _document(project, request, run, code, origins, started)
+    document = describe_run(
+        project, request, run, session.code, session.submodules, origins, environment, started
+    )
     writer.yaml(document)
     before = scan_files(project.root, watched_folders(project, request.outputs))
-    _keep_untracked_inputs(project, repository, code, inputs)
-    outcome = run_command(
-        Process(
-            argv=list(request.command),
-            cwd=project.root,
-            env={**request.environ, **run_variables(run.path, run.path / "config", run.name, started)},
-            logs=run.logs,
-            echo=Echo.STDERR if request.echo_to_stderr else Echo.BOTH,
-            own_group=False,
-        )
-    )
-    document["runtime"] |= {"finished_at": stamp(outcome.finished)}
-    writer.yaml(document)
+    outcome, seen = _run(session, run, started)
     produced = _outputs(project, request, run, before)
-    changed = _changed(project, digests, before)
+    found = find_inputs(project, seen, {*_tree(session, session.code.tree), *origins.values()})
+    inputs = session.declared or _describe_found(project, found)
+    changed = _changed(project, inputs, before)
+    if not session.declared:
+        _keep_inputs(session, inputs)
     _keep(project, produced)
+    told = note_observation(
+        project, seen, found,
+        declared={entry.path for entry in session.declared}, outputs={item.entry.path for item in produced},
+    )  # fmt: skip
+    notes = (*_notes(session, produced, changed), *told)
+    document["runtime"] |= {"finished_at": stamp(outcome.finished)}
+    document["observation"] = _observation(request, seen, found)
+    writer.yaml(document)
+    inputs = tuple(_marked(entry, changed) for entry in inputs)
     writer.manifest("inputs", inputs, outcome.started)
     writer.manifest("outputs", tuple(item.entry for item in produced), outcome.finished)
     write_metrics(run, outcome, produced)
     write_not_run(run)
     shutil.rmtree(run.scratch, ignore_errors=True)
-    run.scratch.mkdir()
-    notes = _notes(project, repository, request, produced, changed)
+    run.scratch.mkdir(exist_ok=True)
+    _finish(writer, project, outcome, inputs)
+    return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
+
+
+def _run(session: _Session, run: RunDir, started: datetime) -> tuple[Outcome, Observation]:
+    """Run the command while what it opens is watched from outside: its environment gets KFM_* and no more."""
+    project, request = session.project, session.request
+    with Watch(project.root, project.runs, on=request.observe) as watch:
+        outcome = run_command(
+            Process(
+                argv=list(request.command),
+                cwd=project.root,
+                env={**request.environ, **run_variables(run.path, run.config, run.name, started)},
+                logs=run.logs,
+                echo=Echo.STDERR if request.echo_to_stderr else Echo.BOTH,
+                own_group=False,
+            )
+        )
+        return outcome, watch.finish()
+
+
+def _finish(writer: RunWriter, project: Project, outcome: Outcome, inputs: Sequence[Entry]) -> None:
+    """Bring a complete record to its end: success, or failed and an error that says why."""
+    pointers = [entry.path for entry in inputs if is_pointer(project.root / entry.path)]
     if outcome.outcome != "success":
         reason = f"the command ended with exit code {outcome.exit_code}"
-        writer.finish("failed", outcome.finished, reason=reason)
-        raise PipelineFailed(
-            f"{reason}; its record is {project.relative(run.path)}",
+        error: KfmReproError = PipelineFailed(
+            f"{reason}; its record is {project.relative(writer.run.path)}",
             hint="mend the command; a failed run is no baseline",
         )
-    writer.finish("success", outcome.finished)
-    return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), code.commit, notes)
+    elif pointers:
+        reason = f"it read pointers of Git LFS instead of data: {', '.join(pointers[:5])}"
+        error = _pointer_error(pointers)
+    else:
+        writer.finish("success", outcome.finished)
+        return
+    writer.finish("failed", outcome.finished, reason=reason)
+    raise _Ended(error)
 
 
 def run_variables(run_dir: Path, config: Path, run_id: str, started: datetime) -> dict[str, str]:
@@ -191,35 +217,6 @@ def write_not_run(run: RunDir) -> None:
             write_json(path, {"status": "not-run", "reason": "the pipeline wrote none"})
 
 
-def _checked(project: Project, request: Request) -> Request:
-    """Refuse what cannot be recorded before anything runs, and make all patterns relative to the root."""
-    if not request.command:
-        raise UsageError("no command to record", hint="kfm-repro record -- python pipelines/import_census.py")
-    program = request.command[0]
-    place = project.root / program if "/" in program else program
-    if shutil.which(place, path=request.environ.get("PATH")) is None:
-        raise UsageError(
-            f"no such program: {program}", hint="commands run in the project root; check the name and PATH"
-        )
-    root = project.root
-    return replace(
-        request,
-        inputs=tuple(relative_pattern(root, pattern, what="--input") for pattern in request.inputs),
-        outputs=tuple(relative_pattern(root, pattern, what="--output") for pattern in request.outputs),
-        config=_checked_file(root, request.config, "--config"),
-        params=_checked_file(root, request.params, "--params"),
-    )
-
-
-def _checked_file(root: Path, text: str | None, option: str) -> str | None:
-    if text is None:
-        return None
-    path = relative_pattern(root, text, what=option)
-    if not inside(root, path, what=option).is_file():
-        raise UsageError(f"no such file for {option}: {text}", hint="name it relative to the project root")
-    return path
-
-
 def _pipeline_name(command: Sequence[str]) -> str:
     words = [word for word in command if not word.startswith("-")]
     if len(words) > 1 and (is_python(words[0]) or words[0] == "make"):
@@ -238,140 +235,83 @@ def _data_folders(project: Project, repository: Repository) -> list[str]:
     return [repository.prefix + name for name in names]
 
 
-def _declared_inputs(
-    project: Project, patterns: Sequence[str]
-) -> tuple[tuple[Entry, ...], dict[str, Digest]]:
-    digests: dict[str, Digest] = {}
+def _declared_inputs(project: Project, patterns: Sequence[str]) -> tuple[Entry, ...]:
+    """Return the inputs that ``patterns`` name, hashed before the command can change them."""
+    paths: set[str] = set()
     for pattern in patterns:
-        paths = [
+        named = [
             path
             for path in glob_files(project.root, [pattern])
             if not (project.root / path).is_relative_to(project.runs)
         ]
-        if not paths:
+        if not named:
             raise UsageError(
                 f"--input {pattern!r} names no file", hint="patterns are relative to the project root"
             )
-        for path in paths:
-            digests[path] = digest_file(inside(project.root, path, what="input"))
-    entries = tuple(
-        Entry(path=path, sha256=digest.sha256, size_bytes=digest.size_bytes)
-        for path, digest in sorted(digests.items())
+        paths.update(named)
+    pointers = [path for path in sorted(paths) if is_pointer(inside(project.root, path, what="input"))]
+    if pointers:
+        raise _pointer_error(pointers)
+    return tuple(_describe_input(project, path) for path in sorted(paths))
+
+
+def _describe_input(project: Project, path: str, extra: Mapping[str, Any] | None = None) -> Entry:
+    digest = digest_file(inside(project.root, path, what="input"))
+    return Entry(path=path, sha256=digest.sha256, size_bytes=digest.size_bytes, extra=dict(extra or {}))
+
+
+def _describe_found(project: Project, found: FoundInputs) -> tuple[Entry, ...]:
+    return tuple(_describe_input(project, path, {"found": how}) for path, how in found.how.items())
+
+
+def _pointer_error(paths: Sequence[str]) -> InputUnavailable:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return InputUnavailable(
+        f"an input is a pointer of Git LFS, not the data: {paths[0]}{more}",
+        hint="fetch the data first: git lfs pull",
+        code="input-missing",
     )
-    return entries, digests
 
 
-def _snapshot_config(project: Project, request: Request, run: RunDir) -> dict[str, str]:
-    """Copy the config into the record; return the project path that each file came from."""
-    given = [(request.config, None), (request.params, "params.json")]
-    files: dict[str, Path] = {}
-    for text, name in given:
-        if text is not None:
-            path = project.root / text
-            files[name or _snapshot_name(project, path)] = path
-    if request.config is None:
-        files = {name: project.root / "config" / name for name in _tracked_config(project)} | files
-    origins = {}
-    for name, path in sorted(files.items()):
-        target = run.config / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-        origins[name] = path.relative_to(project.root).as_posix()
-    return origins
-
-
-def _snapshot_name(project: Project, path: Path) -> str:
-    folder = project.root / "config"
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
-
-
-def _tracked_config(project: Project) -> list[str]:
-    return [
-        path.removeprefix("config/")
-        for path in glob_files(project.root, ["config"])
-        if "/." not in f"/{path}"
-    ]
-
-
-def _document(
-    project: Project,
-    request: Request,
-    run: RunDir,
-    code: CodeState,
-    origins: dict[str, str],
-    started: datetime,
-) -> dict[str, Any]:
-    command = describe_command(request.command, project.root)
-    python = shutil.which(
-        request.command[0] if is_python(request.command[0]) else "python", path=request.environ.get("PATH")
-    )
-    probe = fingerprint(python, project.root) if python else {}
-    write_json(run.path / "environment" / "fingerprint.json", probe)
-    version: dict[str, Any] = {"git_commit": code.commit, "repo_dirty": code.dirty}
-    if code.dirty:
-        version |= {"tree": code.tree, "patch": _PATCH, "patch_sha256": digest_file(run.path / _PATCH).sha256}
-    pipeline: dict[str, Any] = {
-        "name": run.pipeline,
-        "entrypoint": command.entrypoint,
-        "args": list(command.args),
-        "cwd": ".",
-    }
-    if request.outputs:
-        pipeline["outputs"] = list(request.outputs)
-    pipeline["config"] = origins
-    environment: dict[str, Any] = {"fingerprint": "environment/fingerprint.json", "root": str(project.root)}
-    if probe:
-        environment |= {"python": probe.get("python", ""), "executable": probe.get("executable", "")}
-    variables = recorded_variables(request.environ)
-    variables = {name: portable(value, project.root) for name, value in variables.items()}
+def _observation(request: Request, seen: Observation, found: FoundInputs) -> dict[str, Any]:
+    """Return what run.yaml says of how inputs and outputs were found."""
     return {
-        "schema": RUN_SCHEMA,
-        "run_id": run.name,
-        "pipeline": pipeline | {"version": version},
-        "runtime": {
-            "started_at": stamp(started),
-            "host": platform.node(),
-            "runner": _runner(request.environ),
-        },
-        "actor": {"invoked_by": _user()},
-        "inputs_manifest": "manifests/inputs.json",
-        "outputs_manifest": "manifests/outputs.json",
-        "validation": {
-            "schema_report": "validation/schema_report.json",
-            "geometry_report": "validation/geometry_report.json",
-            "policy_gate": "validation/policy_gate.json",
-        },
-        "environment": environment | {"env": variables},
+        "method": "none" if seen.gap and not seen.opened else "inotify",
+        "inputs": "declared" if request.inputs else "offered" if seen.gap else "observed",
+        "outputs": "declared" if request.outputs else "changed files below the data roots",
+        "gaps": [*(() if request.inputs else found.gaps), "files outside of the project are not seen"],
     }
 
 
-def _runner(environ: Mapping[str, str]) -> str:
-    return "ci" if environ.get("CI", "").lower() in ("1", "true", "yes") else "local"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
-
-
-def _keep_untracked_inputs(
-    project: Project, repository: Repository, code: CodeState, inputs: Sequence[Entry]
-) -> None:
+def _keep_inputs(session: _Session, inputs: Sequence[Entry]) -> None:
     """Keep the bytes of inputs that git does not have at the commit, so that the run stays replayable."""
-    store = ObjectStore(project.runs)
+    store = ObjectStore(session.project.runs)
+    in_git = _blobs(session, [entry.path for entry in inputs])
     for entry in inputs:
-        if entry.sha256 is None:
-            continue
-        spool = project.runs / ".objects" / f".git-{uuid4().hex}"
-        spool.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            in_git = repository.blob(code.commit, repository.prefix + entry.path, spool)
-            if not in_git or digest_file(spool).sha256 != entry.sha256:
-                store.add(project.root / entry.path, entry.sha256)
-        finally:
-            spool.unlink(missing_ok=True)
+        if entry.path not in in_git:
+            store.add(session.project.root / entry.path, entry.sha256 or "")
+
+
+def _blobs(session: _Session, paths: Sequence[str]) -> set[str]:
+    """Return those of ``paths`` whose bytes are a blob of the commit, at the same path."""
+    plain = [path for path in paths if "\n" not in path and not path.startswith('"')]
+    if not plain:
+        return set()
+    places = "\n".join(str(session.project.root.resolve() / path) for path in plain)
+    data = f"{places}\n".encode(errors="surrogateescape")
+    hashed = (
+        session.repository.git("hash-object", "--no-filters", "--stdin-paths", data=data).decode().split()
+    )
+    recorded = _tree(session, session.code.commit)
+    return {path for path, digest in zip(plain, hashed, strict=True) if recorded.get(path) == digest}
+
+
+def _tree(session: _Session, treeish: str) -> dict[str, str]:
+    """Return the blobs of a commit or tree by path, relative to the project root."""
+    prefix = session.repository.prefix
+    listing = session.repository.git("ls-tree", "-r", "-z", "--full-tree", treeish)
+    lines = (line.partition("\t") for line in listing.decode(errors="surrogateescape").split("\0") if line)
+    return {name.removeprefix(prefix): meta.split()[-1] for meta, _, name in lines if name.startswith(prefix)}
 
 
 def _of_another_run(project: Project, run: RunDir, path: str) -> bool:
@@ -394,17 +334,28 @@ def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, 
     return [describe_file(project.root, path) for path in paths]
 
 
-def _changed(project: Project, digests: dict[str, Digest], before: dict[str, FileState]) -> list[str]:
-    """Return the declared inputs that the command changed; only those whose file state moved are read."""
+def _changed(project: Project, inputs: Sequence[Entry], before: dict[str, FileState]) -> list[str]:
+    """Return the inputs that the command changed; only those whose file state moved are read again."""
     after = scan_files(project.root, project.settings.data_roots)
     changed = []
-    for path, digest in digests.items():
-        if path in before and before[path] == after.get(path):
+    for entry in inputs:
+        if entry.path in before and before[entry.path] == after.get(entry.path):
             continue
-        file = project.root / path
-        if not file.is_file() or digest_file(file).sha256 != digest.sha256:
-            changed.append(path)
+        file = project.root / entry.path
+        if not file.is_file() or digest_file(file).sha256 != entry.sha256:
+            changed.append(entry.path)
     return sorted(changed)
+
+
+def _marked(entry: Entry, changed: Collection[str]) -> Entry:
+    if entry.path not in changed:
+        return entry
+    return Entry(
+        path=entry.path,
+        sha256=entry.sha256,
+        size_bytes=entry.size_bytes,
+        extra=entry.extra | {"changed_during_run": True},
+    )
 
 
 def _keep(project: Project, produced: Sequence[Produced]) -> None:
@@ -417,25 +368,22 @@ def _keep(project: Project, produced: Sequence[Produced]) -> None:
             )
 
 
-def _notes(
-    project: Project,
-    repository: Repository,
-    request: Request,
-    produced: Sequence[Produced],
-    changed: Sequence[str],
-) -> tuple[str, ...]:
-    notes = []
-    if not request.inputs:
-        notes.append("no inputs declared: a replay sees no data files; declare them with --input GLOB")
+def _notes(session: _Session, produced: Sequence[Produced], changed: Sequence[str]) -> tuple[str, ...]:
+    project, notes = session.project, []
     if not produced:
         notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")
     written = {item.entry.path for item in produced}
-    left = [path for path in glob_files(project.root, request.outputs) if path not in written]
+    left = [path for path in glob_files(project.root, session.request.outputs) if path not in written]
     if left:
         notes.append(
             f"{len(left)} files fit --output but were not written by the command, {left[0]} first: left out"
         )
-    if repository.visible(project.runs):
+    if session.repository.visible(project.runs):
         notes.append(f"git does not ignore {project.runs_relative}: add {project.ephemeral}/ to .gitignore")
+    notes += [
+        f"{item.entry.path} is a pointer of Git LFS, not the data: git lfs pull"
+        for item in produced
+        if is_pointer(project.root / item.entry.path)
+    ]
     notes += [f"the command changed its own input {path}" for path in changed]
     return tuple(notes)

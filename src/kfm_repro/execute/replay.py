@@ -23,10 +23,9 @@ from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.environment import (
     Interpreter,
     choose_interpreter,
-    environment_drift,
-    fingerprint,
     replay_environment,
 )
+from kfm_repro.execute.fingerprint import environment_drift, fingerprint
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
 from kfm_repro.execute.process import Outcome, Process, run_command
@@ -183,7 +182,7 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
         store.add(produced[path].file, produced[path].entry.sha256 or "")
     write_metrics(fresh, outcome, [produced[path] for path in sorted(produced)])
     write_not_run(fresh)
-    today = fingerprint(plan.interpreter.path, project.root)
+    today = fingerprint(plan.interpreter.path, project.root, environ)
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     preconditions = (
         _code_precondition(plan),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import mmap
 import sqlite3
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
+
+from kfm_repro.runs.csvcount import count_csv_rows
+
 __all__ = ["count_records", "countable"]
+
+_RECORD_SEPARATOR = b"\x1e"
 
 
 def count_records(path: Path, name: str) -> dict[str, int]:
@@ -31,11 +38,11 @@ def countable(name: str) -> bool:
 
 
 def _csv_rows(path: Path) -> dict[str, int]:
-    import csv
+    return _rows(count_csv_rows(path))
 
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = sum(1 for row in csv.reader(file) if row)
-    return {"row_count": max(rows - 1, 0)}
+
+def _tsv_rows(path: Path) -> dict[str, int]:
+    return _rows(count_csv_rows(path, b"\t"))
 
 
 def _parquet_rows(path: Path) -> dict[str, int]:
@@ -46,30 +53,157 @@ def _parquet_rows(path: Path) -> dict[str, int]:
     return {name: metadata.num_rows}
 
 
+def _arrow_rows(path: Path) -> dict[str, int]:
+    from pyarrow import dataset
+
+    return {"row_count": dataset.dataset(path, format="ipc").count_rows()}
+
+
+class _GeoJson(msgspec.Struct):
+    """What the count needs of a GeoJSON text; its features are checked to be JSON and not built."""
+
+    type: str
+    features: list[msgspec.Raw] | None = None
+
+
 def _geojson_features(path: Path) -> dict[str, int]:
-    document = json.loads(path.read_bytes())
-    features = document.get("features") if isinstance(document, dict) else None
-    return {"feature_count": len(features)} if isinstance(features, list) else {}
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        document = msgspec.json.decode(memoryview(text), type=_GeoJson)
+        if document.type == "Feature":
+            return {"feature_count": 1}
+        found = document.features if document.type == "FeatureCollection" else None
+        answer = {} if found is None else {"feature_count": len(found)}
+        # The features are views of the mapped file, which cannot be closed before them.
+        document.features = found = None
+        return answer
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+def _json_lines(path: Path) -> dict[str, int]:
+    """Count records: lines that are not blank, or what follows a record separator (RFC 8142)."""
+    with path.open("rb") as file:
+        first = next((line for line in file if line.strip()), b"")
+        file.seek(0)
+        if first.startswith(_RECORD_SEPARATOR):
+            blocks = iter(lambda: file.read(1 << 20), b"")
+            return {"feature_count": sum(block.count(_RECORD_SEPARATOR) for block in blocks)}
+        count = sum(1 for line in file if not line.isspace())
+    try:
+        is_feature = msgspec.json.decode(first, type=_Typed).type == "Feature"
+    except msgspec.MsgspecError:
+        is_feature = False
+    return {"feature_count" if is_feature else "row_count": count}
+
+
+def _geojson_lines(path: Path) -> dict[str, int]:
+    return {"feature_count": sum(_json_lines(path).values())}
 
 
 def _geopackage_features(path: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as database:
-        names = [
-            row[0]
-            for row in database.execute(
-                "SELECT table_name FROM gpkg_contents WHERE data_type = 'features' ORDER BY table_name"
-            )
-        ]
-        quoted = ['"' + name.replace('"', '""') + '"' for name in names]
-        count = sum(database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in quoted)  # noqa: S608
+    with closing(_open_database(path)) as database:
+        kinds = dict(database.execute("SELECT table_name, data_type FROM gpkg_contents ORDER BY table_name"))
+        layers = [name for name, kind in kinds.items() if kind == "features"]
+        if layers:
+            return {"feature_count": _sum_rows(database, layers)}
+        tables = [name for name, kind in kinds.items() if kind == "attributes"]
+        return {"row_count": _sum_rows(database, tables)} if tables else {"feature_count": 0}
+
+
+def _database_rows(path: Path) -> dict[str, int]:
+    with closing(_open_database(path)) as database:
+        found = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+            "ORDER BY name"
+        )
+        return {"row_count": _sum_rows(database, [row[0] for row in found])}
+
+
+def _open_database(path: Path) -> sqlite3.Connection:
+    """Open a database without ever writing beside it. Raises OSError when rows still wait in a journal."""
+    for suffix in ("-wal", "-journal"):
+        journal = path.with_name(path.name + suffix)
+        if journal.is_file() and journal.stat().st_size:
+            raise OSError(f"{journal.name} holds rows that are not in the database yet")
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _sum_rows(database: sqlite3.Connection, tables: Iterable[str]) -> int:
+    quoted = ['"' + name.replace('"', '""') + '"' for name in tables]
+    return sum(database.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in quoted)  # noqa: S608
+
+
+def _flatgeobuf_features(path: Path) -> dict[str, int]:
+    """Read ``features_count``, the ninth field of the header (FlatGeobuf 3.x header.fbs); 0 stands for unknown."""
+    with path.open("rb") as file:
+        magic, size = struct.unpack("<8sI", file.read(12))
+        header = file.read(min(size, 1 << 20))
+    if magic[:3] != b"fgb" or magic[3] != _FLATGEOBUF_MAJOR:
+        return {}
+    (table,) = struct.unpack_from("<I", header, 0)
+    vtable = table - struct.unpack_from("<i", header, table)[0]
+    (length,) = struct.unpack_from("<H", header, vtable)
+    place = 4 + 2 * _FEATURES_COUNT
+    offset = struct.unpack_from("<H", header, vtable + place)[0] if place < length else 0
+    count = struct.unpack_from("<Q", header, table + offset)[0] if offset else 0
+    if not count and path.stat().st_size > 12 + size:
+        return {}
     return {"feature_count": count}
+
+
+_FLATGEOBUF_MAJOR, _FEATURES_COUNT = 3, 8
+
+
+def _shapefile_features(path: Path) -> dict[str, int]:
+    """Take the count from the index beside the shapes (ESRI Shapefile, July 1998): 8 bytes each after 100."""
+    index = next(
+        (found for suffix in (".shx", ".SHX") if (found := path.with_suffix(suffix)).is_file()), None
+    )
+    if index is None:
+        return {}
+    with index.open("rb") as file:
+        code, words = struct.unpack(">i20xi", file.read(28))
+    if code != _SHAPEFILE_CODE or words * 2 != index.stat().st_size:
+        return {}
+    return {"feature_count": (words * 2 - 100) // 8}
+
+
+_SHAPEFILE_CODE = 9994
+
+
+def _dbf_rows(path: Path) -> dict[str, int]:
+    with path.open("rb") as file:
+        count, header, record = struct.unpack("<4xIHH", file.read(12))
+    whole = path.stat().st_size >= header + count * record
+    return {"row_count": count} if whole and header and record else {}
+
+
+def _rows(count: int | None) -> dict[str, int]:
+    return {} if count is None else {"row_count": count}
 
 
 _COUNTERS: dict[str, Callable[[Path], dict[str, int]]] = {
     ".csv": _csv_rows,
-    ".tsv": _csv_rows,
+    ".tsv": _tsv_rows,
+    ".tab": _tsv_rows,
     ".parquet": _parquet_rows,
     ".geoparquet": _parquet_rows,
+    ".arrow": _arrow_rows,
+    ".feather": _arrow_rows,
     ".geojson": _geojson_features,
+    ".json": _geojson_features,
+    ".geojsonl": _geojson_lines,
+    ".geojsons": _geojson_lines,
+    ".geojsonseq": _geojson_lines,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
     ".gpkg": _geopackage_features,
+    ".sqlite": _database_rows,
+    ".sqlite3": _database_rows,
+    ".db": _database_rows,
+    ".fgb": _flatgeobuf_features,
+    ".shp": _shapefile_features,
+    ".dbf": _dbf_rows,
 }

@@ -8,11 +8,10 @@ from pathlib import Path
 from kfm_repro.execute.environment import (
     ASSUMED,
     Interpreter,
-    environment_drift,
-    fingerprint,
     recorded_variables,
     replay_environment,
 )
+from kfm_repro.execute.fingerprint import environment_drift, fingerprint
 from kfm_repro.model.run import RecordedEnvironment, Run
 
 OURS = Interpreter(sys.executable, "test")
@@ -46,6 +45,10 @@ def test_only_variables_that_can_change_a_result_are_recorded() -> None:
         "GDAL_CACHEMAX": "64",
         "AWS_SECRET_ACCESS_KEY": "x",
         "GDAL_HTTP_AUTH": "u:p",
+        "GDAL_HTTP_USERPWD": "u:p",
+        "GDAL_HTTP_HEADERS": "Authorization: Bearer x",
+        "PROJ_NETWORK_ENDPOINT": "https://u:p@example.org",
+        "GDAL_HTTP_REFERER": "https://example.org/?token=x",
         "EDITOR": "vi",
     }
     assert recorded_variables(given) == {"GDAL_CACHEMAX": "64", "TZ": "UTC"}

@@ -1,0 +1,179 @@
+"""Which files are the inputs of a command that declares none: from what was seen, or all that could be."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from kfm_repro.errors import UnsafePath
+from kfm_repro.execute.collect import is_ephemeral
+from kfm_repro.execute.observe import Observation, SeenState
+from kfm_repro.runs.paths import safe_relative
+from kfm_repro.runs.project import Project
+
+__all__ = ["FoundInputs", "find_inputs", "note_observation"]
+
+_MAX_LISTED_FILES = 1_000
+_MAX_LISTED_BYTES = 256 << 20
+_MAX_OFFERED_BYTES = 1 << 30
+_NEVER = ("*.pyc", "*.pyo", ".*", "*.lock", "*.swp", "*~")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class FoundInputs:
+    """Inputs that nobody declared. ``how`` says of each path: opened, listed, or offered; sorted by path.
+
+    *listed* files lie in a folder that the command listed, *offered* ones are all that it could have read when
+    it could not be watched. ``gaps`` are sentences on what may be missing.
+    """
+
+    how: dict[str, str]
+    gaps: tuple[str, ...] = ()
+
+
+def find_inputs(project: Project, seen: Observation, code: Collection[str]) -> FoundInputs:
+    """Return the inputs of a command: files that were there before, that it may have read and did not change.
+
+    ``code`` are paths that come with the commit, the patch or the config snapshot; below the data roots they
+    count all the same, because a replay has no data there that is not declared (rule 12).
+    """
+    known = frozenset(code)
+    files = {
+        path: state
+        for path, state in seen.before.items()
+        if _may_be_input(project, path, known) and _state(project.root / path) == state
+    }
+    unnameable = sorted(path for path in files if not _can_be_recorded(path))
+    for path in unnameable:
+        del files[path]
+    how = {path: "opened" for path in seen.opened if path in files}
+    gaps = [f"a symbolic link out of the project: {_names(seen.links)}"] if seen.links else []
+    if unnameable:
+        gaps.append(
+            f"{len(unnameable)} files have names that no record can hold (control characters, not UTF-8)"
+        )
+    if seen.gap:
+        more = {
+            path for path in files if _is_data(project, path) and not is_ephemeral(path, project.ephemeral)
+        }
+        gaps.append(seen.gap)
+        gaps += _add(how, more - how.keys(), files, "offered", _MAX_OFFERED_BYTES)
+    else:
+        folders = {f for f in seen.listed if _is_data(project, f) and not is_ephemeral(f, project.ephemeral)}
+        more = {path for path in files if str(PurePosixPath(path).parent) in folders}
+        gaps += _add(how, more - how.keys(), files, "listed", _MAX_LISTED_BYTES)
+    return FoundInputs(dict(sorted(how.items())), tuple(gaps))
+
+
+def note_observation(
+    project: Project,
+    seen: Observation,
+    found: FoundInputs,
+    *,
+    declared: Collection[str],
+    outputs: Collection[str],
+) -> tuple[str, ...]:
+    """Return what the user should know about what was seen.
+
+    ``found`` are the inputs of the run, unless there are ``declared`` ones: then what was opened besides them,
+    and is none of the ``outputs``, is missing in a replay.
+    """
+    notes = (
+        _notes_on_declared(found, declared, outputs) if declared else _notes_on_found(project, seen, found)
+    )
+    elsewhere = [
+        path
+        for path in seen.written
+        if not _is_data(project, path)
+        and path not in outputs
+        and not _never(path)
+        and (project.root / path).is_file()
+        and _state(project.root / path) != seen.before.get(path)
+    ]
+    if elsewhere:
+        notes.append(f"also written, outside of the data folders: {_names(elsewhere)}; see --output GLOB")
+    return tuple(notes)
+
+
+def _notes_on_found(project: Project, seen: Observation, found: FoundInputs) -> list[str]:
+    counts = {kind: list(found.how.values()).count(kind) for kind in _WORDS}
+    told = [f"{number} {_WORDS[kind]}" for kind, number in counts.items() if number]
+    how = ", ".join(told) or "the command opened no data files"
+    notes = [f"no inputs declared; found: {how} (declare them with --input GLOB to be sure)"]
+    notes += [f"inputs may be missing: {gap}" for gap in found.gaps]
+    changed = [path for path in seen.read_first if _is_data(project, path)]
+    if changed:
+        notes.append(
+            f"read and then changed, so that a replay finds no first content: {_names(changed)}; "
+            "declare it with --input to have it kept"
+        )
+    return notes
+
+
+def _notes_on_declared(found: FoundInputs, declared: Collection[str], outputs: Collection[str]) -> list[str]:
+    others = [
+        path for path, how in found.how.items()
+        if how == "opened" and path not in declared and path not in outputs
+    ]  # fmt: skip
+    if not others:
+        return []
+    return [f"opened but not declared, so that a replay will not have it: {_names(others)}; add --input GLOB"]
+
+
+_WORDS = {
+    "opened": "opened",
+    "listed": "in folders that were listed",
+    "offered": "that could have been read",
+}
+
+
+def _may_be_input(project: Project, path: str, code: frozenset[str]) -> bool:
+    return not _never(path) and (_is_data(project, path) or path not in code)
+
+
+def _never(path: str) -> bool:
+    """Return whether a file is a cache, a lock, or hidden: those often hold secrets, and no data."""
+    return any(fnmatch.fnmatch(PurePosixPath(path).name, pattern) for pattern in _NEVER)
+
+
+def _can_be_recorded(path: str) -> bool:
+    """Return whether a manifest can name a file: UTF-8, and what ``safe_relative`` lets through."""
+    try:
+        path.encode()
+        safe_relative(path, what="input")
+    except (UnicodeEncodeError, UnsafePath):
+        return False
+    return True
+
+
+def _is_data(project: Project, path: str) -> bool:
+    return any(PurePosixPath(path).is_relative_to(root) for root in project.settings.data_roots)
+
+
+def _state(path: Path) -> SeenState | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _add(
+    how: dict[str, str], more: Iterable[str], files: dict[str, SeenState], kind: str, limit: int
+) -> list[str]:
+    """Add all of ``more``, or none of them and a sentence when they are too many to be kept unasked."""
+    paths = sorted(more)
+    size = sum(files[path][0] for path in paths)
+    if len(paths) <= _MAX_LISTED_FILES and size <= limit:
+        how.update(dict.fromkeys(paths, kind))
+        return []
+    return [f"{len(paths)} files ({size >> 20} MiB) {_WORDS[kind]} are too many to be kept unasked"]
+
+
+def _names(paths: Iterable[str]) -> str:
+    listed = list(paths)
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return ", ".join(listed[:_SHOWN]) + more

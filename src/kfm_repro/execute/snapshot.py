@@ -1,0 +1,194 @@
+"""What a record keeps of a run before it begins: the config, the environment, run.yaml."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kfm_repro.errors import UsageError
+from kfm_repro.execute.collect import glob_files, relative_pattern
+from kfm_repro.execute.command import describe_command, is_python, portable
+from kfm_repro.execute.environment import recorded_variables
+from kfm_repro.execute.fingerprint import fingerprint, requirements_lock
+from kfm_repro.execute.git import CodeState
+from kfm_repro.execute.submodules import Submodule
+from kfm_repro.model.run import RUN_SCHEMA
+from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import inside
+from kfm_repro.runs.project import Project
+from kfm_repro.runs.write import stamp, write_json, write_text
+
+__all__ = ["PATCH", "Request", "checked_request", "describe_run", "snapshot_config", "snapshot_environment"]
+
+PATCH = "config/dirty.patch"
+_FINGERPRINT, _LOCK = "environment/fingerprint.json", "environment/requirements.lock"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to record: the command, and which files are its inputs, outputs and config.
+
+    Patterns and files are relative to the project root. Without ``inputs`` they are found by watching what the
+    command opens, unless ``observe`` is off. Without ``outputs`` every file that appears or changes below the
+    data roots is one. ``echo_to_stderr`` keeps our stdout free of the command's output.
+    """
+
+    command: Sequence[str]
+    pipeline: str = ""
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    config: str | None = None
+    params: str | None = None
+    observe: bool = True
+    echo_to_stderr: bool = False
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+def checked_request(project: Project, request: Request) -> Request:
+    """Refuse what cannot be recorded before anything runs, and make all patterns relative to the root.
+
+    Raises UsageError, UnsafePath.
+    """
+    if not request.command:
+        raise UsageError("no command to record", hint="kfm-repro record -- python pipelines/import_census.py")
+    program = request.command[0]
+    place = project.root / program if "/" in program else program
+    if shutil.which(place, path=request.environ.get("PATH")) is None:
+        raise UsageError(
+            f"no such program: {program}", hint="commands run in the project root; check the name and PATH"
+        )
+    root = project.root
+    return replace(
+        request,
+        inputs=tuple(relative_pattern(root, pattern, what="--input") for pattern in request.inputs),
+        outputs=tuple(relative_pattern(root, pattern, what="--output") for pattern in request.outputs),
+        config=_checked_file(root, request.config, "--config"),
+        params=_checked_file(root, request.params, "--params"),
+    )
+
+
+def snapshot_config(project: Project, request: Request, run: RunDir) -> dict[str, str]:
+    """Copy the config into the record; return the project path that each file of the snapshot came from."""
+    given = [(request.config, None), (request.params, "params.json")]
+    files: dict[str, Path] = {}
+    for text, name in given:
+        if text is not None:
+            path = project.root / text
+            files[name or _snapshot_name(project, path)] = path
+    if request.config is None:
+        files = {name: project.root / "config" / name for name in _visible_config(project)} | files
+    for name, path in sorted(files.items()):
+        target = run.config / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return {name: path.relative_to(project.root).as_posix() for name, path in sorted(files.items())}
+
+
+def snapshot_environment(project: Project, request: Request, run: RunDir) -> dict[str, Any]:
+    """Write fingerprint and lock of the command's interpreter; return the ``environment`` of run.yaml.
+
+    The interpreter is the one that the command names, else the first ``python`` on its PATH.
+    """
+    command = request.command[0]
+    python = shutil.which(command if is_python(command) else "python", path=request.environ.get("PATH"))
+    known = fingerprint(python, project.root, request.environ) if python else {}
+    write_json(run.path / _FINGERPRINT, known)
+    environment: dict[str, Any] = {"fingerprint": _FINGERPRINT, "root": str(project.root)}
+    if known:
+        write_text(run.path / _LOCK, requirements_lock(known))
+        environment |= {
+            "lock": _LOCK,
+            "python": known.get("python", ""),
+            "executable": known.get("executable", ""),
+        }
+    variables = recorded_variables(request.environ)
+    variables = {name: portable(value, project.root) for name, value in variables.items()}
+    return environment | {"env": variables}
+
+
+def describe_run(
+    project: Project,
+    request: Request,
+    run: RunDir,
+    code: CodeState,
+    submodules: Sequence[Submodule],
+    origins: Mapping[str, str],
+    environment: Mapping[str, Any],
+    started: datetime,
+) -> dict[str, Any]:
+    """Return run.yaml as it stands when the command begins."""
+    command = describe_command(request.command, project.root)
+    version: dict[str, Any] = {"git_commit": code.commit, "repo_dirty": code.dirty}
+    if code.dirty:
+        version |= {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(run.path / PATCH).sha256}
+    if submodules:
+        version["submodules"] = [{"path": item.path, "commit": item.commit} for item in submodules]
+    pipeline: dict[str, Any] = {
+        "name": run.pipeline,
+        "entrypoint": command.entrypoint,
+        "args": list(command.args),
+        "cwd": ".",
+    }
+    if request.outputs:
+        pipeline["outputs"] = list(request.outputs)
+    pipeline["config"] = dict(origins)
+    return {
+        "schema": RUN_SCHEMA,
+        "run_id": run.name,
+        "pipeline": pipeline | {"version": version},
+        "runtime": {
+            "started_at": stamp(started),
+            "host": platform.node(),
+            "runner": _runner(request.environ),
+        },
+        "actor": {"invoked_by": _user()},
+        "inputs_manifest": "manifests/inputs.json",
+        "outputs_manifest": "manifests/outputs.json",
+        "validation": {
+            "schema_report": "validation/schema_report.json",
+            "geometry_report": "validation/geometry_report.json",
+            "policy_gate": "validation/policy_gate.json",
+        },
+        "environment": dict(environment),
+    }
+
+
+def _checked_file(root: Path, text: str | None, option: str) -> str | None:
+    if text is None:
+        return None
+    path = relative_pattern(root, text, what=option)
+    if not inside(root, path, what=option).is_file():
+        raise UsageError(f"no such file for {option}: {text}", hint="name it relative to the project root")
+    return path
+
+
+def _snapshot_name(project: Project, path: Path) -> str:
+    folder = project.root / "config"
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def _visible_config(project: Project) -> list[str]:
+    return [
+        path.removeprefix("config/")
+        for path in glob_files(project.root, ["config"])
+        if "/." not in f"/{path}"
+    ]
+
+
+def _runner(environ: Mapping[str, str]) -> str:
+    return "ci" if environ.get("CI", "").lower() in ("1", "true", "yes") else "local"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
