@@ -283,8 +283,10 @@ def test_rule_10_a_damaged_copy_of_an_output_is_named_and_not_compared_with(job:
     output.unlink()
     answer = pack(job, run, "--with-outputs")
     assert answer["notes"] == [
-        "without the bytes of output data/processed/out.csv: the stored copy of the recorded bytes is damaged, "
-        "and they are neither in the working tree nor in git"
+        (
+            "without the bytes of output data/processed/out.csv: the stored copy of the recorded bytes is damaged, "
+            "and they are neither in the working tree nor in git"
+        )
     ]
     done = job.kfm("replay", run, "--json")
     assert done.json["verdict"] == "reproducible"

@@ -118,7 +118,7 @@ def test_rule_22_a_replay_is_linked_to_its_original_with_the_verdict(
     job.write(
         "pipelines/job.py",
         COPY.replace(
-            'os.environ.get("ADD", "")', f'("{add}" if "scratch" in os.environ["KFM_RUN_DIR"] else "")'
+            'os.environ.get("ADD", "")', f'("{add}" if "kfm-repro-" in os.environ["KFM_RUN_DIR"] else "")'
         ),
     )
     job.commit()

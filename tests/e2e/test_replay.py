@@ -842,3 +842,42 @@ def test_code_with_submodules_is_unknown_not_half_replayed(job: Workshop, tmp_pa
     report = replay(job, record(job), code=2)
     assert (report["verdict"], report["error"]["code"]) == ("unknown", "code-unavailable")
     assert "submodules" in report["error"]["message"]
+
+
+def test_rule_17_values_of_restricted_outputs_stay_out_of_the_report(job: Workshop) -> None:
+    job.write("kfm-repro.toml", '[outputs."*.csv"]\nlabel = "restricted"\n[inputs."*"]\nlabel = "public"\n')
+    job.write(
+        "pipelines/job.py",
+        script("(out / 'a.csv').write_text(f'id,site\\n1,{\"burial\" if replayed else \"mound\"}\\n')\n"),
+    )
+    job.commit()
+    run = record(job)
+    report = replay(job, run, code=1)
+    (finding,) = report["outputs"][0]["findings"]
+    assert (finding["kind"], finding["count"], finding["examples"]) == ("value", 1, [])
+    assert "withheld" in finding["evidence"]
+    assert "mound" not in json.dumps(report)
+    done = job.kfm("diff", run, report["replays"][0]["run_id"], "--json")
+    assert "mound" not in done.out
+
+
+def test_rule_24_a_secret_in_the_command_line_is_not_kept_and_the_run_says_it_cannot_replay(
+    job: Workshop,
+) -> None:
+    job.write("pipelines/job.py", script("(out / 'a.txt').write_text('x')\n"))
+    job.commit()
+    secret = "hunter2-Zq81xTnW9"  # noqa: S105 - that is what must not be kept
+    done = job.kfm(
+        "record",
+        "--output",
+        "data/processed/**",
+        "--",
+        sys.executable,
+        "pipelines/job.py",
+        "--password",
+        secret,
+    )
+    assert done.code == 0, done.err
+    run = job.run_dir(done.out.strip().splitlines()[-1])
+    assert not [p for p in run.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
+    assert "secret" in replay(job, run.name, code=2)["error"]["message"]

@@ -33,6 +33,7 @@ __all__ = ["command"]
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds [default: 10 × recorded, at least 60]",
 )
+@click.option("--trust", is_flag=True, help="Run the command of a run that was unpacked from elsewhere.")
 @accept_option
 @project_options
 @output_options
@@ -43,7 +44,7 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     """
     from kfm_repro.cli.output import print_report, progress, shortest
     from kfm_repro.errors import UsageError
-    from kfm_repro.execute.replay import Request
+    from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
     from kfm_repro.model.verdict import Accept, exit_code
     from kfm_repro.runs.project import find_project
@@ -54,7 +55,9 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
             hint="use --isolation auto; the report says what was isolated",
         )
     project = find_project(options["root"], options["runs"])
-    request = Request(current_inputs=options["inputs"] == "current", timeout_s=options["timeout"])
+    request = Request(
+        current_inputs=options["inputs"] == "current", trust=options["trust"], timeout_s=options["timeout"]
+    )
     if not options["quiet"] and not options["as_json"]:
         progress(f"replaying {run}")
     judged = replay_and_judge(project, run, request, Accept(options["accept"]) if options["accept"] else None)

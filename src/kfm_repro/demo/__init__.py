@@ -13,9 +13,9 @@ from pathlib import Path
 
 from kfm_repro.errors import KfmReproError, UsageError
 from kfm_repro.execute.environment import ASSUMED
+from kfm_repro.execute.plan import Request as ReplayRequest
 from kfm_repro.execute.record import Request as RecordRequest
 from kfm_repro.execute.record import record
-from kfm_repro.execute.replay import Request as ReplayRequest
 from kfm_repro.judge.replay import Judged, replay_and_judge
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.runs.project import find_project

@@ -26,6 +26,7 @@ from kfm_repro.execute.snapshot import (
     snapshot_environment,
 )
 from kfm_repro.execute.submodules import Submodule, read_submodules
+from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.hashing import digest_file
@@ -34,9 +35,10 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import inside, is_safe_component
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.secrets import redact_folder
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
-__all__ = ["Recorded", "Request", "record", "write_metrics", "write_not_run"]
+__all__ = ["Recorded", "Request", "record", "write_metrics"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     writer.manifest("inputs", inputs, outcome.started)
     writer.manifest("outputs", tuple(item.entry for item in produced), outcome.finished)
     write_metrics(run, outcome, produced)
-    write_not_run(run)
+    redact_folder(run.logs)
+    write_validation(project, run, inputs, produced)
     shutil.rmtree(run.scratch, ignore_errors=True)
     run.scratch.mkdir(exist_ok=True)
     _finish(writer, project, outcome, inputs)
@@ -207,14 +210,6 @@ def write_metrics(run: RunDir, outcome: Outcome, produced: Sequence[Produced]) -
         path = run.metrics / f"{name}.json"
         if not path.exists():
             write_json(path, document)
-
-
-def write_not_run(run: RunDir) -> None:
-    """Say of every validation that the pipeline left none: never an invented pass (rule 16)."""
-    for name in ("schema_report", "geometry_report", "policy_gate"):
-        path = run.validation / f"{name}.json"
-        if not path.exists():
-            write_json(path, {"status": "not-run", "reason": "the pipeline wrote none"})
 
 
 def _pipeline_name(command: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.secrets import redact, redact_arguments, redact_variables
 from kfm_repro.runs.write import stamp, write_json, write_text
 
 __all__ = ["PATCH", "Request", "checked_request", "describe_run", "snapshot_config", "snapshot_environment"]
@@ -111,7 +112,7 @@ def snapshot_environment(project: Project, request: Request, run: RunDir) -> dic
         }
     variables = recorded_variables(request.environ)
     variables = {name: portable(value, project.root) for name, value in variables.items()}
-    return environment | {"env": variables}
+    return environment | {"env": redact_variables(variables)}
 
 
 def describe_run(
@@ -133,8 +134,8 @@ def describe_run(
         version["submodules"] = [{"path": item.path, "commit": item.commit} for item in submodules]
     pipeline: dict[str, Any] = {
         "name": run.pipeline,
-        "entrypoint": command.entrypoint,
-        "args": list(command.args),
+        "entrypoint": redact(command.entrypoint),
+        "args": list(redact_arguments(command.args)),
         "cwd": ".",
     }
     if request.outputs:

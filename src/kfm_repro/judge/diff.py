@@ -13,7 +13,9 @@ from kfm_repro.compare.outputs import Output, Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
 from kfm_repro.execute.workspace import relocate
 from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
+from kfm_repro.judge.disclose import disclosed
 from kfm_repro.model.finding import FileFacts
+from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.report import (
     Comparison,
     ErrorInfo,
@@ -27,6 +29,7 @@ from kfm_repro.model.run import Run, RunState
 from kfm_repro.model.verdict import Accept, run_verdict
 from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
@@ -110,6 +113,14 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
             Context(a=sides[0], b=sides[1]),
             lambda path: rule_for(project, path, accept, key),
         )
+    outputs = comparison.outputs
+    for directory, run, manifest in zip(directories, runs, manifests, strict=True):
+        inputs = (
+            read_manifest(directory, run.inputs_manifest, "inputs")
+            if directory.inputs.is_file()
+            else Manifest()
+        )
+        outputs = disclosed(outputs, read_labels(project, inputs.entries, manifest.entries))
     states = [read_state(directory) for directory in directories]
     bad = [
         Precondition(
@@ -119,7 +130,7 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
         if state is not RunState.SUCCESS
     ]
     return _report(
-        comparison,
+        Comparison(outputs=outputs),
         runs=(_ref(directories[0], runs[0]), _ref(directories[1], runs[1])),
         preconditions=tuple(bad),
     )

@@ -9,8 +9,11 @@ import msgspec
 
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
-from kfm_repro.execute.replay import TRESPASS, Plan, Replayed, Request, host_names, plan_replay, run_replay
+from kfm_repro.execute.plan import Plan, Request, plan_replay
+from kfm_repro.execute.preconditions import TRESPASS
+from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
+from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.scope import replay_scope
 from kfm_repro.model.encode import report_json
 from kfm_repro.model.report import (
@@ -24,7 +27,9 @@ from kfm_repro.model.report import (
 from kfm_repro.model.run import RunState
 from kfm_repro.model.verdict import Accept, run_verdict
 from kfm_repro.runs.discover import resolve_run
+from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.write import write_text
 
 __all__ = ["Judged", "replay_and_judge"]
@@ -54,6 +59,7 @@ def replay_and_judge(project: Project, spec: str, request: Request, accept: Acce
         replayed.finish(f"not judged: {type(exc).__name__}")
         raise
     replayed.finish("")
+    keep_within_cap(project)
     return Judged(report, replayed.run.report, replayed.outcome.last_lines)
 
 
@@ -66,13 +72,15 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
     )  # fmt: skip
     context = Context(a=side_of(project, plan.original, plan.run), b=_fresh_side(replayed))
     comparison = compare_outputs(recorded, fresh, context, lambda path: rule_for(project, path, accept))
+    labels = read_labels(project, plan.inputs.entries, plan.outputs.entries)
+    outputs = disclosed(comparison.outputs, labels)
     failed = outcome.outcome != "success"
     trespass = next((item.detail for item in replayed.preconditions if item.name == TRESPASS), "")
     inconclusive = failed or plan.state is not RunState.SUCCESS or bool(plan.code.uncaptured or trespass)
     return Report(
         command="replay",
-        verdict=run_verdict(comparison.outputs, inconclusive=inconclusive),
-        counts=count_verdicts(comparison.outputs),
+        verdict=run_verdict(outputs, inconclusive=inconclusive),
+        counts=count_verdicts(outputs),
         run=RunRef(
             run_id=plan.run.run_id,
             pipeline=plan.run.pipeline_name or plan.original.pipeline,
@@ -91,8 +99,8 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
         scope=replay_scope(replayed.held, replayed.not_compared),
         preconditions=replayed.preconditions,
         environment=Environment(drift=replayed.drift),
-        outputs=comparison.outputs,
-        error=_error(plan, replayed, trespass) if inconclusive or not comparison.outputs else msgspec.UNSET,
+        outputs=outputs,
+        error=_error(plan, replayed, trespass) if inconclusive or not outputs else msgspec.UNSET,
     )
 
 

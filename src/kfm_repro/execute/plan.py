@@ -1,0 +1,93 @@
+"""What a replay will do, found and checked before anything is written or run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kfm_repro.errors import InconsistentRun, NotReplayable
+from kfm_repro.execute.checkout import Code, check_code
+from kfm_repro.execute.environment import Interpreter, choose_interpreter
+from kfm_repro.model.manifest import Manifest
+from kfm_repro.model.run import Run, RunState
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import safe_relative
+from kfm_repro.runs.project import Project
+from kfm_repro.runs.read import read_manifest, read_run, read_state
+from kfm_repro.runs.secrets import was_redacted
+from kfm_repro.runs.trust import is_foreign
+
+__all__ = ["Plan", "Request", "plan_replay"]
+
+_MIN_TIMEOUT_S = 60.0
+_TIMEOUT_FACTOR = 10.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to replay. ``timeout_s`` None takes ten times the recorded duration, at least a minute.
+
+    ``trust`` is for a run that came from elsewhere: its command is a stranger's (rule 18).
+    """
+
+    current_inputs: bool = False
+    trust: bool = False
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a replay needs, found and checked before anything is written."""
+
+    original: RunDir
+    run: Run
+    state: RunState
+    code: Code
+    interpreter: Interpreter
+    inputs: Manifest
+    outputs: Manifest
+    timeout_s: float
+
+
+def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
+    """Read and check the record of ``original``; nothing is written or run.
+
+    Raises the errors of reading, CodeNotAvailable, NotReplayable, and InconsistentRun for a run that is no
+    baseline: aborted, still running, or one whose status and sentinel disagree.
+    """
+    run = read_run(original)
+    if is_foreign(original) and not request.trust:
+        raise NotReplayable(
+            f"run {original.name} was unpacked from elsewhere: replaying it runs a stranger's command",
+            hint="read its run.yaml; if you trust it: --trust",
+            code="not-trusted",
+        )
+    if was_redacted([run.pipeline.entrypoint or "", *run.pipeline.args]):
+        raise NotReplayable(
+            f"not replayable: the recorded command line of {original.name} held a secret, which was not kept",
+            hint="record again with the secret in the environment or in a file that git ignores",
+        )
+    state, why = read_state(original)
+    if state not in (RunState.SUCCESS, RunState.FAILED):
+        raise InconsistentRun(
+            f"run {original.name} is {state} and no baseline" + (f": {why}" if why else ""),
+            hint=f"replay a run that ended: kfm-repro replay latest:{original.pipeline}",
+        )
+    for pattern in run.pipeline.outputs:
+        safe_relative(pattern, what=f"pipeline.outputs of {original.name}")
+    return Plan(
+        original=original,
+        run=run,
+        state=state,
+        code=check_code(project.root, original, run.pipeline.version),
+        interpreter=choose_interpreter(project, run),
+        inputs=read_manifest(original, run.inputs_manifest, "inputs"),
+        outputs=read_manifest(original, run.outputs_manifest, "outputs"),
+        timeout_s=request.timeout_s or _default_timeout(run),
+    )
+
+
+def _default_timeout(run: Run) -> float:
+    started, finished = run.runtime.started_at, run.runtime.finished_at
+    if started is None or finished is None or (started.tzinfo is None) != (finished.tzinfo is None):
+        return 60 * _MIN_TIMEOUT_S
+    return max(_MIN_TIMEOUT_S, _TIMEOUT_FACTOR * (finished - started).total_seconds())

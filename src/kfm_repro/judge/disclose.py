@@ -1,0 +1,29 @@
+"""Example values leave a report only where the classification of the output allows it (rule 17)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kfm_repro.model.finding import Finding, OutputComparison
+from kfm_repro.runs.labels import Labels
+
+__all__ = ["disclosed"]
+
+_WITHHELD = "example values are withheld: the classification of this output does not allow them"
+
+
+def disclosed(outputs: tuple[OutputComparison, ...], labels: Labels) -> tuple[OutputComparison, ...]:
+    """Return the comparisons without the values of outputs that may not be shown; kinds and counts stay."""
+    return tuple(output if labels.may_show(output.path) else _bare(output) for output in outputs)
+
+
+def _bare(output: OutputComparison) -> OutputComparison:
+    findings = tuple(_without_values(finding) for finding in output.findings)
+    return msgspec.structs.replace(output, findings=findings)
+
+
+def _without_values(finding: Finding) -> Finding:
+    if not finding.examples and not finding.samples:
+        return finding
+    evidence = "; ".join(filter(None, (finding.evidence, _WITHHELD)))
+    return msgspec.structs.replace(finding, examples=(), samples={}, evidence=evidence)
