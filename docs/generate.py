@@ -6,6 +6,9 @@ import json
 import sys
 from pathlib import Path
 
+import click
+
+from kfm_repro.cli import cli
 from kfm_repro.model.encode import report_schema
 
 DOCS = Path(__file__).resolve().parent
