@@ -16,9 +16,28 @@ DOCS = Path(__file__).resolve().parent
 
 def documents() -> dict[Path, str]:
     """Return every generated document by its path."""
-    return {
-        DOCS / "schema" / "report-1.json": json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n"
-    }
+    schema = json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n"
+    return {DOCS / "schema" / "report-1.json": schema, DOCS / "cli-reference.md": cli_reference()}
+
+
+def cli_reference() -> str:
+    """Return the help of every command, as the terminal shows it."""
+    top = click.Context(cli, info_name="kfm-repro", terminal_width=100, max_content_width=100)
+    texts = [
+        "# Command line reference",
+        "Generated from the commands; `make schema` writes it anew.",
+        _block(top),
+    ]
+    for name in cli.list_commands(top):
+        command = cli.get_command(top, name)
+        if command is not None:
+            context = click.Context(command, top, info_name=name, terminal_width=100, max_content_width=100)
+            texts += [f"## {name}", _block(context)]
+    return "\n\n".join(texts) + "\n"
+
+
+def _block(context: click.Context) -> str:
+    return f"```\n{context.command.get_help(context)}\n```"
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def replay(
     ``timeout`` in seconds. ``report.passed`` is whether the command line would exit 0. Raises
     `kfm_repro.errors.KfmReproError`.
     """
-    from kfm_repro.execute.replay import Request
+    from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
     from kfm_repro.model.verdict import Accept
     from kfm_repro.runs.project import find_project
