@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kfm_repro.compare.context import Context
-from kfm_repro.compare.registry import BINARY, TEXT, Format, format_by_content, recognise
+from kfm_repro.compare.registry import BINARY, Format, candidates, format_by_content, recognise
 from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, Rung
 from kfm_repro.model.verdict import output_verdict
@@ -118,14 +118,18 @@ def _findings(row: Format, a: Path, b: Path, context: Context) -> tuple[Finding,
 
 
 def _unreadable(row: Format, a: Path, b: Path, context: Context, error: Unreadable) -> tuple[Finding, ...]:
-    """Say which side cannot be read: one broken side is a difference, two are unknown."""
+    """Say which side cannot be read: one broken side is a difference, two are of another format or unknown."""
     broken = {side: _why_unreadable(row, path, context) for side, path in (("A", a), ("B", b))}
     bad = [side for side, why in broken.items() if why]
     if len(bad) == 1:
         evidence = f"{bad[0]} {broken[bad[0]]}; the other side is a readable {row.name}"
         return (Finding(kind=Kind.TRUNCATED, rung=Rung.VALUE, evidence=evidence),)
-    if row is not TEXT and not row.magic:
-        return _findings(TEXT if recognise(a, b, "") is TEXT else BINARY, a, b, context)
+    empty = [side for side, path in (("A", a), ("B", b)) if not path.stat().st_size]
+    if len(empty) == 1:
+        return (Finding(kind=Kind.TRUNCATED, rung=Rung.VALUE, evidence=f"{empty[0]} is empty"),)
+    rows = candidates(a, b, context.name)
+    if row in rows[:-1]:
+        return _findings(rows[rows.index(row) + 1], a, b, context)
     what = "neither side can be read" if bad else "could not be compared"
     return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"{what}: {error}"),)
 

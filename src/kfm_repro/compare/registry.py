@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,6 +20,7 @@ __all__ = [
     "TEXT",
     "Comparator",
     "Format",
+    "candidates",
     "format_by_content",
     "format_by_name",
     "recognise",
@@ -25,13 +29,23 @@ __all__ = [
 Comparator = Callable[[Path, Path, Context], tuple[Finding, ...]]
 
 _HEAD_BYTES = 4096
+_TAIL_BYTES = 8
+_SEARCHED_BYTES = 64 << 20
+"""Larger documents are GeoJSON by their first bytes or not at all."""
+_GEOJSON_TYPE = (
+    rb'"type"\s*:\s*"(?:FeatureCollection|Feature|GeometryCollection|(?:Multi)?(?:Point|LineString|Polygon))"'
+)
+_GEOJSON_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*" + _GEOJSON_TYPE)
+_GEOJSON_ANYWHERE = re.compile(_GEOJSON_TYPE)
 
 
 @dataclass(frozen=True)
 class Format:
     """One row: how a format is recognised and what compares it.
 
-    ``magic`` (the first bytes) wins over ``suffixes``, so that a wrong extension does not mislead.
+    ``magic`` (the bytes at offset ``at``) wins over ``suffixes``, so that a wrong extension does not mislead;
+    with ``tail``, only in a file that also ends so, or is called so. ``old`` says that older files of the
+    format have no magic: the suffix is enough.
     ``residual`` is the kind reported when the bytes differ and the comparator found the meaning equal.
     ``comparator`` is ``module:function``, imported when first needed.
     """
@@ -41,6 +55,9 @@ class Format:
     residual: Kind
     suffixes: tuple[str, ...] = ()
     magic: bytes = b""
+    at: int = 0
+    tail: bytes = b""
+    old: bool = False
 
     def load(self) -> Comparator:
         """Import and return the comparator."""
@@ -49,10 +66,13 @@ class Format:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1"),
+    Format(
+        "parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1", tail=b"PAR1"
+    ),
     Format("sqlite", "database:compare", Kind.LAYOUT, (".gpkg", ".sqlite", ".db"), b"SQLite format 3\x00"),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("zip", "archive:compare_zip", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
+    Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
     Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv")),
     Format("json", "document:compare_json", Kind.ENCODING, (".json", ".jsonld")),
@@ -62,48 +82,108 @@ TEXT = Format("text", "text:compare", Kind.ENCODING)
 BINARY = Format("binary", "bytes:compare", Kind.BYTES)
 
 
+@dataclass(frozen=True)
+class _Look:
+    """The first and the last bytes of a file."""
+
+    head: bytes
+    tail: bytes
+
+    def begins(self, row: Format) -> bool:
+        return bool(row.magic) and self.head.startswith(row.magic, row.at)
+
+    def whole(self, row: Format) -> bool:
+        return self.begins(row) and self.tail.endswith(row.tail)
+
+    @property
+    def binary(self) -> bool:
+        return _looks_binary(self.head)
+
+
 def recognise(a: Path, b: Path, name: str) -> Format:
     """Return the format in which ``a`` and ``b``, both called ``name`` among the outputs, are compared.
 
     The first bytes of either side decide, so that a wrong extension misleads nobody and a damaged side
     is still read as what it should be; then the last suffix of the name; then whether both are text.
     """
-    heads = tuple(_head(path) for path in (a, b))
+    return candidates(a, b, name)[0]
+
+
+def candidates(a: Path, b: Path, name: str) -> tuple[Format, ...]:
+    """Return the formats to try, best first: the next one counts where neither side is of the one before.
+
+    What both the bytes and the name promise is not second-guessed.
+    """
+    looks = tuple(_look(path) for path in (a, b))
+    named = _by_suffix(name)
+    last = BINARY if any(look.binary for look in looks) else TEXT
+    rows = [*_promised(named, a, b, looks), last]
     for row in FORMATS:
-        if row.magic and any(head.startswith(row.magic) for head in heads):
-            return row
-    suffix = Path(name).suffix.lower()
-    for row in FORMATS:
-        if suffix in row.suffixes and not row.magic:
-            if row.name == "json" and all(b'"FeatureCollection"' in head for head in heads):
-                return next(other for other in FORMATS if other.name == "geojson")
-            return row
-    return BINARY if any(_looks_binary(head) for head in heads) else TEXT
+        if any(look.whole(row) for look in looks) or (
+            row == named and any(look.begins(row) for look in looks)
+        ):
+            return (row,) if row == named or last is BINARY else (row, *rows)
+    return tuple(rows)
+
+
+def _promised(named: Format | None, a: Path, b: Path, looks: tuple[_Look, ...]) -> tuple[Format, ...]:
+    """Return what the name promises, if it may be: formats with a magic are known by that."""
+    if named is None or (named.magic and not named.old):
+        return ()
+    if named.name == "json" and all(_is_geojson(*side) for side in zip((a, b), looks, strict=True)):
+        return (next(row for row in FORMATS if row.name == "geojson"), named)
+    return (named,)
+
+
+def _is_geojson(path: Path, look: _Look) -> bool:
+    """Return whether the ``type`` of the outermost object is one of GeoJSON (RFC 7946, section 1.4)."""
+    if _GEOJSON_FIRST.match(look.head):
+        return True
+    if path.stat().st_size > _SEARCHED_BYTES:
+        return b'"FeatureCollection"' in look.head
+    raw = path.read_bytes()
+    if not _GEOJSON_ANYWHERE.search(raw):
+        return False
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError, MemoryError):
+        return False
+    kind = document.get("type") if isinstance(document, dict) else None
+    return isinstance(kind, str) and bool(_GEOJSON_ANYWHERE.match(f'"type":"{kind}"'.encode()))
 
 
 def format_by_content(path: Path) -> str:
     """Return what the first bytes of a file say it is: a format of the table, ``text``, or "" for no answer."""
-    head = _head(path)
-    known = next((row.name for row in FORMATS if row.magic and head.startswith(row.magic)), "")
-    return known or ("text" if head and not _looks_binary(head) else "")
+    look = _look(path)
+    begun = next((row for row in FORMATS if look.begins(row)), None)
+    if begun:
+        return begun.name if look.whole(begun) else ""
+    return "text" if look.head and not look.binary else ""
 
 
-def _head(path: Path) -> bytes:
+def _look(path: Path) -> _Look:
     with path.open("rb") as file:
-        return file.read(_HEAD_BYTES)
+        head = file.read(_HEAD_BYTES)
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        return _Look(head, file.read(_TAIL_BYTES))
 
 
 def _looks_binary(head: bytes) -> bool:
-    if b"\x00" in head:
-        return True
+    """Return whether the first bytes are neither UTF-8 nor UTF-16 with its mark, or hold a NUL."""
+    marked = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        return exc.start < len(head) - 3
-    return False
+        text = codecs.getincrementaldecoder("utf-16" if marked else "utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return True
+    return "\x00" in text
+
+
+def _by_suffix(name: str) -> Format | None:
+    suffix = Path(name).suffix.lower()
+    return next((row for row in FORMATS if suffix in row.suffixes), None)
 
 
 def format_by_name(name: str) -> str:
     """Return the format that a name promises, empty when no row has its suffix; reads nothing."""
-    suffix = Path(name).suffix.lower()
-    return next((row.name for row in FORMATS if suffix in row.suffixes), "")
+    row = _by_suffix(name)
+    return row.name if row else ""

@@ -35,7 +35,7 @@ class _Text:
 
     def offset(self, line: int) -> int:
         """Return the byte offset at which a line (counted from 0) begins, where all lines end alike."""
-        ends = line * (2 if self.crlf else 1)
+        ends = line * len(("\r\n" if self.crlf else "\n").encode(self.encoding))
         body = sum(len(text.encode(self.encoding, "surrogatepass")) for text in self.lines[:line])
         return body + ends + (3 if self.bom and self.encoding == "utf-8" else 2 * self.bom)
 
@@ -84,8 +84,9 @@ def _read(path: Path) -> _Text | None:
     final = lines[-1] == ""
     if final:
         lines.pop()
-    crlf = sum(line.endswith("\r") for line in lines)
-    return _Text([line.removesuffix("\r") for line in lines], encoding, bool(bom), crlf, final)
+    ended = [line.removesuffix("\r") for line in lines[: None if final else -1]]
+    crlf = sum(len(line) for line in lines) - sum(map(len, ended)) - (0 if final else len(lines[-1]))
+    return _Text([*ended, *lines[len(ended) :]], encoding, bool(bom), crlf, final)
 
 
 def _written(a: _Text, b: _Text) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ import io
 import json
 import struct
 import subprocess
+import tarfile
 import warnings
 import zipfile
 import zlib
@@ -276,3 +277,160 @@ def test_no_finding_shows_a_temporary_path(tmp_path: Path) -> None:
     result = compared(tmp_path, zipped({"x.gz": broken}), zipped({"x.gz": broken[:-1]}), "t.zip")
     assert result.findings
     assert all("/tmp" not in repr(found) for found in result.findings)  # noqa: S108
+
+
+@pytest.mark.parametrize("where", ["before", "between", "before the directory"])
+def test_bytes_outside_the_zip_entries_are_not_overlooked(tmp_path: Path, where: str) -> None:
+    plain = zipped({"a.txt": b"1", "b.txt": b"2"})
+    second = plain.index(b"PK\x03\x04", 4)
+    directory = plain.index(b"PK\x01\x02")
+    at = {"before": 0, "between": second, "before the directory": directory}[where]
+    stubbed = plain[:at] + b"#!/bin/sh\nother\n" + plain[at:]
+    if at:
+        moved = bytearray(stubbed)
+        end = moved.rindex(b"PK\x05\x06")
+        struct.pack_into("<I", moved, end + 16, directory + 16)
+        if where == "between":
+            entry = moved.index(b"PK\x01\x02", moved.index(b"PK\x01\x02") + 4)
+            struct.pack_into("<I", moved, entry + 42, second + 16)
+        stubbed = bytes(moved)
+    result = compared(tmp_path, plain, stubbed, "t.zip")
+    assert brief(result) == [("bytes", "value", "outside the zip entries")]
+    assert "0 in A, 16 in B" in result.findings[0].evidence
+
+
+def streamed(comment: bytes) -> bytes:
+    """Write as to a pipe: sizes follow the data, so that data descriptors stand between the entries."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise io.UnsupportedOperation
+
+    target = Pipe()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in ("a", "b"):
+            file.writestr(zipfile.ZipInfo(name, DATE_A), b"text" * 99)
+        file.comment = comment
+    return target.getvalue()
+
+
+def test_data_descriptors_and_comments_belong_to_the_zip(tmp_path: Path) -> None:
+    result = compared(tmp_path, streamed(b""), streamed(b"made by hand"), "t.zip")
+    assert {kind for kind, _, _ in brief(result)} == {"entry-metadata"}
+    seekable = io.BytesIO()
+    with zipfile.ZipFile(seekable, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in ("a", "b"):
+            file.writestr(zipfile.ZipInfo(name, DATE_A), b"text" * 99)
+    assert "bytes" not in {
+        kind for kind, _, _ in brief(compared(tmp_path, streamed(b""), seekable.getvalue(), "t.zip"))
+    }
+
+
+def tarred(members: dict[str, bytes], form: int = tarfile.USTAR_FORMAT, **fields: object) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=form) as file:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            for field, value in fields.items():
+                setattr(entry, field, value)
+            file.addfile(entry, io.BytesIO(data))
+    return target.getvalue()
+
+
+def test_tar_times_owners_and_modes_are_packaging(tmp_path: Path) -> None:
+    members = {"a.txt": b"1", "b.txt": b"2"}
+    a, b = tarred(members, mtime=NOW_A), tarred(members, mtime=NOW_B)
+    (found,) = compared(tmp_path, a, b, "t.tar").findings
+    assert (str(found.kind), str(found.rung), found.count) == ("timestamp", "container", 2)
+    assert "A's lies in run A's window" in found.evidence
+    for field, value in (("uid", 7), ("gid", 7), ("uname", "u"), ("gname", "g"), ("mode", 0o600)):
+        result = compared(tmp_path, tarred(members), tarred(members, **{field: value}), "t.tar")
+        assert brief(result) == [("entry-metadata", "container", None)], field
+
+
+def test_tar_members_are_compared_by_what_they_are(tmp_path: Path) -> None:
+    a = tarred({"d.json": b'{"a":1,"b":2}', "x": b"1", "gone": b""})
+    b = tarred({"x": b"1", "d.json": b'{"b":2,"a":1}', "come": b""})
+    assert brief(compared(tmp_path, a, b, "t.tar")) == [
+        ("value", "value", "come"),
+        ("value", "value", "gone"),
+        ("entry-order", "order", None),
+        ("key-order", "order", "d.json"),
+    ]
+    changed = compared(tmp_path, tarred({"x": b"1\n"}), tarred({"x": b"2\n"}), "t.tar")
+    assert brief(changed) == [("value", "value", "x")]
+
+
+def test_a_tar_in_a_gzip_is_a_tar_whatever_it_is_called(tmp_path: Path) -> None:
+    a, b = gz(tarred({"x": b"1"}, mtime=NOW_A)), gz(tarred({"x": b"1"}, mtime=NOW_B))
+    for name, inner in (("t.tar.gz", "t.tar/x"), ("t.tgz", "t.tgz/x")):
+        assert brief(compared(tmp_path, a, b, name)) == [("timestamp", "container", inner)]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ({"type": tarfile.SYMTYPE, "linkname": "x"}, {"type": tarfile.SYMTYPE, "linkname": "y"}),
+        ({"type": tarfile.SYMTYPE, "linkname": "x"}, {"type": tarfile.REGTYPE}),
+        ({"type": tarfile.CHRTYPE, "devmajor": 1}, {"type": tarfile.CHRTYPE, "devmajor": 2}),
+    ],
+    ids=["target", "type", "device"],
+)
+def test_what_a_tar_link_or_device_is_counts(
+    tmp_path: Path, a: dict[str, object], b: dict[str, object]
+) -> None:
+    result = compared(tmp_path, tarred({"l": b""}, **a), tarred({"l": b""}, **b), "t.tar")
+    assert result.verdict is OutputVerdict.DIFFERENT
+
+
+def test_the_form_of_tar_headers_is_layout(tmp_path: Path) -> None:
+    a, b = (tarred({"x": b"1"}, form) for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT))
+    assert brief(compared(tmp_path, a, b, "t.tar")) == [("layout", "container", None)]
+
+
+def test_a_repeated_tar_entry_is_harmless_only_with_equal_content(tmp_path: Path) -> None:
+    once, end = tarred({"a": b"1"}), bytes(10240 - 1024)
+    twice = [once[:1024] + tarred({"a": data}) for data in (b"1", b"2")]
+    assert end in once
+    assert brief(compared(tmp_path, once, twice[0], "t.tar")) == [("duplicate-entry", "container", "a")]
+    assert compared(tmp_path, once, twice[1], "t.tar").verdict is OutputVerdict.DIFFERENT
+
+
+def test_bytes_after_the_end_of_a_tar_are_not_overlooked(tmp_path: Path) -> None:
+    plain = tarred({"a": b"1"})
+    assert compared(tmp_path, plain, plain + bytes(512), "t.tar").verdict is OutputVerdict.EQUIVALENT
+    result = compared(tmp_path, plain, plain + b"hidden", "t.tar")
+    assert brief(result) == [("bytes", "value", "after the last tar entry")]
+    padded = bytearray(plain)
+    padded[600] = 1
+    assert compared(tmp_path, plain, bytes(padded), "t.tar").verdict is OutputVerdict.DIFFERENT
+
+
+def test_a_truncated_tar_is_said_to_be_truncated(tmp_path: Path) -> None:
+    whole = tarred({"a": b"1" * 3000})
+    assert brief(compared(tmp_path, whole, whole[:1500], "t.tar")) == [("truncated", "value", None)]
+
+
+def test_a_sparse_tar_bomb_is_bounded(tmp_path: Path) -> None:
+    pax = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(1 << 40)}
+    bombs = [
+        tarred({"a": b"1\n0\n1\n" + bytes(506) + data}, tarfile.PAX_FORMAT, pax_headers=pax)
+        for data in (b"x", b"y")
+    ]
+    assert compared(tmp_path, *bombs, "t.tar").verdict is OutputVerdict.UNKNOWN
+
+
+def test_a_tar_by_the_real_program_is_read(tmp_path: Path) -> None:
+    sides = []
+    for side, stamp in (("a", "2026-02-03"), ("b", "2026-11-22")):
+        (tmp_path / side / "in").mkdir(parents=True)
+        (tmp_path / side / "in" / "x.csv").write_text("x,y\n1,2\n")
+        archive = tmp_path / f"{side}.tar"
+        args = ["tar", "--mtime", stamp, "-C", str(tmp_path / side), "-cf", str(archive), "in"]
+        subprocess.run(args, check=True)
+        sides.append(archive.read_bytes())
+    assert brief(compared(tmp_path, *sides, "t.tar")) == [("timestamp", "container", None)]

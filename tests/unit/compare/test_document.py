@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kfm_repro.compare.context import Context, Limits, Side
-from kfm_repro.compare.document import compare_json, compare_yaml
+from kfm_repro.compare.document import compare_json, compare_yaml, pairing
 from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import Finding, Kind, Rung
 
@@ -263,3 +263,170 @@ def test_yaml_and_json_of_one_document_agree(tmp_path: Path, document: Any) -> N
     plain = yaml.safe_dump(document, sort_keys=False)
     flow = yaml.safe_dump(document, sort_keys=False, default_flow_style=True)
     assert {f.rung for f in texts(tmp_path, plain, flow, form="yaml")} <= {Rung.CONTAINER}
+
+
+@pytest.mark.parametrize(
+    "plain",
+    ["yes", "Off", "2020-01-01", "012", "0x1F", "0o17", "0b11", "1_000", "1:30", "1e3", "=", "1.5", "~"],
+)
+def test_a_plain_scalar_that_readers_may_type_is_not_the_quoted_text(tmp_path: Path, plain: str) -> None:
+    found = texts(tmp_path, f"a: {plain}", f"a: '{plain}'", form="yaml")
+    assert found
+    assert {str(f.rung) for f in found} == {"value"}
+    assert brief(texts(tmp_path, f"a: {plain}", f"a:  {plain}", form="yaml")) == [("encoding", None, 1)]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("a: 0x1F", "a: 31"),
+        ("a: +1", "a: 1"),
+        ("a: 1.50", "a: 1.5"),
+        ("a: TRUE", "a: true"),
+        ("a: ~", "a: null"),
+        ("a: text", "a: 'text'"),
+    ],
+)
+def test_yaml_scalars_that_all_schemas_read_alike_are_equal(tmp_path: Path, a: str, b: str) -> None:
+    assert {str(f.rung) for f in texts(tmp_path, a, b, form="yaml")} == {"container"}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("a: yes", "a: true"),
+        ("a: 1e3", "a: 1000.0"),
+        ("a: 1_000", "a: 1000"),
+        ('a: !!int "010"', "a: 10"),
+        ('a: !!float "1_0.0"', "a: 10.0"),
+        ('a: !!bool "yes"', "a: true"),
+        ('a: !!null "zzz"', "a: null"),
+        ("a: !!timestamp 2020-01-01", "a: !!timestamp 2020-01-01T00:00:00"),
+        ("{1: a, true: b}", "{1: b}"),
+        ("{1: a, 1.0: b}", "{1: b}"),
+        ("{1: a, +1: b}", "{1: b}"),
+        ("{<<: {1: a}, true: b}", "{1: b}"),
+        ("a: !!set {1, 1.0}", "a: !!set {1}"),
+        ("a: !!set {1, 2}", "a: [1, 2]"),
+        ("--- 1\n--- 2", "[1, 2]"),
+        ("# nothing", "null"),
+        ("# nothing", "[]"),
+        ("a: !!omap [x: 1, y: 2]", "a: [[x, 1], [y, 2]]"),
+        ("a: !!omap [x: 1, y: 2]", "a: !!omap [y: 2, x: 1]"),
+        ("a: !!pairs [x: 1, y: 2]", "a: !!omap [x: 1, y: 2]"),
+        ("a: !!timestamp nonsense", "a: nonsense"),
+    ],
+)
+def test_yaml_that_readers_take_for_different_things_is_different(tmp_path: Path, a: str, b: str) -> None:
+    for left, right in ((a, b), (b, a)):
+        found = texts(tmp_path, left, right, form="yaml")
+        assert "value" in {str(f.rung) for f in found}, found
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("a: !!set {x, y}", "a: !!set {y, x}"),
+        ("a: !!omap [x: 1]", "a: !!omap [ x: 1 ]"),
+        ("# nothing", "# still nothing"),
+        ("a: &x {k: 1, j: 2}\nb: {<<: *x, k: 3}", "a: &x {k: 1, j: 2}\nb: {<<: *x,  k: 3}"),
+    ],
+)
+def test_yaml_that_says_the_same_is_equivalent(tmp_path: Path, a: str, b: str) -> None:
+    assert {str(f.rung) for f in texts(tmp_path, a, b, form="yaml")} == {"container"}
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("12345678901234567.89", "12345678901234567.90"),
+        ("10000000000000000.01", "10000000000000000.99"),
+        ("0.10000000000000000001", "0.1"),
+        ("1" + "0" * 5000, "1.0e+5000"),
+    ],
+)
+def test_decimals_beyond_binary64_are_not_rounded_together(tmp_path: Path, form: str, a: str, b: str) -> None:
+    found = texts(tmp_path, f"[{a}]", f"[{b}]", form=form)
+    assert {str(f.rung) for f in found} == {"value"}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("1e400", "10e399"),
+        ("1e-400", "0.1e-399"),
+        ("0.1", "0.1000000000000000055511151231257827"),
+        ("0.1", "0.1000000000000000055511151231257827021181583404541015625"),
+        ("12345678901234567.890", "12345678901234567.89"),
+    ],
+)
+def test_one_number_spelled_otherwise_is_the_same_number(tmp_path: Path, a: str, b: str) -> None:
+    assert {str(f.rung) for f in texts(tmp_path, f"[{a}]", f"[{b}]")} == {"container"}
+
+
+@pytest.mark.parametrize("key", ["coordinates", "bbox"])
+def test_the_order_below_coordinates_and_bbox_is_data(tmp_path: Path, key: str) -> None:
+    (found,) = values(tmp_path, {"n": [{key: [[-98.5, 38.2]]}]}, {"n": [{key: [[38.2, -98.5]]}]})
+    assert (found.kind, found.rung) == (Kind.ARRAY_ORDER, Rung.VALUE)
+    (plain,) = values(tmp_path, {"at": [-98.5, 38.2]}, {"at": [38.2, -98.5]})
+    assert plain.rung is Rung.ORDER
+
+
+class Weighed:
+    """Counts what DeepDiff is asked to weigh: products of the scalars on both sides."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.units: list[int] = []
+        real = pairing._by_distance
+
+        def counted(removed: list[Any], added: list[Any]) -> list[tuple[int, int]]:
+            sizes = [json.dumps(side).count(",") + len(side) for side in (removed, added)]
+            self.units.append(sizes[0] * sizes[1])
+            return real(removed, added)
+
+        monkeypatch.setattr(pairing, "_by_distance", counted)
+
+
+def floats(rows: int, columns: int, seed: int) -> list[list[float]]:
+    stream = random.Random(seed)  # noqa: S311  # a fixed stream, no secret
+    return [[stream.random() for _ in range(columns)] for _ in range(rows)]
+
+
+def test_large_members_are_compared_by_place_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighed = Weighed(monkeypatch)
+    found = values(tmp_path, ["s", *floats(20, 100, 1)], ["s", *floats(19, 100, 2)])
+    assert not weighed.units
+    assert brief(found) == [("value", "/*/*", 1900), ("value", "/20", 1)]
+    assert all("too many to pair by likeness" in f.evidence for f in found)
+
+
+def test_the_slow_differ_has_one_budget_for_the_whole_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighed = Weighed(monkeypatch)
+    a = {f"k{n}": ["s", *floats(12, 4, n)] for n in range(90)}
+    b = {f"k{n}": ["s", *floats(11, 4, n + 500)] for n in range(90)}
+    values(tmp_path, a, b)
+    assert weighed.units
+    assert sum(weighed.units) <= pairing.BUDGET
+
+
+def test_members_with_a_key_each_of_their_own_are_looked_at_once(tmp_path: Path) -> None:
+    a, b = ([{f"{side}{n}": n} for n in range(20_000)] for side in "ab")
+    found = values(tmp_path, ["s", *a], ["s", *b, 1])
+    assert sum(f.count for f in found) > 20_000
+
+
+def test_leftovers_of_which_the_differ_names_an_index_beyond_the_end(tmp_path: Path) -> None:
+    found = values(tmp_path, [[], [], [None]], [None, None])
+    assert {f.rung for f in found} == {Rung.VALUE}
+
+
+def test_odd_yaml_members_are_paired_by_likeness(tmp_path: Path) -> None:
+    a = "- s\n- {p: [yes, 2020-01-01, 1], q: [1e400, 3]}\n- {x: 1}\n"
+    b = "- s\n- {z: 012}\n- {p: [yes, 2020-01-01, 2], q: [1e400, 3]}\n- {y: 0x1}\n"
+    found = texts(tmp_path, a, b, form="yaml")
+    assert ("value", "/1/p/2", 1) in brief(found)

@@ -91,3 +91,67 @@ def test_garbage_under_any_extension_is_never_equal_and_never_a_crash(tmp_path: 
             result = judge(a, b, f"file{suffix}")
             assert result.verdict in (OutputVerdict.DIFFERENT, OutputVerdict.UNKNOWN), (suffix, result)
             assert all(finding.rung in (Rung.VALUE, Rung.UNKNOWN) for finding in result.findings)
+
+
+LINE = '{"type":"LineString","coordinates":[[0,0],[1,1],[2,0]]}'
+TURNED = '{"type":"LineString","coordinates":[[2,0],[1,1],[0,0]]}'
+FEATURE = '{"properties":{},"geometry":%s,"type":"Feature"}'
+PLACE = '{"features":[{"type":"Feature","properties":{},"geometry":%s}],%s"type":"FeatureCollection"}'
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (LINE, TURNED),
+        ('{"type":"Point","coordinates":[-98.5,38.2]}', '{"type":"Point","coordinates":[38.2,-98.5]}'),
+        (FEATURE % LINE, FEATURE % TURNED),
+        (PLACE % (LINE, " " * 5000), PLACE % (TURNED, " " * 5000)),
+    ],
+    ids=["geometry", "point", "feature", "type last"],
+)
+def test_geojson_under_the_name_json_is_compared_as_geojson(tmp_path: Path, a: str, b: str) -> None:
+    result = judge(write(tmp_path / "a", a.encode()), write(tmp_path / "b", b.encode()), "x.json")
+    assert (result.format, result.verdict) == ("geojson", OutputVerdict.DIFFERENT)
+
+
+@pytest.mark.parametrize(
+    "a", ['{"type":"FeatureCollection","x":[1,2],"y":3}', '{"in":{"type":"FeatureCollection"},"y":3}']
+)
+def test_json_that_only_looks_like_geojson_is_compared_as_json(tmp_path: Path, a: str) -> None:
+    b = a.replace(',"y":3', "").replace("{", '{"y":3,', 1)
+    result = judge(write(tmp_path / "a", a.encode()), write(tmp_path / "b", b.encode()), "x.json")
+    assert [f.kind for f in result.findings] == [Kind.KEY_ORDER]
+
+
+def test_a_csv_that_begins_like_parquet_is_a_csv(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", b"PAR1,PAR2\n1,2\n"), write(tmp_path / "b", b"PAR1,PAR2\n1,3\n")
+    result = judge(a, b, "x.csv")
+    assert (result.format, result.findings[0].where) == ("csv", {"column": "PAR2"})
+    write(a, b"PAR1 is a parameter\n1\n")
+    write(b, b"PAR1 is a parameter\n2\n")
+    assert (judge(a, b, "x.txt").format, judge(a, b, "x.txt").verdict) == ("text", OutputVerdict.DIFFERENT)
+    write(a, b"PAR1,x\n1,PAR1")
+    write(b, b"PAR1,x\n2,PAR1")
+    assert judge(a, b, "x.csv").verdict is OutputVerdict.DIFFERENT
+
+
+def test_an_empty_file_against_a_broken_one_is_a_difference(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", b""), write(tmp_path / "b", b"PAR1")
+    (found,) = judge(a, b, "x.parquet").findings
+    assert (found.kind, found.rung) == (Kind.TRUNCATED, Rung.VALUE)
+    assert "A is empty" in found.evidence
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_utf_16_text_is_a_text(tmp_path: Path, encoding: str) -> None:
+    text = "\ufeff" * (encoding == "utf-16-be") + "héé\n" * 3000
+    a, b = write(tmp_path / "a", text.encode(encoding)), write(tmp_path / "b", ("héé\n" * 3000).encode())
+    result = judge(a, b, "x.txt")
+    assert (result.format, result.verdict) == ("text", OutputVerdict.EQUIVALENT)
+    write(b, ("héé\n" * 2999 + "hé\n").encode())
+    assert judge(a, b, "x.txt").verdict is OutputVerdict.DIFFERENT
+
+
+def test_bytes_that_begin_like_utf_16_are_no_text(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a", b"\xff\xfe\x00\x00ab"), write(tmp_path / "b", b"\xff\xfe\x00\x00ac")
+    assert judge(a, b, "x.bin").format == "binary"

@@ -109,3 +109,13 @@ def test_equivalent_means_the_same_multiset_of_lines(tmp_path: Path, a: list[str
     rungs = {f.rung for f in found}
     assert (Rung.VALUE in rungs) == (sorted(a) != sorted(b))
     assert bool(found) == (a != b)
+
+
+def test_places_in_utf_16_are_byte_offsets(tmp_path: Path) -> None:
+    a, b = ("\ufeffab\r\ncd\r\n".encode("utf-16-le"), "\ufeffab\r\nce\r\n".encode("utf-16-le"))
+    (found,) = texts(tmp_path, a, b)
+    assert found.where == {"offset": 10}
+
+
+def test_a_lone_return_at_the_end_is_content(tmp_path: Path) -> None:
+    assert Rung.VALUE in {f.rung for f in texts(tmp_path, b"a\r", b"a")}

@@ -13,8 +13,9 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kfm_repro.compare.archive.entries import about, attribute, duplicates, one_sided, order_of
 from kfm_repro.compare.archive.members import (
     BLOCK,
     Meter,
@@ -23,9 +24,9 @@ from kfm_repro.compare.archive.members import (
     header_times,
     safe_name,
 )
+from kfm_repro.compare.archive.outside import Outside, outside_entries, outside_finding
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.noise.grouping import merge_many
-from kfm_repro.compare.noise.ordering import count_moved
 from kfm_repro.compare.samples import scalar
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
@@ -64,6 +65,7 @@ class _Archive:
     path: Path
     entries: tuple[zipfile.ZipInfo, ...]
     last: dict[str, zipfile.ZipInfo]
+    outside: Outside
     context: Context
     unpacked: Counter[int]
 
@@ -77,11 +79,12 @@ def compare_zip(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     with _opened(a, context) as left, _opened(b, context) as right:
         common = [name for name in left.last if name in right.last]
         findings = [
-            *_one_sided(left, right),
-            *_order(common, [name for name in right.last if name in left.last]),
-            *_duplicates(left, right, common),
+            *one_sided(left.last, right.last),
+            *order_of(common, [name for name in right.last if name in left.last]),
+            *duplicates(_repeated(left, right, common)),
             *_dates(left, right, common, context),
             *_attributes(left, right, common),
+            *outside_finding(left.outside, right.outside),
         ]
         if left.file.comment != right.file.comment:
             texts = [archive.file.comment.decode("latin-1") for archive in (left, right)]
@@ -104,74 +107,16 @@ def _opened(path: Path, context: Context) -> Iterator[_Archive]:
         for entry in entries:
             last.pop(entry.filename, None)
             last[entry.filename] = entry
-        yield _Archive(file, path, entries, last, context, Counter())
+        with reading(path, "zip", OverflowError, *_ERRORS):
+            outside = outside_entries(path, entries, file.start_dir)
+        yield _Archive(file, path, entries, last, outside, context, Counter())
 
 
-def _finding(kind: Kind, rung: Rung, names: list[str], evidence: str, **more: Any) -> Finding:  # noqa: ANN401
-    where: dict[str, str | int] = {"member": str(scalar(names[0]))} if len(names) == 1 else {}
-    return Finding(kind=kind, rung=rung, where=where, count=len(names), evidence=evidence, **more)
-
-
-def _one_sided(a: _Archive, b: _Archive) -> list[Finding]:
-    findings: list[Finding] = []
-    for mine, other, side, missing in ((a, b, "A", "b"), (b, a, "B", "a")):
-        names = [name for name in mine.last if name not in other.last]
-        if names:
-            shown = tuple(Example(key={"member": scalar(name)}) for name in names[:MAX_EXAMPLES])
-            evidence = f"members only in {side}"
-            detail = {"missing": missing}
-            findings.append(_finding(Kind.VALUE, Rung.VALUE, names, evidence, examples=shown, detail=detail))
-    return findings
-
-
-def _order(a: list[str], b: list[str]) -> list[Finding]:
-    if a == b:
-        return []
-    places = {name: place for place, name in enumerate(b)}
-    moved = count_moved((i, places[name]) for i, name in enumerate(a))
-    displaced = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
-    shown = tuple(Example(a=scalar(x), b=scalar(y)) for x, y in displaced[:MAX_EXAMPLES])
-    evidence = "the same members stand in another order"
-    return [
-        Finding(
-            kind=Kind.ENTRY_ORDER,
-            rung=Rung.ORDER,
-            count=moved,
-            of=len(a),
-            examples=shown,
-            evidence=evidence,
-        )
-    ]
-
-
-def _duplicates(a: _Archive, b: _Archive, common: list[str]) -> list[Finding]:
-    """Name entries that a later one of the same name hides; harmless only if all copies are equal."""
+def _repeated(a: _Archive, b: _Archive, common: list[str]) -> Iterator[tuple[str, list[str], list[str]]]:
     counts = [Counter(entry.filename for entry in side.entries) for side in (a, b)]
-    names = [name for name in common if counts[0][name] > 1 or counts[1][name] > 1]
-    harmless: list[str] = []
-    harmful: list[str] = []
-    for name in names:
-        digests = [_copies(side, name) for side in (a, b)]
-        if digests[0] == digests[1]:
-            continue
-        equal = len({*digests[0], *digests[1]}) == 1
-        (harmless if equal else harmful).append(name)
-    findings: list[Finding] = []
-    for found, rung, evidence in (
-        (harmless, Rung.CONTAINER, "entries of one name, all with the same content"),
-        (
-            harmful,
-            Rung.VALUE,
-            "entries of one name with different contents: it depends on the reader which counts",
-        ),
-    ):
-        if found:
-            shown = tuple(
-                Example(key={"member": scalar(name)}, a=counts[0][name], b=counts[1][name])
-                for name in found[:MAX_EXAMPLES]
-            )
-            findings.append(_finding(Kind.DUPLICATE_ENTRY, rung, found, evidence, examples=shown))
-    return findings
+    for name in common:
+        if max(count[name] for count in counts) > 1:
+            yield name, _copies(a, name), _copies(b, name)
 
 
 def _copies(side: _Archive, name: str) -> list[str]:
@@ -213,7 +158,7 @@ def _dates(a: _Archive, b: _Archive, common: list[str], context: Context) -> lis
     times = [_epoch(value) for value in differing[0][1:]]
     evidence = f"date of the entry (DOS, read as UTC): {header_times(times[0], times[1], context, grain=2.0)}"
     names = [name for name, _, _ in differing]
-    return [_finding(Kind.TIMESTAMP, Rung.CONTAINER, names, evidence, of=len(common), examples=shown)]
+    return [about(Kind.TIMESTAMP, Rung.CONTAINER, names, evidence, of=len(common), examples=shown)]
 
 
 def _text(parts: tuple[int, ...]) -> str:
@@ -234,37 +179,18 @@ def _attributes(a: _Archive, b: _Archive, common: list[str]) -> list[Finding]:
     changed = [(name, x, y) for name, x, y in kinds if x != y]
     if changed:
         evidence = "a file, a folder or a link on one side is another on the other"
-        findings.append(_field(changed, Rung.VALUE, evidence, len(common)))
+        findings.append(attribute(changed, Rung.VALUE, evidence, len(common)))
     for field, rung in ((name, Rung.CONTAINER) for name in ("external_attr", *_FIELDS)):
         values = [(n, getattr(a.last[n], field), getattr(b.last[n], field)) for n in common]
         differing = [(name, x, y) for name, x, y in values if x != y]
         if differing:
-            findings.append(_field(differing, rung, field, len(common)))
+            findings.append(attribute(differing, rung, field, len(common)))
     packed = [(n, a.last[n].compress_type, b.last[n].compress_type) for n in common]
     methods = [(name, x, y) for name, x, y in packed if x != y]
     if methods:
-        found = _field(methods, Rung.CONTAINER, "compression method", len(common))
-        findings.append(
-            Finding(
-                kind=Kind.LAYOUT,
-                rung=found.rung,
-                where=found.where,
-                count=found.count,
-                of=found.of,
-                examples=found.examples,
-                evidence=found.evidence,
-            )
-        )
+        evidence = "compression method"
+        findings.append(attribute(methods, Rung.CONTAINER, evidence, len(common), Kind.LAYOUT))
     return findings
-
-
-def _field(differing: list[tuple[str, Any, Any]], rung: Rung, evidence: str, of: int) -> Finding:
-    shown = tuple(
-        Example(key={"member": scalar(name)}, a=scalar(x), b=scalar(y))
-        for name, x, y in differing[:MAX_EXAMPLES]
-    )
-    names = [name for name, _, _ in differing]
-    return _finding(Kind.ENTRY_METADATA, rung, names, evidence, of=of, examples=shown)
 
 
 def _file_type(entry: zipfile.ZipInfo) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.document.parse import DuplicateKey, read_json, read_yaml
+from kfm_repro.compare.document.parse import DuplicateKey, read_json
 from kfm_repro.compare.document.report import findings_of
 from kfm_repro.compare.document.walk import Walk
+from kfm_repro.compare.document.yaml_read import read_yaml
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Finding, Kind, Rung
 
@@ -23,17 +24,19 @@ __all__ = ["compare_json", "compare_yaml"]
 def compare_json(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two JSON documents by what they say (RFC 8259); places are JSON pointers (RFC 6901).
 
-    Integers are exact, other numbers binary64. A document with a repeated key has no one meaning: it is
-    compared as text, and no order of lines is excused. Raises Unreadable, LimitExceeded.
+    Integers are exact, other numbers binary64 unless they say more than a double holds. A document with a
+    repeated key has no one meaning: it is compared as text, and no order of lines is excused. Raises
+    Unreadable, LimitExceeded.
     """
     return _compare(a, b, context, read_json, "whitespace, escapes or the spelling of numbers")
 
 
 def compare_yaml(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
-    """Compare two YAML files by what they say under the core schema of YAML 1.2.
+    """Compare two YAML files by what YAML 1.1 and the core schema of 1.2 both read in them.
 
-    Several documents in one file are compared as an array of them. Repeated keys are treated as in
-    `compare_json`. Raises Unreadable, LimitExceeded (also for aliases that expand beyond the limit).
+    An unquoted scalar on which the two disagree equals only what is written the same. How many documents a
+    file holds is part of what it says. Repeated keys are treated as in `compare_json`. Raises Unreadable,
+    LimitExceeded (also for aliases that expand beyond the limit).
     """
     return _compare(a, b, context, read_yaml, "comments, quoting, layout or the spelling of numbers")
 

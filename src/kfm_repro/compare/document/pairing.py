@@ -6,63 +6,87 @@ is not is reported as removed and added.
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Sequence
 
-__all__ = ["pair_leftovers"]
+__all__ = ["BUDGET", "Leftovers", "pair_leftovers"]
 
-_MOST_PAIRS = 400
-"""Most (removed, added) combinations that DeepDiff weighs: it takes about 1 ms for each."""
+BUDGET = 50_000
+"""Most that DeepDiff weighs in one document: it compares every scalar of one side with every one of the
+other, which takes about 10 to 40 µs for each such pair.
+"""
 _NEAR = 0.5
 """Largest DeepDiff distance (0 equal, 1 nothing shared) at which two members count as one that changed."""
 
 
-def pair_leftovers(
-    removed: Sequence[Any],
-    added: Sequence[Any],
-    number: Callable[[object], int],
-    small: bool,  # noqa: FBT001
-) -> list[tuple[int, int]]:
-    """Return (i, j) pairs of ``removed`` and ``added`` that are one member, changed; ascending, one-to-one.
+@dataclass(frozen=True)
+class Leftovers:
+    """The members of one side that equal none of the other: what, at which index, of how many values."""
 
-    Objects are paired by the key whose values name most of them on both sides; then, if ``small`` and few
-    are left, by DeepDiff's distance. ``number`` gives equal values equal numbers.
+    members: Sequence[Any]
+    places: Sequence[int]
+    sizes: Sequence[int]
+
+
+def pair_leftovers(
+    removed: Leftovers, added: Leftovers, number: Callable[[object], int], budget: int
+) -> tuple[list[tuple[int, int]], int, bool]:
+    """Return pairs (i, j) of members that are one, changed; their cost; whether the budget was too small.
+
+    The pairs are ascending and one-to-one. Objects are paired by the key whose values name most of them on
+    both sides; the rest by DeepDiff's distance if that costs no more than ``budget``, else by their index.
+    ``number`` gives equal values equal numbers.
     """
-    pairs = _by_naming_key(removed, added, number)
+    pairs = _by_naming_key(removed.members, added.members, number)
     gone, came = {i for i, _ in pairs}, {j for _, j in pairs}
-    rest_a = [i for i in range(len(removed)) if i not in gone]
-    rest_b = [j for j in range(len(added)) if j not in came]
-    if small and rest_a and rest_b and len(rest_a) * len(rest_b) <= _MOST_PAIRS:
-        near = _by_distance([removed[i] for i in rest_a], [added[j] for j in rest_b])
-        pairs.extend((rest_a[i], rest_b[j]) for i, j in near)
-    return sorted(pairs)
+    rest_a = [i for i in range(len(removed.members)) if i not in gone]
+    rest_b = [j for j in range(len(added.members)) if j not in came]
+    if not rest_a or not rest_b:
+        return sorted(pairs), 0, False
+    cost = sum(removed.sizes[i] for i in rest_a) * sum(added.sizes[j] for j in rest_b)
+    if cost > budget:
+        at = {added.places[j]: j for j in rest_b}
+        found = [(i, at[removed.places[i]]) for i in rest_a if removed.places[i] in at]
+        return sorted([*pairs, *found]), 0, True
+    try:
+        near = _by_distance([removed.members[i] for i in rest_a], [added.members[j] for j in rest_b])
+    except Exception:  # noqa: BLE001  # only how differences are told depends on it, never whether there are any
+        near = []
+    pairs.extend((rest_a[i], rest_b[j]) for i, j in near)
+    return sorted(pairs), cost, False
 
 
 def _by_naming_key(
     removed: Sequence[Any], added: Sequence[Any], number: Callable[[object], int]
 ) -> list[tuple[int, int]]:
     best: list[tuple[int, int]] = []
-    names = dict.fromkeys(key for member in removed if isinstance(member, dict) for key in member)
-    for name in names:
-        left, right = (_named(members, name, number) for members in (removed, added))
-        found = [(i, right[value]) for value, i in left.items() if value in right]
+    left, right = (_named(members, number) for members in (removed, added))
+    for name, values in left.items():
+        others = right.get(name, {})
+        found = [
+            (i, others[value])
+            for value, i in values.items()
+            if i is not None and others.get(value) is not None
+        ]
         if len(found) > len(best):
-            best = found
+            best = found  # type: ignore[assignment]  # both are positions: None was left out above
     return best
 
 
-def _named(members: Sequence[Any], name: Hashable, number: Callable[[object], int]) -> dict[int, int]:
-    """Return the position of each object by its value under ``name``, where that value is its alone."""
-    values = [
-        (number(member[name]), at)
-        for at, member in enumerate(members)
-        if isinstance(member, dict) and name in member and isinstance(member[name], str | int)
-    ]
-    counts = Counter(value for value, _ in values)
-    return {value: at for value, at in values if counts[value] == 1}
+def _named(members: Sequence[Any], number: Callable[[object], int]) -> dict[int, dict[int, int | None]]:
+    """Return by key and by the value under it the position of the object, None if it is not its alone."""
+    names: dict[int, dict[int, int | None]] = {}
+    for at, member in enumerate(members):
+        if isinstance(member, dict):
+            for key, value in member.items():
+                if isinstance(value, str | int):
+                    values = names.setdefault(number(key), {})
+                    found = number(value)
+                    values[found] = None if found in values else at
+    return names
 
 
 def _by_distance(removed: list[Any], added: list[Any]) -> list[tuple[int, int]]:
@@ -87,7 +111,8 @@ def _by_distance(removed: list[Any], added: list[Any]) -> list[tuple[int, int]]:
             changed = len(one) > 1 or kind in ("values_changed", "type_changes")
             if changed and one and other and isinstance(one[0], int) and isinstance(other[0], int):
                 found[one[0], other[0]] = None
-    return _one_to_one(sorted(found))
+    # A path on the side that lacks a member may lead through the other side's index.
+    return _one_to_one(sorted((i, j) for i, j in found if i < len(removed) and j < len(added)))
 
 
 def _one_to_one(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:

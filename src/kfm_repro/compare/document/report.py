@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.context import Classified
+from kfm_repro.compare.document.scalars import Members, OrderedMap, Pairs, Plain, Stream
 from kfm_repro.compare.document.walk import ANY, MISSING, Leaf, Order, Parts, Walk
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.noise.grouping import merge_many
@@ -30,12 +31,23 @@ def findings_of(walk: Walk, a: object, b: object, context: Context) -> tuple[Fin
     for array in (True, False):
         findings.extend(_order_findings([order for order in walk.orders if order.array is array]))
     renaming = _Renaming(walk.leaves, context)
-    groups: dict[Parts, list[Leaf]] = {}
+    by_place = frozenset(walk.by_place)
+    groups: dict[tuple[Parts, bool], list[Leaf]] = {}
     for leaf in walk.leaves:
-        groups.setdefault(_pattern(leaf.parts), []).append(leaf)
-    for leaves in groups.values():
-        findings.extend(_leaf_findings(leaves, context, renaming))
+        hurried = any(leaf.parts[:depth] in by_place for depth in range(len(leaf.parts)))
+        groups.setdefault((_pattern(leaf.parts), hurried), []).append(leaf)
+    for (_, hurried), leaves in groups.items():
+        found = _leaf_findings(leaves, context, renaming)
+        findings.extend(map(_noted, found) if hurried else found)
     return merge_many(findings, "pointer")
+
+
+def _noted(finding: Finding) -> Finding:
+    import msgspec
+
+    note = "the members of the array are too many to pair by likeness: compared place by place"
+    evidence = f"{finding.evidence}; {note}" if finding.evidence else note
+    return msgspec.structs.replace(finding, evidence=evidence)
 
 
 def _pattern(parts: Parts) -> Parts:
@@ -43,13 +55,13 @@ def _pattern(parts: Parts) -> Parts:
 
 
 def _order_findings(orders: list[Order]) -> list[Finding]:
-    groups: dict[Parts, list[Order]] = {}
+    groups: dict[tuple[Parts, bool], list[Order]] = {}
     for order in orders:
-        groups.setdefault(_pattern(order.parts), []).append(order)
+        groups.setdefault((_pattern(order.parts), order.meant), []).append(order)
     return [
         Finding(
             kind=Kind.ARRAY_ORDER if group[0].array else Kind.KEY_ORDER,
-            rung=Rung.ORDER,
+            rung=Rung.VALUE if group[0].meant else Rung.ORDER,
             where=_where([order.parts for order in group]),
             count=len(group),
             examples=_examples([(order.parts, order.a, order.b) for order in group]),
@@ -64,7 +76,9 @@ def _order_evidence(group: list[Order]) -> str:
     what = "array" if group[0].array else "object"
     members = "members" if group[0].array else "keys"
     places = f"{len(group)} {what}s hold" if len(group) > 1 else f"the {what} holds"
-    return f"{places} the same {members} in another order"
+    return f"{places} the same {members} in another order" + (
+        ", which is data here" if group[0].meant else ""
+    )
 
 
 def _leaf_findings(leaves: list[Leaf], context: Context, renaming: _Renaming) -> list[Finding]:
@@ -81,9 +95,25 @@ def _leaf_findings(leaves: list[Leaf], context: Context, renaming: _Renaming) ->
         evidence = f"{_shape(mixed[0].a)} against {_shape(mixed[0].b)}"
         findings.append(_finding(mixed, kind, Rung.VALUE, evidence, {}))
     plain = [leaf for leaf in both if not (_is_container(leaf.a) or _is_container(leaf.b))]
-    parts = classify_pairs([(leaf.a, leaf.b) for leaf in plain], context)
-    findings.extend(_of_class(part, plain, renaming) for part in parts)
+    odd = [leaf for leaf in plain if _tag(leaf.a) != _tag(leaf.b)]
+    if odd:
+        evidence = "a scalar that YAML 1.1 and 1.2 read differently against one that they do not"
+        findings.append(_finding(odd, Kind.TYPE, Rung.VALUE, evidence, {}))
+    alike = [leaf for leaf in plain if _tag(leaf.a) == _tag(leaf.b)]
+    parts = classify_pairs([_pair(leaf) for leaf in alike], context)
+    findings.extend(_of_class(part, alike, renaming) for part in parts)
     return findings
+
+
+def _tag(value: object) -> str | None:
+    return value.tag if isinstance(value, Plain) else None
+
+
+def _pair(leaf: Leaf) -> tuple[Any, Any]:
+    """Return both values as a classifier knows them: two scalars that are as written are texts."""
+    if isinstance(leaf.a, Plain) and isinstance(leaf.b, Plain):
+        return leaf.a.text, leaf.b.text
+    return leaf.a, leaf.b
 
 
 def _of_class(part: Classified, leaves: list[Leaf], renaming: _Renaming) -> Finding:
@@ -124,15 +154,26 @@ def _shown(value: object) -> Any:  # noqa: ANN401  # a JSON scalar
 
 
 def _is_container(value: object) -> bool:
-    return isinstance(value, dict | list | tuple | set)
+    return isinstance(value, dict | list | tuple)
 
 
 def _shape(value: object) -> str:
     if isinstance(value, dict):
         return "an object"
-    if isinstance(value, list | tuple):
-        return "an array"
-    return "a set" if isinstance(value, set) else "a scalar"
+    for kind, shape in _SHAPES:
+        if isinstance(value, kind):
+            return shape
+    return "a scalar"
+
+
+_SHAPES: tuple[tuple[type[Any], str], ...] = (
+    (OrderedMap, "an ordered map"),
+    (Pairs, "ordered pairs"),
+    (Members, "a set"),
+    (Stream, "a stream of documents"),
+    (list, "an array"),
+    (tuple, "an array"),
+)
 
 
 class _Renaming:
@@ -146,10 +187,9 @@ class _Renaming:
     def holds(self, leaves: list[Leaf]) -> bool:
         """Return whether all pairs of these places are identifiers in the light of the whole document."""
         if self._proven is None:
-            pairs = [(leaf.a, leaf.b) for leaf in self._leaves if isinstance(leaf.a, str)]
-            pairs = [pair for pair in pairs if isinstance(pair[1], str)]
+            pairs = [(a, b) for a, b in map(_pair, self._leaves) if isinstance(a, str) and isinstance(b, str)]
             parts = classify_pairs(pairs, self._context)
             self._proven = frozenset(
                 pairs[index] for part in parts if part.kind == Kind.IDENTIFIER for index in part.indexes
             )
-        return all((leaf.a, leaf.b) in self._proven for leaf in leaves)
+        return all(_pair(leaf) in self._proven for leaf in leaves)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from kfm_repro.compare.document.pairing import pair_leftovers
+from kfm_repro.compare.document.pairing import BUDGET, Leftovers, pair_leftovers
+from kfm_repro.compare.document.scalars import Members, OrderedMap, Pairs, scalar_key
 from kfm_repro.compare.noise.ordering import align, count_moved
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from kfm_repro.compare.context import Context
 
@@ -21,6 +21,9 @@ Parts = tuple["str | int", ...]
 
 ANY = "*"
 """Stands for any index in a pointer that names several places."""
+
+_ORDERED = frozenset(("coordinates", "bbox"))
+"""Keys below which the order of an array is what it says, in whatever document (RFC 7946, 3.1.1 and 5)."""
 
 
 class _Missing:
@@ -44,10 +47,14 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Order:
-    """An object or array whose members stand in another order; ``moved`` of ``of`` moved."""
+    """An object or array whose members stand in another order; ``moved`` of ``of`` moved.
+
+    ``meant`` says that this order is data: axes, vertices, an ordered map.
+    """
 
     parts: Parts
     array: bool
+    meant: bool
     moved: int
     of: int
     a: Any
@@ -60,20 +67,26 @@ class Walk:
 
     Two values get the same number in ``_meaning`` when they are equal but for the order of keys, and in
     ``_writing`` when the keys stand in the same order too. Floats count by their bits, 1 is not 1.0 and
-    True is not 1. Numbers are handed out from the structure itself: no hash decides.
+    True is not 1. Numbers are handed out from the structure itself: no hash decides. ``by_place`` holds the
+    arrays whose members were too many or too large to pair by likeness.
     """
 
     context: Context
     leaves: list[Leaf] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
+    by_place: list[Parts] = field(default_factory=list)
+    _budget: int = BUDGET
     _numbers: dict[Hashable, int] = field(default_factory=dict)
     _meaning: dict[int, int] = field(default_factory=dict)
     _writing: dict[int, int] = field(default_factory=dict)
+    _sizes: dict[int, int] = field(default_factory=dict)
     _held: list[object] = field(default_factory=list)
 
     def compare(self, a: object, b: object) -> bool:
         """Collect what differs between two documents; return whether they are exactly equal."""
         equal = self._number(a) == self._number(b)
+        if self._size(a) + self._size(b) > self.context.limits.document_nodes:
+            self._budget = 0
         same = equal and self._spelled(a) == self._spelled(b)
         if not same:
             self._visit((), a, b)
@@ -81,41 +94,42 @@ class Walk:
                 self.leaves.append(Leaf((), a, b))
         return same
 
-    @property
-    def nodes(self) -> int:
-        """How many containers both documents hold."""
-        return len(self._meaning)
+    def _size(self, value: object) -> int:
+        """Return how many containers and scalars a value that has its number holds, itself included."""
+        return self._sizes.get(id(value), 1) if _is_container(value) else 1
 
     def _number(self, value: object) -> int:
         """Return the number of a value; equal values, whatever the order of their keys, share it."""
-        if not isinstance(value, dict | list | tuple | set):
-            return self._intern(_scalar_key(value))
+        if not _is_container(value):
+            return self._intern(scalar_key(value))
         known = self._meaning.get(id(value))
         if known is None:
             key: Hashable
             if isinstance(value, dict):
-                members = sorted((self._intern(_scalar_key(k)), self._number(v)) for k, v in value.items())
+                members = sorted((self._intern(scalar_key(k)), self._number(v)) for k, v in value.items())
                 key = ("object", tuple(members))
-            elif isinstance(value, set):
+            elif isinstance(value, Members):
                 key = ("set", tuple(sorted(map(self._number, value))))
             else:
-                key = ("array", tuple(map(self._number, value)))
+                key = (_shape(value), tuple(map(self._number, value)))
             known = self._meaning[id(value)] = self._intern(key)
+            inside = value.values() if isinstance(value, dict) else value
+            self._sizes[id(value)] = 1 + sum(map(self._size, inside))
             self._held.append(value)
         return known
 
     def _spelled(self, value: object) -> int:
         """Return the number that equal values share only if all their keys stand in the same order."""
-        if not isinstance(value, dict | list | tuple):
+        if not _is_container(value) or isinstance(value, Members):
             return self._number(value)
         known = self._writing.get(id(value))
         if known is None:
             key: Hashable
             if isinstance(value, dict):
-                members = tuple((self._intern(_scalar_key(k)), self._spelled(v)) for k, v in value.items())
+                members = tuple((self._intern(scalar_key(k)), self._spelled(v)) for k, v in value.items())
                 key = ("written object", members)
             else:
-                key = ("written array", tuple(map(self._spelled, value)))
+                key = (f"written {_shape(value)}", tuple(map(self._spelled, value)))
             known = self._writing[id(value)] = self._intern(key)
         return known
 
@@ -127,20 +141,20 @@ class Walk:
             return
         if isinstance(a, dict) and isinstance(b, dict):
             self._visit_objects(parts, a, b)
-        elif isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        elif _is_array(a) and _is_array(b) and _shape(a) == _shape(b):
             self._visit_arrays(parts, a, b)
         else:
             self.leaves.append(Leaf(parts, a, b))
 
     def _visit_objects(self, parts: Parts, a: dict[Any, Any], b: dict[Any, Any]) -> None:
-        mine = {_scalar_key(key): (key, value) for key, value in a.items()}
-        theirs = {_scalar_key(key): (key, value) for key, value in b.items()}
+        mine = {scalar_key(key): (key, value) for key, value in a.items()}
+        theirs = {scalar_key(key): (key, value) for key, value in b.items()}
         common_a = [key for key in mine if key in theirs]
         common_b = [key for key in theirs if key in mine]
         if common_a != common_b:
             moved = sum(x != y for x, y in zip(common_a, common_b, strict=True))
             names = [[str(theirs[key][0]) for key in keys] for keys in (common_a, common_b)]
-            self.orders.append(Order(parts, False, moved, len(common_a), *names))  # noqa: FBT003
+            self.orders.append(Order(parts, False, False, moved, len(common_a), *names))  # noqa: FBT003
         for key, (name, value) in mine.items():
             place = (*parts, str(name))
             if key in theirs:
@@ -151,43 +165,50 @@ class Walk:
             if key not in mine:
                 self.leaves.append(Leaf((*parts, str(name)), MISSING, value))
 
-    def _visit_arrays(
-        self, parts: Parts, a: list[Any] | tuple[Any, ...], b: list[Any] | tuple[Any, ...]
-    ) -> None:
+    def _visit_arrays(self, parts: Parts, a: Sequence[Any], b: Sequence[Any]) -> None:
         aligned = align([self._number(v) for v in a], [self._number(v) for v in b])
         for i, j in aligned.same:
             self._visit((*parts, i), a[i], b[j])
         changed, removed, added = aligned.changed, aligned.removed, aligned.added
         if removed and added:
-            found = pair_leftovers(
-                [a[i] for i in removed], [b[j] for j in added], self._number, self._budget()
-            )
-            paired = [(removed[i], added[j]) for i, j in found]
+            paired = self._paired(parts, (a, b), (removed, added))
             changed = (*changed, *paired)
             gone, came = {i for i, _ in paired}, {j for _, j in paired}
             removed = tuple(i for i in removed if i not in gone)
             added = tuple(j for j in added if j not in came)
         moved = count_moved((*aligned.same, *changed))
         if moved:
-            self.orders.append(Order(parts, True, moved, len(a), a, b))  # noqa: FBT003
+            meant = isinstance(a, OrderedMap | Pairs) or not _ORDERED.isdisjoint(parts)
+            self.orders.append(Order(parts, True, meant, moved, len(a), a, b))  # noqa: FBT003
         for i, j in sorted(changed):
             self._visit((*parts, i), a[i], b[j])
         self.leaves.extend(Leaf((*parts, i), a[i], MISSING) for i in removed)
         self.leaves.extend(Leaf((*parts, j), MISSING, b[j]) for j in added)
 
-    def _budget(self) -> bool:
-        """Return whether the documents are small enough for the slow differ."""
-        return self.nodes <= self.context.limits.document_nodes
+    def _paired(
+        self, parts: Parts, sides: tuple[Sequence[Any], Sequence[Any]], left: tuple[Sequence[int], ...]
+    ) -> list[tuple[int, int]]:
+        """Return which members without an equal became which, and take what that cost off the budget."""
+        members = [[side[i] for i in places] for side, places in zip(sides, left, strict=True)]
+        leftovers = [
+            Leftovers(found, places, [self._size(member) for member in found])
+            for found, places in zip(members, left, strict=True)
+        ]
+        pairs, cost, hurried = pair_leftovers(leftovers[0], leftovers[1], self._number, self._budget)
+        self._budget -= cost
+        if hurried:
+            self.by_place.append(parts)
+        return [(left[0][i], left[1][j]) for i, j in pairs]
 
 
-def _scalar_key(value: object) -> Hashable:
-    """Return what tells a scalar from every other: its type, and its bits or itself."""
-    if type(value) is str:
-        return value
-    if isinstance(value, float):
-        return ("float", struct.pack("<d", value))
-    if value is None or isinstance(value, bool | str | int | bytes):
-        return (type(value).__name__, value)
-    if isinstance(value, tuple):
-        return ("tuple", tuple(map(_scalar_key, value)))
-    return (type(value).__name__, str(value))
+def _is_container(value: object) -> TypeGuard[dict[Any, Any] | list[Any] | tuple[Any, ...]]:
+    return isinstance(value, dict | list | tuple)
+
+
+def _is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    return isinstance(value, list | tuple) and not isinstance(value, Members)
+
+
+def _shape(value: object) -> str:
+    """Return what tells arrays apart that are no plain ones: ordered maps, pairs, a stream of documents."""
+    return "list" if isinstance(value, tuple) else type(value).__name__

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 import struct
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.noise import identifiers
 from kfm_repro.compare.noise.explain import Span, explain_pair
 from kfm_repro.compare.noise.floats import Distance, distance, distances
+from kfm_repro.compare.noise.numbers import NULL_TEXTS, as_number, is_binary, is_fractional, is_usual
 from kfm_repro.compare.noise.timestamps import clock_pair
 from kfm_repro.model.finding import Kind, Rung
 
@@ -24,11 +24,8 @@ __all__ = ["classify_pairs"]
 
 _RUNGS = {Kind.ENCODING: Rung.CONTAINER, Kind.FLOAT_NOISE: Rung.NOISE}
 _MARKS = (Kind.TIMESTAMP, Kind.IDENTIFIER, Kind.PATH, Kind.HOST, Kind.ADDRESS)
-_NULL_TEXTS = frozenset({"", "NaN", "nan", "NA", "N/A", "null", "NULL", "None"})
-_NUMBER = re.compile(
-    r"[+-]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d{1,6})?|[+-]?\.\d+(?:[eE][+-]?\d{1,6})?", re.ASCII
-)
-_LONGEST_NUMBER = 400
+_WIDEST = 64
+_RESPELLED = "the same number, spelled otherwise"
 _ORDER = (
     Kind.VALUE,
     Kind.TYPE,
@@ -49,6 +46,15 @@ class _Label:
     spans: tuple[Span, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Manner:
+    """How the values of the place are written; see `classify_pairs`."""
+
+    text: bool
+    labels: bool
+    width: int
+
+
 @dataclass
 class _Group:
     """The pairs of one kind while they are being collected."""
@@ -59,20 +65,29 @@ class _Group:
 
 
 def classify_pairs(
-    pairs: Sequence[tuple[Any, Any]], context: Context, *, packaging: bool = False, text: bool = False
+    pairs: Sequence[tuple[Any, Any]],
+    context: Context,
+    *,
+    packaging: bool = False,
+    text: bool = False,
+    labels: bool = False,
+    width: int = 64,
 ) -> tuple[Classified, ...]:
     """Tell the differing (a, b) scalar pairs of one place apart by kind; worst kinds first.
 
     Every index appears in exactly one `Classified`. ``packaging`` says that the values are a container's
     bookkeeping, where clocks, identifiers, paths and hosts are harmless; ``text`` that they are cells of an
-    untyped text format, where a number is a text. At most ``context.limits.pairs`` distinct pairs are looked
-    at; the rest is ``value``, and the evidence says how many. A pair is never called equal: what is not
+    untyped text format, where a number is a text, and ``labels`` that they are names even where they read as
+    numbers, so that another spelling is another value. ``width`` are the bits of the place's floats (16, 32
+    or 64), in whose units their distance counts. At most ``context.limits.pairs`` distinct pairs are looked at;
+    the rest is ``value``, and the evidence says how many. A pair is never called equal: what is not
     proven to be something milder is ``value``.
     """
     distinct, members, unseen = _distinct(pairs, context.limits.pairs)
-    labels = _prove_renamings(_labels(distinct, context, text=text), context)
+    manner = _Manner(text=text, labels=labels, width=width)
+    known = _prove_renamings(_labels(distinct, context, manner), context)
     groups: dict[Kind, _Group] = {}
-    for label, indexes in zip(labels, members, strict=True):
+    for label, indexes in zip(known, members, strict=True):
         group = groups.setdefault(label.kind, _Group())
         group.indexes.extend(indexes)
         group.notes[label.note] += len(indexes)
@@ -82,7 +97,9 @@ def classify_pairs(
         group = groups.setdefault(Kind.VALUE, _Group())
         group.indexes.extend(unseen)
         group.notes[f"{len(unseen)} pairs beyond the limit were not looked at"] += len(unseen)
-    return tuple(_classified(kind, groups[kind], packaging=packaging) for kind in _ORDER if kind in groups)
+    return tuple(
+        _classified(kind, groups[kind], manner, packaging=packaging) for kind in _ORDER if kind in groups
+    )
 
 
 def _distinct(
@@ -123,24 +140,24 @@ def _key(value: object) -> object:
     return repr(value)
 
 
-def _labels(distinct: list[tuple[Any, Any]], context: Context, *, text: bool) -> list[_Label]:
+def _labels(distinct: list[tuple[Any, Any]], context: Context, manner: _Manner) -> list[_Label]:
     floats = [i for i, (a, b) in enumerate(distinct) if type(a) is float and type(b) is float]
-    far = dict(zip(floats, distances([distinct[i] for i in floats]), strict=True))
+    far = dict(zip(floats, distances([distinct[i] for i in floats], manner.width), strict=True))
     return [
-        _float_label(a, b, far[i], context) if i in far else _label(a, b, context, text=text)
+        _float_label(a, b, far[i], context) if i in far else _label(a, b, context, manner)
         for i, (a, b) in enumerate(distinct)
     ]
 
 
-def _label(a: object, b: object, context: Context, *, text: bool) -> _Label:
+def _label(a: object, b: object, context: Context, manner: _Manner) -> _Label:
     """Say what one pair is; the order of the questions is part of the answer."""
-    forms = (_null_form(a, text=text), _null_form(b, text=text))
+    forms = (_null_form(a, text=manner.text), _null_form(b, text=manner.text))
     if all(forms) and forms[0] != forms[1]:
         return _Label(Kind.NULL_FORM, " against ".join(forms))
     if a is None or b is None:
         return _Label(Kind.VALUE, "null against a value")
     if isinstance(a, str) and isinstance(b, str):
-        return _text_label(a, b, context, text=text)
+        return _text_label(a, b, context, manner)
     note = _type_change(a, b)
     if note:
         return _Label(Kind.TYPE, note)
@@ -157,7 +174,7 @@ def _null_form(value: object, *, text: bool) -> str:
         return "NaN"
     if value == "" and isinstance(value, str):
         return "''"
-    return str(value) if text and isinstance(value, str) and value in _NULL_TEXTS else ""
+    return str(value) if text and isinstance(value, str) and value in NULL_TEXTS else ""
 
 
 def _type_change(a: object, b: object) -> str:
@@ -200,38 +217,39 @@ def _float_label(a: float, b: float, far: Distance, context: Context) -> _Label:
     return _Label(Kind.TIMESTAMP, encoding) if encoding else _Label(Kind.VALUE)
 
 
-def _text_label(a: str, b: str, context: Context, *, text: bool) -> _Label:
-    if text:
-        label = _number_label(a, b)
+def _text_label(a: str, b: str, context: Context, manner: _Manner) -> _Label:
+    if manner.text:
+        label = _number_label(a, b, manner)
         if label is not None:
             return label
+        if all(is_fractional(value) and as_number(value) is not None for value in (a, b)):
+            encoding = clock_pair(a, b, context, day_numbers=False)
+            return _Label(Kind.TIMESTAMP, encoding) if encoding else _Label(Kind.VALUE)
     if a != b and unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b):
         return _Label(Kind.ENCODING, "the same text in another Unicode normal form")
-    spans = explain_pair(a, b, context, day_numbers=not text)
+    spans = explain_pair(a, b, context, day_numbers=not manner.text)
     if spans is None:
         digest = identifiers.looks_like_digest(a) and identifiers.looks_like_digest(b)
         return _Label(Kind.VALUE, "as long as a digest" if digest else "")
     return _spans_label(spans)
 
 
-def _number_label(a: str, b: str) -> _Label | None:  # noqa: PLR0911  # one return per answer
+def _number_label(a: str, b: str, manner: _Manner) -> _Label | None:  # noqa: PLR0911  # one return per answer
     """Say what two texts are that both spell a number, or None when they are not alike as numbers."""
-    if max(len(a), len(b)) > _LONGEST_NUMBER or not (_NUMBER.fullmatch(a) and _NUMBER.fullmatch(b)):
+    exact_a, exact_b = as_number(a), as_number(b)
+    if exact_a is None or exact_b is None:
         return None
-    try:
-        exact_a, exact_b = Decimal(a), Decimal(b)
-    except InvalidOperation:
-        return None
-    fractional = [any(mark in text for mark in ".eE") for text in (a, b)]
-    if fractional[0] != fractional[1]:
+    if is_fractional(a) != is_fractional(b):
         return _Label(Kind.TYPE, "integer against decimal number") if exact_a == exact_b else None
-    if not fractional[0]:
+    if not is_fractional(a):
         return None
     if exact_a == exact_b:
         if exact_a.is_signed() != exact_b.is_signed():
             return _Label(Kind.FLOAT_NOISE, "", Distance(0, 0.0, 0.0))
-        return _Label(Kind.ENCODING, "the same number, spelled otherwise")
-    if not (math.isfinite(float(a)) and math.isfinite(float(b))):
+        if manner.labels or not (is_usual(a) and is_usual(b)):
+            return _Label(Kind.VALUE, "the same if they are numbers, but they may be labels")
+        return _Label(Kind.ENCODING, _RESPELLED)
+    if not (is_binary(exact_a) and is_binary(exact_b)):
         return None
     far = distance(float(a), float(b))
     return _Label(Kind.FLOAT_NOISE, "", far) if far.noise else None
@@ -271,7 +289,7 @@ def _without(label: _Label, broken: set[str], context: Context) -> _Label:
     return _spans_label(tuple(spans))
 
 
-def _classified(kind: Kind, group: _Group, *, packaging: bool) -> Classified:
+def _classified(kind: Kind, group: _Group, manner: _Manner, *, packaging: bool) -> Classified:
     rung = _RUNGS.get(kind, Rung.VALUE)
     if packaging and kind in _MARKS:
         rung = Rung.CONTAINER
@@ -285,6 +303,8 @@ def _classified(kind: Kind, group: _Group, *, packaging: bool) -> Classified:
     elif kind is Kind.TIMESTAMP:
         detail = {"encoding": _joined(group.notes)}
     evidence = _evidence(kind, group, detail)
+    if kind is Kind.FLOAT_NOISE and manner.width != _WIDEST:
+        evidence += f" (binary{manner.width})"
     return Classified(str(kind), str(rung), tuple(sorted(group.indexes)), evidence, detail)
 
 

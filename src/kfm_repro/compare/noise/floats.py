@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = ["MAX_NOISE_ULP", "Distance", "distance", "distances"]
 
 MAX_NOISE_ULP = 4
-"""Most units in the last place (binary64) that still count as noise; ``docs/findings.md``, the ladder."""
+"""Most units in the last place, of the format that holds them, that are noise; ``docs/findings.md``, the ladder."""
 
 _SIGN = 1 << 63
 
@@ -46,15 +49,18 @@ def _ordered(value: float) -> int:
     return _SIGN - bits if bits & _SIGN else bits
 
 
-def distances(pairs: Sequence[tuple[float, float]]) -> list[Distance]:
-    """Return the distance of every pair, as `distance` does, a few hundred times faster for many."""
+def distances(pairs: Sequence[tuple[float, float]], width: int = 64) -> list[Distance]:
+    """Return the distance of every pair, as `distance` does, a few hundred times faster for many.
+
+    ``width`` (16, 32 or 64) is the binary format that the values come from and whose units are counted.
+    Values that it cannot hold are taken as binary64.
+    """
     import numpy as np
 
     if not pairs:
         return []
     both = np.array(pairs, dtype=np.float64)
-    bits = np.ascontiguousarray(both).view(np.int64)
-    ordered = np.where(bits < 0, np.iinfo(np.int64).min - bits, bits)
+    ordered = _orders(both, width)
     a, b = both[:, 0], both[:, 1]
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     finite = np.isfinite(a) & np.isfinite(b)
@@ -70,6 +76,19 @@ def distances(pairs: Sequence[tuple[float, float]]) -> list[Distance]:
             same.tolist(), finite.tolist(), ulp.tolist(), rel.tolist(), gap.tolist(), strict=True
         )
     ]
+
+
+def _orders(values: NDArray[np.float64], width: int) -> NDArray[np.int64]:
+    """Map floats to integers so that neighbours in the format of ``width`` bits are neighbours."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        narrow = values.astype(f"f{width // 8}")
+        held = np.array_equal(narrow.astype(np.float64), values, equal_nan=True)
+    if not held:
+        narrow, width = values, 64
+    bits = np.ascontiguousarray(narrow).view(f"i{width // 8}")
+    return np.where(bits < 0, np.iinfo(bits.dtype).min - bits, bits).astype(np.int64)
 
 
 _APART = Distance(None, math.inf, math.inf)

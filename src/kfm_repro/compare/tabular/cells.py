@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +15,11 @@ from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.exact import python_values
+from kfm_repro.compare.tabular.nested import as_scalar, classify_nested, float_width, is_seen_whole
 from kfm_repro.compare.tabular.rows import Residue, row_ids
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.match import Pairing
     from kfm_repro.compare.tabular.schema import Column
@@ -61,7 +59,7 @@ def column_findings(
     most = len(first) if column.is_float else task.context.limits.pairs
     unseen = np.arange(len(first))[most:]
     first = first[:most]
-    a, b = _values(column.a, rows_a[first]), _values(column.b, rows_b[first])
+    a, b = python_values(column.a, rows_a[first]), python_values(column.b, rows_b[first])
     findings: list[Finding] = []
     for part in (*_classified(column, a, b, task), *_unseen(unseen, column, task)):
         places = np.flatnonzero(np.isin(ids, np.array(part.indexes, np.int64)))
@@ -98,16 +96,6 @@ def _unseen(indexes: Ints, column: Column, task: Task) -> list[Classified]:
     return [part if reason is None else _ignored(part, reason)]
 
 
-def _values(column: pa.ChunkedArray, rows: Ints) -> list[Any]:
-    """Return Python values; nested ones as compact JSON text, since a pair is a pair of scalars."""
-    return [
-        json.dumps(value, default=repr, ensure_ascii=False, separators=(",", ":"))
-        if isinstance(value, list | dict)
-        else value
-        for value in python_values(column, rows)
-    ]
-
-
 def row_keys(
     columns: Sequence[Column], key: Sequence[int], rows: Ints, *, of_a: bool
 ) -> list[dict[str, Any]]:
@@ -123,10 +111,10 @@ def row_keys(
 def _classified(column: Column, a: list[Any], b: list[Any], task: Task) -> list[Classified]:
     """Classify distinct differing pairs of one column, then apply what the settings allow for it."""
     classify = task.classifiers.get(column.label)
-    if classify is not None:
-        parts = classify(a, b, task.context)
+    if classify is None:
+        parts = _by_type(column, a, b, task)
     else:
-        parts = classify_pairs(list(zip(a, b, strict=True)), task.context, text=task.text)
+        parts = classify([as_scalar(value) for value in a], [as_scalar(value) for value in b], task.context)
     reason = task.context.options.ignore.get(column.label)
     if reason is not None:
         return [_ignored(part, reason) for part in parts]
@@ -134,6 +122,18 @@ def _classified(column: Column, a: list[Any], b: list[Any], task: Task) -> list[
     if most is None:
         return list(parts)
     return [piece for part in parts for piece in _within(part, a, b, setting, most)]
+
+
+def _by_type(column: Column, a: list[Any], b: list[Any], task: Task) -> tuple[Classified, ...]:
+    """Classify distinct pairs by what the type of the column, or all cells of a column of texts, tell."""
+    width = float_width(column.a.type, column.b.type)
+    if column.is_nested and is_seen_whole(column.a.type) and is_seen_whole(column.b.type):
+        return classify_nested(a, b, task.context, width)
+    pairs = [(as_scalar(left), as_scalar(right)) for left, right in zip(a, b, strict=True)]
+    parts = classify_pairs(pairs, task.context, text=task.text, width=width)
+    if task.text and any(part.kind == Kind.ENCODING for part in parts) and not column.is_numeric_text:
+        return classify_pairs(pairs, task.context, text=True, labels=True)
+    return parts
 
 
 def _ignored(part: Classified, reason: str) -> Classified:

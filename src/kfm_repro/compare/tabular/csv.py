@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
+from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
 from kfm_repro.compare.tabular.diff import compare_tables
-from kfm_repro.model.finding import Finding, Kind, Rung
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +52,11 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         left, right = _same_delimiter(left, right)
     table_a, blank_a = cells(left.source, left.delimiter)
     table_b, blank_b = cells(right.source, right.delimiter)
-    if _headless(left.names, table_a, right.names, table_b):
+    exchanged: tuple[Finding, ...] = ()
+    if _exchanged(left.names, table_a, right.names, table_b):
+        exchanged = (_exchanged_finding(left, right),)
         table_a, table_b = _with_header_row(table_a), _with_header_row(table_b)
-    findings = compare_tables(table_a, table_b, context, text=True)
+    findings = (*exchanged, *compare_tables(table_a, table_b, context, text=True))
     style = _style(left, right, (blank_a, blank_b), equal=not findings)
     return (*findings, *style)
 
@@ -77,11 +80,28 @@ def _same_delimiter(left: _File, right: _File) -> tuple[_File, _File]:
     return (as_right, right) if len(as_right.names) > 1 else (left, right)
 
 
-def _headless(names_a: list[str], a: pa.Table, names_b: list[str], b: pa.Table) -> bool:
-    """Return whether each first record is a row of the other file: then neither is a header."""
+def _exchanged(names_a: list[str], a: pa.Table, names_b: list[str], b: pa.Table) -> bool:
+    """Return whether each first record is a row of the other file."""
     if names_a == names_b or len(names_a) != a.num_columns or a.num_columns != b.num_columns:
         return False
     return _holds(b, names_a) and _holds(a, names_b)
+
+
+def _exchanged_finding(a: _File, b: _File) -> Finding:
+    """Report that the first records changed places with rows.
+
+    Readers take the first record for the header, and no cell proves that it is none: years and numbers are
+    names of columns too. So a header that was sorted into the rows is another schema.
+    """
+    return Finding(
+        kind=Kind.SCHEMA,
+        rung=Rung.VALUE,
+        examples=(Example(key={"record": 0}, a=scalar(a.names), b=scalar(b.names)),),
+        evidence=(
+            "the first records are exchanged with rows: each stands among the other file's rows; "
+            "all records are compared as rows below, which is all if the files have no header"
+        ),
+    )
 
 
 def _holds(table: pa.Table, record: list[str]) -> bool:

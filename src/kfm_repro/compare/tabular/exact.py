@@ -106,8 +106,7 @@ def _nested(array: pa.Array) -> list[Any]:
 
     kind, types = array.type, pa.types
     if types.is_map(kind):
-        pairs = pa.struct([("key", kind.key_type), ("value", kind.item_type)])
-        return _nested(array.cast(pa.list_(pairs)))
+        return _entries(array)
     if types.is_struct(kind):
         valid = array.is_valid().to_pylist()
         members = [_nested(array.field(i)) for i in range(kind.num_fields)]
@@ -122,6 +121,18 @@ def _nested(array: pa.Array) -> list[Any]:
         return [_canonical(value) for value in array.to_pylist()]
     _, step = _plan(kind)
     return cast("list[Any]", step(array).to_pylist())
+
+
+def _entries(array: pa.Array) -> list[Any]:
+    """Return the maps of an array as tuples of (key, value) in the order that they are stored in.
+
+    Arrow's cast of a map to a list of structs makes invalid arrays of some item types (lists of nulls among
+    them) and aborts the process on what follows, so the entries are cut out by their offsets.
+    """
+    ends = array.offsets.to_pylist()
+    members = _nested(array.values.slice(ends[0], ends[-1] - ends[0])) if ends else []
+    spans = zip(ends, ends[1:], array.is_valid().to_pylist(), strict=False)
+    return [tuple(members[s - ends[0] : e - ends[0]]) if valid else None for s, e, valid in spans]
 
 
 def unequal(a: pa.ChunkedArray, b: pa.ChunkedArray) -> Mask | None:

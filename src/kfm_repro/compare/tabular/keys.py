@@ -28,13 +28,13 @@ def candidates(
 
     A key is a column, or a pair of columns, without nulls, unique on both sides; what keeps it from being
     unique may only be rows that it leaves unpaired (duplicated rows). ``stable`` are the columns whose values
-    A and B share, ``overlaps`` how many residual rows each column alone would pair. Floating-point columns
+    A and B share, ``overlaps`` how many residual rows each column alone would pair. Columns of fractions
     name a row only if no other column does.
     """
-    ranked = sorted(stable, key=lambda i: (columns[i].is_float, -overlaps[i], i))
+    ranked = sorted(stable, key=lambda i: (columns[i].is_measure, -overlaps[i], i))
     singles: list[tuple[int, ...]] = []
     for i in ranked:
-        if columns[i].is_float and (singles or not overlaps[i]):
+        if columns[i].is_measure and (singles or not overlaps[i]):
             continue
         if _unique_single(columns[i], rest, overlaps[i]):
             singles.append((i,))
@@ -42,7 +42,7 @@ def candidates(
             break
     if any(overlaps[key[0]] for key in singles):
         return singles
-    parts = [i for i in ranked if overlaps[i] and not columns[i].is_float][:_MOST_PAIRED]
+    parts = [i for i in ranked if overlaps[i] and not columns[i].is_measure][:_MOST_PAIRED]
     pairs = [pair for pair in combinations(sorted(parts), 2) if _unique_pair(columns, pair, rest)]
     return pairs[:_MOST_SINGLE] + singles
 

@@ -15,6 +15,9 @@ __all__ = ["layout_findings"]
 
 _ARROW_SCHEMA = b"ARROW:schema"
 
+_UNNAMED = "(a name that is not UTF-8)"
+"""Arrow does not hand out such a name, so that two of them cannot be told to be the same."""
+
 _CHUNK_ASPECTS: tuple[tuple[str, Callable[[Any], object]], ...] = (
     ("compression", lambda chunk: chunk.compression.lower()),
     ("encodings", lambda chunk: "+".join(sorted(set(chunk.encodings)))),
@@ -32,8 +35,8 @@ def layout_findings(a: pq.ParquetFile, b: pq.ParquetFile, *, equal: bool) -> lis
     Rows per group and sizes follow from the data, so they are compared only when all values are ``equal``.
     """
     findings = []
-    writers = (a.metadata.created_by, b.metadata.created_by)
-    if writers[0] != writers[1]:
+    writers = _writer(a), _writer(b)
+    if writers[0] != writers[1] or _UNNAMED in writers:
         evidence = f"written by {writers[0]} against {writers[1]}"
         findings.append(Finding(kind=Kind.LIBRARY_VERSION, rung=Rung.CONTAINER, evidence=evidence))
     left, right = _aspects(a, equal=equal), _aspects(b, equal=equal)
@@ -46,6 +49,13 @@ def layout_findings(a: pq.ParquetFile, b: pq.ParquetFile, *, equal: bool) -> lis
         detail = {name: [left[name], right[name]] for name in differing}
         findings.append(Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, evidence=said, detail=detail))
     return findings
+
+
+def _writer(file: pq.ParquetFile) -> str:
+    try:
+        return str(file.metadata.created_by)
+    except UnicodeDecodeError:
+        return _UNNAMED
 
 
 def _aspects(file: pq.ParquetFile, *, equal: bool) -> dict[str, Any]:

@@ -132,7 +132,11 @@ def _choose(columns: Sequence[Column], rest: Residue, counts: tuple[int, int], c
         candidates.append(
             Pairing(a, b, note="no key found: rows matched by position, named by row number of A from 0")
         )
-    if stable and not any(p.key and len(p.a) == min(len(rest.a), len(rest.b)) for p in candidates):
+    if (
+        stable
+        and not idle
+        and not any(p.key and len(p.a) == min(len(rest.a), len(rest.b)) for p in candidates)
+    ):
         a, b, note = pair_similar(rest, stable, overlaps, live)
         candidates.append(Pairing(a, b, note=note))
     if idle and settled:
@@ -149,13 +153,14 @@ def _naming_other_rows(
     """Return the keys by which every residual row is a row of its own.
 
     A column without nulls, unique on both sides, that names the settled rows alike on both sides is not drawn
-    anew in every run: where it shares no value among the residual rows, those are other rows.
+    anew in every run: where it shares no value among the residual rows, those are other rows, and likeness in
+    the other columns is no reason to pair them.
     """
     return [
         Pairing(*_nothing(), (i,), f"rows matched by {columns[i].label}, which is unique on both sides")
         for i in live
         if not overlaps[i]
-        and not columns[i].is_float
+        and not columns[i].is_measure
         and all(not side.null_count and is_unique(side) for side in columns[i].exact)
     ]
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
+from kfm_repro.compare.tabular.schema import plain_type
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from kfm_repro.compare.context import Context
@@ -22,7 +25,29 @@ _ARROW_SCHEMA = b"ARROW:schema"
 _PANDAS = b"pandas"
 _FIELD_ID = b"PARQUET:field_id"
 _MISSING = object()
+_DTYPE = ("pandas_type", "numpy_type", "metadata")
+"""What pandas writes about a column that follows from whether it is held as categories."""
 _MOST_NESTING = 100
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A JSON number with a fraction or an exponent, as it is written: a float would round it."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class _Container:
+    """The mark of an object or an array, whatever it holds."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def key_value_findings(
@@ -86,7 +111,7 @@ def _is_text(*values: bytes) -> bool:
 def _tree(value: bytes) -> Any:  # noqa: ANN401  # any JSON document
     """Return the parsed JSON, or a marker for what is none, repeats a key or nests too deep."""
     try:
-        tree = json.loads(value, object_pairs_hook=_unique)
+        tree = json.loads(value, object_pairs_hook=_unique, parse_float=_Number)
     except (ValueError, RecursionError):
         return _MISSING
     return tree if _is_shallow(tree) else _MISSING
@@ -114,11 +139,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _leaves(tree: object, pointer: str) -> Iterator[tuple[str, object]]:
-    """Yield every scalar and every empty container of a document with its pointer."""
-    if isinstance(tree, dict) and tree:
+    """Yield every scalar of a document, and every container as a mark of what it is, with its pointer."""
+    if isinstance(tree, dict):
+        yield pointer, _Container("object")
         for key, member in tree.items():
             yield from _leaves(member, f"{pointer}/{_escaped(key)}")
-    elif isinstance(tree, list) and tree:
+    elif isinstance(tree, list):
+        yield pointer, _Container("array")
         for i, member in enumerate(tree):
             yield from _leaves(member, f"{pointer}/{i}")
     else:
@@ -152,9 +179,20 @@ def _leaves_differ(pointer: str, a: object, b: object, context: Context) -> list
 
 
 def _classified(pointer: str, a: object, b: object, context: Context) -> list[Finding]:
-    """Return what one differing pair of scalars is; containers (an empty one against a value) are values."""
-    if any(isinstance(value, dict | list) for value in (a, b)):
-        a, b = scalar(a), scalar(b)
+    """Return what one differing pair of scalars, or of marks of containers, is."""
+    if any(isinstance(value, _Container) for value in (a, b)):
+        return [
+            Finding(
+                kind=Kind.TYPE,
+                rung=Rung.VALUE,
+                where={"pointer": pointer},
+                examples=(Example(a=scalar(a), b=scalar(b)),),
+                evidence=" against ".join(
+                    str(value) if isinstance(value, _Container) else "a scalar" for value in (a, b)
+                ),
+            )
+        ]
+    pair, text = _comparable(a, b)
     return [
         Finding(
             kind=Kind(part.kind),
@@ -164,8 +202,17 @@ def _classified(pointer: str, a: object, b: object, context: Context) -> list[Fi
             evidence=part.evidence,
             detail=dict(part.detail),
         )
-        for part in classify_pairs([(a, b)], context)
+        for part in classify_pairs([pair], context, text=text)
     ]
+
+
+def _comparable(a: object, b: object) -> tuple[tuple[object, object], bool]:
+    """Return a pair of scalars for `classify_pairs`, and whether both are the texts of numbers."""
+    written = [isinstance(value, _Number) or type(value) is int for value in (a, b)]
+    if all(written) and any(isinstance(value, _Number) for value in (a, b)):
+        return (str(a), str(b)), True
+    plain = [float(value.text) if isinstance(value, _Number) else value for value in (a, b)]
+    return (plain[0], plain[1]), False
 
 
 def _pandas(
@@ -178,11 +225,11 @@ def _pandas(
     findings: list[Finding] = []
     makers = [{name: tree.pop(name, None) for name in ("creator", "pandas_version")} for tree in trees]
     if makers[0] != makers[1]:
-        said = [json.dumps(maker, sort_keys=True)[:150] for maker in makers]
+        said = [json.dumps(maker, sort_keys=True, default=str)[:150] for maker in makers]
         findings.append(_note(Kind.LIBRARY_VERSION, pointer, f"written by {said[0]} against {said[1]}"))
     counted = files[0].metadata.num_rows != files[1].metadata.num_rows
     indexes = [_index(tree.pop("index_columns", None), file) for tree, file in zip(trees, files, strict=True)]
-    if indexes[0] != indexes[1]:
+    if len({json.dumps(index, sort_keys=True, default=repr) for index in indexes}) > 1:
         findings.append(
             Finding(
                 kind=Kind.SCHEMA,
@@ -194,10 +241,55 @@ def _pandas(
         )
     shared = [name for name in files[0].schema_arrow.names if name in files[1].schema_arrow.names]
     trees = [_by_name(tree, shared) for tree in trees]
+    findings += _categories(pointer, trees, files)
     explained = bool(findings) or counted
     if explained and repr(trees[0]) == repr(trees[1]):
         return findings
     return findings + _leaves_differ(pointer, trees[0], trees[1], context)
+
+
+def _categories(
+    pointer: str, trees: Sequence[dict[str, Any]], files: tuple[pq.ParquetFile, pq.ParquetFile]
+) -> list[Finding]:
+    """Take out, and report as layout, what only follows from values being held as categories or not."""
+    columns = [tree.get("columns") for tree in trees]
+    named = [column for column in columns if isinstance(column, dict)]
+    schemas = [file.schema_arrow for file in files]
+    findings: list[Finding] = []
+    for name in named[0] if len(named) == len(trees) else ():
+        sides = [column[name] for column in named if name in column]
+        if len(sides) < len(named) or any(len(schema.get_all_field_indices(name)) != 1 for schema in schemas):
+            continue
+        if not _only_held_otherwise([schema.field(name) for schema in schemas], sides):
+            continue
+        dtypes = [[side.pop(part, None) for part in _DTYPE] for side in sides]
+        if dtypes[0] != dtypes[1]:
+            evidence = "what pandas says of a column that is held as other categories, or as none"
+            findings.append(_note(Kind.LAYOUT, f"{pointer}/columns/{_escaped(name)}", evidence))
+    return findings
+
+
+def _only_held_otherwise(fields: Sequence[pa.Field], sides: Sequence[dict[str, Any]]) -> bool:
+    """Return whether two columns of the same values are categories on at least one side, and described so."""
+    import pyarrow as pa
+
+    coded = [pa.types.is_dictionary(field.type) for field in fields]
+    if not any(coded) or len({str(plain_type(field.type)) for field in fields}) > 1:
+        return False
+    described = [_described(side) for side in sides]
+    if [said is not None for said in described] != coded:
+        return False
+    orders = {field.type.ordered for field, is_coded in zip(fields, coded, strict=True) if is_coded}
+    return len(orders) == 1 and orders == {said for said in described if said is not None}
+
+
+def _described(column: dict[str, Any]) -> bool | None:
+    """Return whether pandas calls the categories of a column ordered; None when it has no categories."""
+    about = column.get("metadata")
+    if column.get("pandas_type") != "categorical" or not isinstance(about, dict):
+        return None
+    is_plain = set(about) == {"num_categories", "ordered"} and type(about["num_categories"]) is int
+    return about["ordered"] if is_plain and isinstance(about["ordered"], bool) else None
 
 
 def _by_name(tree: dict[str, Any], shared: Sequence[str]) -> dict[str, Any]:
@@ -231,31 +323,52 @@ def _index(index: object, file: pq.ParquetFile) -> object:
 
 
 def _field_metadata(a: pq.ParquetFile, b: pq.ParquetFile, context: Context) -> list[Finding]:
-    """Compare the metadata of the top-level fields that both files have."""
-    schema_a, schema_b = a.schema_arrow, b.schema_arrow
+    """Compare the metadata of the fields that both files have, members of nested ones among them."""
+    return _fields("/fields", a.schema_arrow, b.schema_arrow, context)
+
+
+def _fields(
+    pointer: str, a: pa.Schema | pa.StructType, b: pa.Schema | pa.StructType, context: Context
+) -> list[Finding]:
+    """Compare the metadata of fields of the same name; the n-th of a name with the n-th."""
+    places: list[dict[tuple[str, int], pa.Field]] = []
+    for side in (a, b):
+        named: dict[tuple[str, int], pa.Field] = {}
+        seen: dict[str, int] = {}
+        for field in side:
+            seen[field.name] = seen.get(field.name, -1) + 1
+            named[field.name, seen[field.name]] = field
+        places.append(named)
     findings: list[Finding] = []
-    for name in dict.fromkeys(schema_a.names):
-        places = schema_a.get_all_field_indices(name), schema_b.get_all_field_indices(name)
-        for i, j in zip(*places, strict=False):
-            pair = schema_a.field(i).metadata or {}, schema_b.field(j).metadata or {}
-            if pair[0] != pair[1]:
-                findings += _field(name, pair[0], pair[1], context)
+    for key, field in places[0].items():
+        if key in places[1]:
+            findings += _field(f"{pointer}/{_escaped(key[0])}", field, places[1][key], context)
     return findings
 
 
-def _field(name: str, a: Mapping[bytes, bytes], b: Mapping[bytes, bytes], context: Context) -> list[Finding]:
+def _field(pointer: str, a: pa.Field, b: pa.Field, context: Context) -> list[Finding]:
+    """Compare the metadata of one field and of the fields inside of it."""
+    import pyarrow as pa
+
+    left, right = a.metadata or {}, b.metadata or {}
     findings: list[Finding] = []
-    for key in sorted({*a, *b}):
-        if a.get(key) == b.get(key):
-            continue
-        pointer = f"/fields/{_escaped(name)}/metadata/{_escaped(_text(key))}"
-        if key == _FIELD_ID:
-            evidence = "another field number, or none"
-            findings.append(
-                Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where={"pointer": pointer}, evidence=evidence)
-            )
-        elif key in a and key in b:
-            findings += _values(pointer, a[key], b[key], context)
-        else:
-            findings.append(_one_sided(pointer, a.get(key), b.get(key)))
+    for key in sorted({*left, *right}):
+        if left.get(key) != right.get(key):
+            findings += _field_value(f"{pointer}/metadata/{_escaped(_text(key))}", key, left, right, context)
+    inner = [[side.type.field(i) for i in range(side.type.num_fields)] for side in (a, b)]
+    if pa.types.is_struct(a.type) and pa.types.is_struct(b.type):
+        return findings + _fields(pointer, a.type, b.type, context)
+    if len(inner[0]) == len(inner[1]):
+        for one, other in zip(*inner, strict=True):
+            findings += _field(f"{pointer}/{_escaped(one.name)}", one, other, context)
     return findings
+
+
+def _field_value(
+    pointer: str, key: bytes, a: Mapping[bytes, bytes], b: Mapping[bytes, bytes], context: Context
+) -> list[Finding]:
+    if key == _FIELD_ID:
+        return [_note(Kind.LAYOUT, pointer, "another field number, or none")]
+    if key in a and key in b:
+        return _values(pointer, a[key], b[key], context)
+    return [_one_sided(pointer, a.get(key), b.get(key))]

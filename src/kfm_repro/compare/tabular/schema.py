@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from kfm_repro.compare.noise.numbers import spells_each_once
 from kfm_repro.compare.tabular.exact import common_values, exact
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["Column", "align", "labels"]
+__all__ = ["Column", "align", "labels", "plain_type"]
+
+_SAMPLE = 20_000
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,42 @@ class Column:
         import pyarrow as pa
 
         return any(pa.types.is_floating(side.type) for side in (self.a, self.b))
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether either side holds lists, structs or maps."""
+        import pyarrow as pa
+
+        return any(pa.types.is_nested(side.type) for side in (self.a, self.b))
+
+    @cached_property
+    def is_measure(self) -> bool:
+        """Whether the values are fractions, as floats or spelled out in text: they measure, and name no row."""
+        return self.is_float or all(map(_spells_fractions, (self.a, self.b)))
+
+    @cached_property
+    def is_numeric_text(self) -> bool:
+        """Whether the cells of each side are numbers throughout, every number spelled one way."""
+        import pyarrow.compute as pc
+
+        return all(
+            spells_each_once(text for text in pc.unique(side).to_pylist() if text is not None)
+            for side in (self.a, self.b)
+        )
+
+
+def _spells_fractions(column: pa.ChunkedArray) -> bool:
+    """Return whether a column of texts holds decimal fractions alone, at least one; integers may be among them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    for part in (column.slice(0, _SAMPLE), column):
+        numbers = pc.match_substring_regex(part, r"^(?:[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)?$")
+        if not pc.all(numbers, min_count=0).as_py():
+            return False
+    return bool(pc.any(pc.match_substring(column, "."), min_count=0).as_py())
 
 
 def labels(names: list[str]) -> list[str]:
@@ -75,7 +114,7 @@ def align(
             continue
         field_a, field_b = a.schema.field(i), b.schema.field(at_b[name])
         column_a, column_b = a.column(i), b.column(at_b[name])
-        same = _plain(field_a.type) == _plain(field_b.type)
+        same = plain_type(field_a.type) == plain_type(field_b.type)
         columns.append(Column(name, column_a, column_b, same))
         findings += _type_findings(name, (field_a, field_b), (column_a, column_b), context, where)
     return columns, findings
@@ -129,15 +168,14 @@ def _type_findings(
     type_a, type_b = (field.type for field in fields)
     said = f"{type_a} against {type_b}"
     found: list[Finding] = []
-    if _plain(type_a) != _plain(type_b) or _is_ordered(type_a) != _is_ordered(type_b):
+    if plain_type(type_a) != plain_type(type_b) or _is_ordered(type_a) != _is_ordered(type_b):
         example = (Example(a=str(type_a), b=str(type_b)),)
         found.append(Finding(kind=Kind.TYPE, rung=rung, where=place, examples=example, evidence=said + note))
     elif type_a != type_b:
         evidence = f"held as {said}; the values are compared as they are"
         found.append(Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where=place, evidence=evidence))
     if fields[0].nullable != fields[1].nullable:
-        evidence = "declared to hold nulls on one side only"
-        found.append(Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where=place, evidence=evidence))
+        found.append(_nullable(place, columns, rung, note))
     categories = [_categories(column) for column in columns]
     if None not in categories and categories[0] != categories[1]:
         ordered = _is_ordered(type_a) or _is_ordered(type_b)
@@ -147,6 +185,17 @@ def _type_findings(
             Finding(kind=kind, rung=level, where=place, evidence=evidence + (note if ordered else ""))
         )
     return found
+
+
+def _nullable(
+    place: dict[str, str | int], columns: tuple[pa.ChunkedArray, pa.ChunkedArray], rung: Rung, note: str
+) -> Finding:
+    """Say that one side is declared without nulls: layout while there are none, else another type of data."""
+    said = "declared to hold nulls on one side only"
+    if any(column.null_count for column in columns):
+        evidence = f"{said}, and it does{note}"
+        return Finding(kind=Kind.TYPE, rung=rung, where=place, evidence=evidence)
+    return Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where=place, evidence=f"{said}; there are none")
 
 
 def _is_ordered(kind: pa.DataType) -> bool:
@@ -166,24 +215,24 @@ def _categories(column: pa.ChunkedArray) -> list[object] | None:
     return list(exact(pa.chunked_array([values])).to_pylist())
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911  # one return per family of types
+def plain_type(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911  # one return per family of types
     """Return a type without what only says how values are held: offset width, views, dictionaries, runs."""
     import pyarrow as pa
 
     types = pa.types
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return _plain(kind.value_type)
+        return plain_type(kind.value_type)
     if types.is_large_string(kind) or types.is_string_view(kind):
         return pa.string()
     if types.is_large_binary(kind) or types.is_binary_view(kind):
         return pa.binary()
     if types.is_map(kind):
-        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
+        return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type))
     if types.is_fixed_size_list(kind):
-        return pa.list_(_plain(kind.value_type), kind.list_size)
+        return pa.list_(plain_type(kind.value_type), kind.list_size)
     lists = (types.is_list, types.is_large_list, types.is_list_view, types.is_large_list_view)
     if any(is_list(kind) for is_list in lists):
-        return pa.list_(_plain(kind.value_type))
+        return pa.list_(plain_type(kind.value_type))
     if types.is_struct(kind):
-        return pa.struct([(member.name, _plain(member.type)) for member in kind])
+        return pa.struct([(member.name, plain_type(member.type)) for member in kind])
     return kind

@@ -8,6 +8,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,12 +73,72 @@ def test_scalars_differ_in_form_type_or_value(a: Any, b: Any, kind: str) -> None
         ("", "NaN", "null-form"),
         ("1e400", "1e401", "value"),
         ("1.5", "1.6", "value"),
-        ("0.1", "0.1000000000000000055", "float-noise"),
+        ("0.1", "0.10000000000000001", "float-noise"),
+        ("0.1", "0.1000000000000000055", "value"),
+        ("12345678901234567.89", "12345678901234567.90", "value"),
+        ("10000000000000000.01", "10000000000000000.99", "value"),
+        ("0.50000000000000000000000", "0.5", "encoding"),
+        ("9007199254740993.0", "9007199254740992.0", "value"),
+        ("9007199254740994.0", "9007199254740992.0", "float-noise"),
+        ("1234567890123.4567", "1234567890123.4568", "value"),
+        ("5.684341886080801e-14", "5.684341886080802e-14", "float-noise"),
+        ("5.684341886080801e-14", "5.684341886089802e-14", "value"),
+        ("0.0", "1e-400", "value"),
+        ("0.0", "5e-324", "value"),
+        ("1e400", "10e399", "value"),
+        ("1E5", "10E4", "value"),
+        ("1.0E+05", "1e5", "encoding"),
         ("١.٥", "1.5", "value"),
     ],
 )
 def test_cells_of_a_text_format_are_read_as_numbers_with_care(a: str, b: str, kind: str) -> None:
     assert kind_of(a, b, text=True)[0] == kind
+
+
+def test_labels_that_read_as_numbers_are_not_respelled() -> None:
+    assert kind_of("3.1", "3.10", text=True) == ("encoding", "container")
+    assert kind_of("3.1", "3.10", text=True, labels=True) == ("value", "value")
+
+
+@given(st.integers(0, 10**19), st.integers(0, 10**19), st.integers(-2, 18))
+def test_texts_of_numbers_are_noise_only_where_a_double_can_have_been_written(
+    a: int, b: int, places: int
+) -> None:
+    left, right = (str(Decimal(n).scaleb(-places)) for n in (a, b))
+    if left == right:
+        return
+    kind, _ = kind_of(left, right, text=True)
+    if kind == "encoding":
+        assert Decimal(left) == Decimal(right)
+    if kind == "float-noise":
+        assert abs(distance(float(left), float(right)).ulp or 0) <= 4
+        assert max(len(str(int(str(n).rstrip("0") or 0))) for n in (a, b)) <= 17
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), st.integers(1, 4))
+def test_neighbouring_doubles_are_noise_as_any_writer_spells_them(start: float, steps: int) -> None:
+    value = start
+    for _ in range(steps):
+        value = math.nextafter(value, math.inf)
+    if not math.isfinite(value) or min(abs(start), abs(value)) < 2.3e-308:
+        return
+    for a, b in (
+        (repr(start), repr(value)),
+        (f"{start:.16e}", f"{value:.16e}"),
+        (repr(start), f"{value:.16e}"),
+    ):
+        if "." in a and "." in b:
+            assert kind_of(a, b, text=True)[0] == "float-noise"
+
+
+@given(st.floats(width=32, allow_nan=False), st.integers(0, 6))
+def test_the_distance_of_narrow_floats_counts_their_own_neighbours(start: float, steps: int) -> None:
+    value = np.float32(start)
+    for _ in range(steps):
+        value = np.nextafter(value, np.float32(np.inf))
+    if np.isfinite(value) and math.isfinite(start):
+        (far,) = distances([(start, float(value))], 32)
+        assert far.ulp == steps
 
 
 def test_another_unicode_normal_form_is_packaging() -> None:

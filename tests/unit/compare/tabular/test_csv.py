@@ -99,9 +99,72 @@ def test_a_spelling_difference_is_told_beside_a_value(tmp_path: Path) -> None:
     assert "CRLF" in findings[1].evidence
 
 
-def test_headless_files_in_another_order_are_row_order_only(tmp_path: Path) -> None:
-    (finding,) = compared(tmp_path, "3,c\n1,a\n2,b\n", "1,a\n2,b\n3,c\n")
-    assert (finding.kind, finding.count, finding.of) == (Kind.ROW_ORDER, 3, 3)
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("station,reading\nKS-01,5\nKS-02,7\n", "KS-01,5\nKS-02,7\nstation,reading\n"),
+        ("county,2019,2020\nAllen,5,6\n", "Allen,5,6\ncounty,2019,2020\n"),
+        ("0,1\n-2.5,3.5\n", "-2.5,3.5\n0,1\n"),
+    ],
+)
+def test_a_header_that_was_sorted_into_the_rows_is_different(tmp_path: Path, a: str, b: str) -> None:
+    schema, order = compared(tmp_path, a, b)
+    assert (schema.kind, schema.rung) == (Kind.SCHEMA, Rung.VALUE)
+    assert "first records are exchanged with rows" in schema.evidence
+    assert order.kind is Kind.ROW_ORDER
+    assert verdict(tmp_path, a, b)[0] is OutputVerdict.DIFFERENT
+
+
+def test_headless_files_in_another_order_say_that_only_the_order_may_differ(tmp_path: Path) -> None:
+    # Nothing proves that a first record is no header, and readers take it for one.
+    schema, order = compared(tmp_path, "3,c\n1,a\n2,b\n", "1,a\n2,b\n3,c\n")
+    assert "if the files have no header" in schema.evidence
+    assert (order.kind, order.count, order.of) == (Kind.ROW_ORDER, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("12345678901234567.89", "12345678901234567.90"),
+        ("10000000000000000.01", "10000000000000000.99"),
+        ("0.0", "1e-400"),
+        ("0.0", "5e-324"),
+        ("1e400", "2e400"),
+    ],
+)
+def test_decimals_beyond_binary64_are_values_not_noise(tmp_path: Path, a: str, b: str) -> None:
+    (finding,) = compared(tmp_path, f"x,y\n1,{a}\n2,0.5\n", f"x,y\n1,{b}\n2,0.5\n")
+    assert (finding.kind, finding.rung) == (Kind.VALUE, Rung.VALUE)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (["3.1", "3.10", "3.9"], ["3.10", "3.1", "3.9"]),
+        (["3.1", "beta"], ["3.10", "beta"]),
+        (["3.1", "3.2"], ["3.10", "3.1"]),
+        (["1E5"], ["10E4"]),
+        (["2.0", "2.00", "5.5"], ["2.0", "2.00", "5.50"]),
+    ],
+)
+def test_labels_that_read_as_numbers_are_values(tmp_path: Path, a: list[str], b: list[str]) -> None:
+    left, right = ("\n".join(["k,x", *(f"r{i},{cell}" for i, cell in enumerate(cells))]) for cells in (a, b))
+    assert {finding.rung for finding in compared(tmp_path, left, right)} == {Rung.VALUE}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (["3.1", "2.50", "", "NaN", "-0.0", "0.0"], ["3.10", "2.5", "", "NaN", "-0.0", "0.0"]),
+        (["100000.5", "1e+16"], ["1.000005e+05", "10000000000000000.0"]),
+    ],
+)
+def test_numbers_spelled_otherwise_throughout_are_equivalent(
+    tmp_path: Path, a: list[str], b: list[str]
+) -> None:
+    left, right = ("\n".join(["k,x", *(f"r{i},{cell}" for i, cell in enumerate(cells))]) for cells in (a, b))
+    (finding,) = compared(tmp_path, left, right)
+    assert (finding.kind, finding.rung) == (Kind.ENCODING, Rung.CONTAINER)
 
 
 def test_numbers_in_text_explain_a_numeric_sort(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -110,6 +111,131 @@ def test_metadata_is_compared_by_key(
         tmp_path, table().replace_schema_metadata(a or None), table().replace_schema_metadata(b or None)
     )
     assert (finding.kind, finding.where["pointer"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ('{"0":"x"}', '["x"]', (Kind.TYPE, "/metadata/k")),
+        ('{"v":{"0":"x"}}', '{"v":["x"]}', (Kind.TYPE, "/metadata/k/v")),
+        ('{"v":{}}', '{"v":[]}', (Kind.TYPE, "/metadata/k/v")),
+        ('{"x":12345678901234567.89}', '{"x":12345678901234567.90}', (Kind.VALUE, "/metadata/k/x")),
+        ('{"x":9007199254740993.5}', '{"x":9007199254740993.75}', (Kind.VALUE, "/metadata/k/x")),
+        ('{"x":1e400}', '{"x":2e400}', (Kind.VALUE, "/metadata/k/x")),
+        ('{"x":1.5}', '{"x":"1.5"}', (Kind.TYPE, "/metadata/k/x")),
+        ('{"x":1.5}', '{"x":true}', (Kind.TYPE, "/metadata/k/x")),
+    ],
+)
+def test_documents_in_the_metadata_are_compared_by_type_and_exact_number(
+    tmp_path: Path, a: str, b: str, expected: tuple[Kind, str]
+) -> None:
+    findings = compared(tmp_path, *(table().replace_schema_metadata({"k": document}) for document in (a, b)))
+    assert (findings[0].kind, findings[0].where["pointer"]) == expected
+    assert findings[0].rung is Rung.VALUE
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kind"),
+    [("1.50", "1.5", Kind.ENCODING), ("0.3", "0.30000000000000004", Kind.FLOAT_NOISE)],
+)
+def test_numbers_in_the_metadata_may_be_spelled_otherwise(tmp_path: Path, a: str, b: str, kind: Kind) -> None:
+    (finding,) = compared(
+        tmp_path, *(table().replace_schema_metadata({"k": f'{{"x": {number}}}'}) for number in (a, b))
+    )
+    assert finding.kind is kind
+
+
+@pytest.mark.parametrize("shape", ["struct", "list", "struct in a map", "struct in a list"])
+def test_metadata_of_fields_inside_of_fields_is_compared(tmp_path: Path, shape: str) -> None:
+    def nested(unit: str) -> pa.Table:
+        member = pa.field("x", pa.int64(), metadata={"unit": unit})
+        kinds = {
+            "struct": (pa.struct([member]), {"x": 1}),
+            "list": (pa.list_(member), [1]),
+            "struct in a map": (pa.map_(pa.string(), pa.struct([member])), [("k", {"x": 1})]),
+            "struct in a list": (pa.list_(pa.struct([member])), [{"x": 1}]),
+        }
+        kind, value = kinds[shape]
+        return pa.table({"s": pa.array([value], kind)})
+
+    pq.write_table(nested("m"), tmp_path / "probe.parquet")
+    schema = pq.read_schema(tmp_path / "probe.parquet")
+    assert "unit" in schema.to_string(show_field_metadata=True)
+    (finding,) = compared(tmp_path, nested("m"), nested("ft"))
+    assert (finding.kind, finding.rung) == (Kind.VALUE, Rung.VALUE)
+    assert str(finding.where["pointer"]).endswith("/metadata/unit")
+    assert str(finding.where["pointer"]).startswith("/fields/s/")
+
+
+def required(values: list[int | None], *, nullable: bool) -> pa.Table:
+    return pa.table(
+        {"k": range(3), "x": values}, pa.schema([("k", pa.int64()), pa.field("x", pa.int64(), nullable)])
+    )
+
+
+def test_required_against_nullable_is_layout_while_there_are_no_nulls(tmp_path: Path) -> None:
+    (finding,) = compared(tmp_path, required([1, 2, 3], nullable=True), required([1, 2, 3], nullable=False))
+    assert (finding.kind, finding.rung) == (Kind.LAYOUT, Rung.CONTAINER)
+    findings = compared(tmp_path, required([1, None, 3], nullable=True), required([1, 2, 3], nullable=False))
+    assert {(finding.kind, finding.rung) for finding in findings if finding.where} == {
+        (Kind.TYPE, Rung.VALUE),
+        (Kind.VALUE, Rung.VALUE),
+    }
+
+
+def test_a_writer_whose_name_is_no_utf_8_is_named_as_such(tmp_path: Path) -> None:
+    pq.write_table(table(), tmp_path / "a.parquet")
+    data = (tmp_path / "a.parquet").read_bytes()
+    for name, octet in (("b", b"\xff"), ("c", b"\xfe")):
+        (tmp_path / f"{name}.parquet").write_bytes(data.replace(b"parquet-cpp", octet + b"arquet-cpp"))
+    for left in "ab":
+        output = compare_files(
+            tmp_path / f"{left}.parquet", tmp_path / "c.parquet", name="x.parquet", context=Context()
+        )
+        assert output.verdict is OutputVerdict.EQUIVALENT
+        assert [finding.kind for finding in output.findings] == [Kind.LIBRARY_VERSION]
+        assert "not UTF-8" in output.findings[0].evidence
+
+
+def test_categories_against_texts_are_layout_with_all_that_pandas_says_of_them(tmp_path: Path) -> None:
+    names = [f"n{i % 7}" for i in range(N)]
+    categories = pd.Categorical(names)
+    findings = frames(tmp_path, frame(name=categories), frame(name=names))
+    assert {(finding.kind, finding.rung) for finding in findings} == {(Kind.LAYOUT, Rung.CONTAINER)}
+    more = pd.Categorical(names, categories=[*categories.categories, "unused"])
+    findings = frames(tmp_path, frame(name=categories), frame(name=more))
+    assert {(finding.kind, finding.rung) for finding in findings} == {(Kind.LAYOUT, Rung.CONTAINER)}
+
+
+def test_ordered_categories_against_unordered_ones_are_another_type(tmp_path: Path) -> None:
+    names = [f"n{i % 7}" for i in range(N)]
+    findings = frames(
+        tmp_path, frame(name=pd.Categorical(names)), frame(name=pd.Categorical(names, ordered=True))
+    )
+    assert Kind.TYPE in {finding.kind for finding in findings if finding.rung is Rung.VALUE}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_new_rows_that_repeat_cells_of_old_ones_are_added_not_changed(tmp_path: Path, ending: str) -> None:
+    rng = np.random.default_rng(0)
+    base = pd.DataFrame(
+        {
+            "id": range(N),
+            "name": [f"n{i}" for i in range(N)],
+            "grp": rng.choice(list("abc"), N),
+            "x": rng.random(N),
+            "y": rng.random(N),
+        }
+    )
+    new = base.iloc[:5].assign(id=range(1000, 1005), name=[f"new{i}" for i in range(5)])
+    for side, rows in (("a", base), ("b", pd.concat([new, base.iloc[2:]]))):
+        path = tmp_path / f"{side}.{ending}"
+        _ = rows.to_csv(path, index=False) if ending == "csv" else rows.to_parquet(path, index=False)
+    output = compare_files(
+        tmp_path / f"a.{ending}", tmp_path / f"b.{ending}", name=f"x.{ending}", context=Context()
+    )
+    counts = {finding.kind: finding.count for finding in output.findings if finding.rung is Rung.VALUE}
+    assert counts == {Kind.ROWS_REMOVED: 2, Kind.ROWS_ADDED: 5}
 
 
 def test_field_metadata_is_compared(tmp_path: Path) -> None:
