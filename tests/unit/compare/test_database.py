@@ -377,3 +377,160 @@ def test_another_crs_is_seen_when_the_layer_is_named_after_its_file(
             frame.to_file(paths[-1], driver="GPKG")
     findings = compare(*paths, Context())
     assert [finding.rung for finding in findings if finding.kind == "crs"] == ["value"]
+
+
+def altered(tmp_path: Path, frame: Any, *statements: str, name: str = "x", side: str = "b") -> Path:
+    """Write a GeoPackage of one layer and change it behind its library's back."""
+    path = tmp_path / side / f"{name}.gpkg"
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    frame.to_file(path, layer="counties" if name == "x" else None)
+    with closing(sqlite3.connect(path)) as connection:
+        for trigger in connection.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            connection.execute(f'drop trigger "{trigger[0]}"')
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+    return path
+
+
+def test_the_schema_of_a_layer_named_after_its_file_is_compared(tmp_path: Path, counties: Any) -> None:
+    a = altered(tmp_path, counties, name="a", side="a")
+    b = altered(tmp_path, counties.astype({"geoid": "int32"}), name="b")
+    assert worst(compare(a, b, Context())) == [("type", "a", "geoid")]
+    for side, name in (("a", "a"), ("b", "b")):
+        altered(tmp_path, counties, f"create index i on {name}(geoid)", name=name, side=side)
+    assert worst(compare(a, b, Context())) == []
+    altered(tmp_path, counties, "create index i on b(name)", name="b")
+    assert worst(compare(a, b, Context())) == [("schema", "i", None)]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("create table t(a, b, c as (a - b))", "create table t(a, b, c as (b - a))"),
+        ("create table t(a, b, check (a < b))", "create table t(a, b, check (b < a))"),
+        (
+            "create table t(a check (a < 1), b check (b < 2))",
+            "create table t(a check (a < 2), b check (b < 1))",
+        ),
+        ("create table t(a text unique, b text)", "create table t(a text, b text unique)"),
+        ("create table t(a text collate nocase, b text)", "create table t(a text, b text collate nocase)"),
+        (
+            "create table t(a references x, b references y)",
+            "create table t(a references y, b references x)",
+        ),
+        ("create table t(a text default 'x  y')", "create table t(a text default 'x y')"),
+        (
+            "create table t(a); create view v as select 'a  b'",
+            "create table t(a); create view v as select 'a b'",
+        ),
+        (
+            "create table t(a); create index i on t(a) where a <> 'p  q'",
+            "create table t(a); create index i on t(a) where a <> 'p q'",
+        ),
+        (
+            "create table t(a); create trigger g after insert on t begin update t set a = '  '; end",
+            "create table t(a); create trigger g after insert on t begin update t set a = ' '; end",
+        ),
+    ],
+)
+def test_statements_of_the_same_words_in_another_order_differ(databases: Any, a: Any, b: Any) -> None:
+    assert worst(databases(a, b)) != []
+
+
+def test_statements_laid_out_otherwise_are_equal(databases: Any) -> None:
+    a = "create table t(a int NOT NULL, b text default 'x y', check (a < 3)) ; create index i on t(a desc)"
+    b = "create table t (\n a int not null, -- first\n b text DEFAULT 'x y', CHECK(a<3));CREATE INDEX i ON t (a DESC)"
+    assert worst(databases(a, b)) == []
+
+
+def test_values_of_computed_columns_are_compared(databases: Any) -> None:
+    table = "create table t(a, v as (a + 1), s as (a + 2) stored); insert into t(a) values "
+    assert worst(databases(table + "(1)", table + "(2)")) == [
+        ("value", "t", "a"), ("value", "t", "s"), ("value", "t", "v")
+    ]  # fmt: skip
+
+
+def test_references_without_a_declared_key_make_a_renumbering_a_value(databases: Any) -> None:
+    table = "create table f(fid integer primary key, name); create table obs(f_id, v); insert into obs values ({}, 10);"
+    rows = "insert into f values (1, 'A'), (2, 'B')", "insert into f values (1, 'B'), (2, 'A')"
+    found = databases(*(table.format(1) + row for row in rows))
+    assert worst(found) == [("value", "f", "fid")]
+    assert "obs.f_id" in next(f.evidence for f in found if f.rung == "value")
+    view = "create table f(fid integer primary key, name); create view v as select * from f;"
+    assert worst(databases(*(view + row for row in rows))) == [("value", "f", "fid")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("update gpkg_contents set min_x = -999", ("extent-metadata", "counties", None)),
+        ("update gpkg_ogr_contents set feature_count = 99", ("extent-metadata", "counties", "feature_count")),
+        (
+            "update gpkg_spatial_ref_sys set organization_coordsys_id = 4269 where srs_id = 4326",
+            ("crs", "counties", None),
+        ),
+    ],
+)
+def test_bookkeeping_that_the_features_do_not_explain_is_a_value(
+    tmp_path: Path, counties: Any, statement: Any, told: Any
+) -> None:
+    a = altered(tmp_path, counties, side="a")
+    assert worst(compare(a, altered(tmp_path, counties, statement), Context())) == [told]
+
+
+def test_an_emptied_spatial_index_is_a_value(tmp_path: Path, counties: Any) -> None:
+    a, b = (
+        altered(tmp_path, counties, side="a"),
+        altered(tmp_path, counties, "delete from rtree_counties_geom"),
+    )
+    found = [f for f in compare(a, b, Context()) if f.rung == "value"]
+    assert [f.kind for f in found] == ["spatial-index"]
+
+
+def test_a_table_of_the_user_named_like_an_index_is_data(tmp_path: Path, counties: Any) -> None:
+    table, row = "create table rtree_my_node(x)", "insert into rtree_my_node values "
+    a = altered(tmp_path, counties, table, row + "(1)", side="a")
+    b = altered(tmp_path, counties, table, row + "(2)")
+    assert worst(compare(a, b, Context())) == [("value", "rtree_my_node", "x")]
+
+
+def test_exchanged_systems_of_geometries_are_a_crs(tmp_path: Path, counties: Any) -> None:
+    paths = []
+    for side, fid in (("a", 1), ("b", 2)):
+        path = altered(tmp_path, counties, side=side)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.create_function("relabel", 1, lambda v: v[:4] + (3857).to_bytes(4, "little") + v[8:])
+            connection.execute("update counties set geom = relabel(geom) where fid = ?", (fid,))
+            connection.commit()
+        paths.append(path)
+    found = [f for f in compare(*paths, Context()) if f.rung == "value"]
+    assert [(f.kind, f.count) for f in found] == [("crs", 2)]
+
+
+def test_an_index_that_does_not_fit_its_rows_is_damage(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            connection.executescript("create table t(v); create index i on t(v)")
+            connection.executemany("insert into t values (?)", [(f"mark {n}",) for n in range(20)])
+            connection.commit()
+    assert compare(tmp_path / "a", tmp_path / "b", Context()) == ()
+    raw = (tmp_path / "b").read_bytes()
+    at = raw.rindex(b"mark 7")
+    (tmp_path / "b").write_bytes(raw[:at] + b"mark 8" + raw[at + 6 :])
+    (found,) = compare(tmp_path / "a", tmp_path / "b", Context())
+    assert (found.kind, found.rung) == ("truncated", "value")
+    (found,) = compare(tmp_path / "b", tmp_path / "b", Context())
+    assert found.rung == "unknown"
+
+
+@pytest.mark.parametrize("system", [4326, 3857, 26914, 2263])
+def test_the_extent_that_the_writer_states_follows_the_features(
+    tmp_path: Path, counties: Any, system: Any
+) -> None:
+    frame = counties.to_crs(system)
+    paths = altered(tmp_path, frame, side="a"), altered(tmp_path, frame.iloc[20:90])
+    found = compare(*paths, Context())
+    assert worst(found) == [("rows-removed", "counties", None)]
+    assert [f.rung for f in found if f.kind == "extent-metadata"] == ["container"] * 2

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfm_repro.compare.context import Classified, Context, reading
+from kfm_repro.compare.database.derived import Derived
 from kfm_repro.compare.database.geopackage import Package, package_findings, read_package
 from kfm_repro.compare.database.header import header_findings, read_header
+from kfm_repro.compare.database.integrity import integrity_findings
+from kfm_repro.compare.database.numbering import counting_column, reference, renumbered
 from kfm_repro.compare.database.read import Database, Table, opened
 from kfm_repro.compare.database.schema import bookkeeping, schema_findings
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import typed_columns
+from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
 from kfm_repro.compare.vector.wkb import strip_header
@@ -29,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_DRIVER_KEYS = ("fid", "ogc_fid")
-"""Names that GDAL gives the row number; a key of another name is the user's own and data."""
 _CLOCKED = {"gpkg_metadata_reference": "timestamp"}
 
 
@@ -43,23 +45,37 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     headers = read_header(a), read_header(b)
     with opened(a) as left, opened(b) as right:
         packages = _package(left), _package(right)
-        renamed = packages[0].renamed(packages[1])
-        return (
+        renamed = _renamed(packages, left, right)
+        derived = Derived(left, packages[0]), Derived(right, packages[1])
+        found = (
             *header_findings(*headers),
             *schema_findings(
                 left,
                 right,
-                own=lambda name: _own(name, packages) and name not in {*renamed, *renamed.values()},
+                own=lambda name: _own(name, packages),
                 upkeep=lambda entry: any(package.keeps(entry) for package in packages),
+                renamed=renamed,
             ),
-            *package_findings(*packages, renamed, context),
+            *package_findings(*derived, renamed, context),
             *_tables(left, right, packages, renamed, context),
         )
+        if any(finding.rung in (Rung.VALUE, Rung.UNKNOWN) for finding in found):
+            return found
+        return (*found, *integrity_findings(left, right))
 
 
 def _package(database: Database) -> Package:
     with reading(database.path, "GeoPackage"):
         return read_package(database, database.path.stem)
+
+
+def _renamed(packages: tuple[Package, Package], a: Database, b: Database) -> dict[str, str]:
+    """Return the layer named after its file as {name in A: name in B}, where both names are free elsewhere."""
+    found = packages[0].renamed(packages[1])
+    fits = all(
+        k in a.tables and v in b.tables and k not in b.tables and v not in a.tables for k, v in found.items()
+    )
+    return found if fits else {}
 
 
 def _own(name: str, packages: tuple[Package, Package]) -> bool:
@@ -100,6 +116,11 @@ class _Pair(msgspec.Struct, frozen=True):
         return len({row.get("srs_id") for row in rows}) == 1
 
     @property
+    def srs_label(self) -> str:
+        """Return what the SRS ids of the geometries are called as a column."""
+        return f"{self.packages[0].geometry(self.table_a.name)} srs_id"
+
+    @property
     def spatial(self) -> bool:
         """Return whether rows are features."""
         return (
@@ -117,32 +138,46 @@ def _geometry_last(a: dict[str, Any], b: dict[str, Any], name: str) -> None:
 
 def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
     columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
-    where = {"layer": pair.table_a.name}
-    yield from _headers(pair, columns_a, columns_b)
-    _geometry_last(columns_a, columns_b, pair.packages[0].geometry(pair.table_a.name))
-    numbers = _numbering(pair, columns_a, columns_b)
-    judge = partial(_judge, pair, context, where)
-    if numbers:
-        bare = [{k: v for k, v in side.items() if k != numbers} for side in (columns_a, columns_b)]
-        if bare[0]:
-            yield from (_renumbered(finding, numbers) for finding in judge(*bare))
-            return
-    yield from judge(columns_a, columns_b)
+    name = pair.table_a.name
+    heads = _split(pair, columns_a, columns_b)
+    yield from _headers(pair, columns_a, columns_b, heads)
+    _geometry_last(columns_a, columns_b, pair.packages[0].geometry(name))
+    numbers = counting_column((pair.table_a, pair.table_b), (columns_a, columns_b))
+    bare = [{k: v for k, v in side.items() if k != numbers} for side in (columns_a, columns_b)]
+    if numbers and all(bare):
+        found = _judge(pair, context, {"layer": name}, *bare)
+        yield from renumbered(found, numbers, name, _reference(pair, len(columns_a[numbers])))
+    else:
+        yield from _judge(pair, context, {"layer": name}, columns_a, columns_b)
+
+
+def _reference(pair: _Pair, count: int) -> str:
+    """Return what may refer to the rows of a table on either side, "" when nothing can."""
+    if any(side.refers_to_rows for side in pair.packages):
+        return "a related table"
+    own = partial(_own, packages=pair.packages)
+    sides = ((pair.a, pair.table_a), (pair.b, pair.table_b))
+    return next(filter(None, (reference(side, table, count, own) for side, table in sides)), "")
 
 
 def _judge(
     pair: _Pair, context: Context, where: dict[str, str], a: dict[str, list[Any]], b: dict[str, list[Any]]
 ) -> tuple[Finding, ...]:
     table_a, table_b, classifiers = _arrow(a, b)
+    shown = ShownGeometries()
     for package, table in zip(pair.packages, (pair.table_a, pair.table_b), strict=True):
         geometry = package.geometry(table.name)
         if geometry and geometry not in classifiers:
             ground = package.ground(table.name) if pair.same_system else UNKNOWN_GROUND
-            classifiers[geometry] = partial(classify_geometries, ground=ground)
+            classifiers[geometry] = shown.watch(geometry, partial(classify_geometries, ground=ground))
         if table.name in _CLOCKED:
             classifiers.setdefault(_CLOCKED[table.name], _packaging)
+    if pair.spatial and pair.srs_label not in {column.name for column in pair.table_a.columns}:
+        classifiers[pair.srs_label] = _other_system
     unit = "feature" if pair.spatial else "row"
-    return compare_tables(table_a, table_b, context, unit=unit, classifiers=classifiers, where=where)
+    return shown.render(
+        compare_tables(table_a, table_b, context, unit=unit, classifiers=classifiers, where=where)
+    )
 
 
 def _packaging(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
@@ -167,8 +202,8 @@ def _arrow(
     return pa.table(sides[0]), pa.table(ordered_b), classifiers
 
 
-def _headers(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> Iterator[Finding]:
-    """Cut the GeoPackage headers off the geometries, in place, and report whether the headers differ."""
+def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> list[list[bytes]]:
+    """Cut the GeoPackage headers off the geometries, in place, and return them; empty where there is none."""
     heads: list[list[bytes]] = []
     for package, table, columns in zip(pair.packages, (pair.table_a, pair.table_b), (a, b), strict=True):
         name = package.geometry(table.name)
@@ -176,41 +211,36 @@ def _headers(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> I
         if name in columns:
             columns[name] = [body for _, body in split]
         heads.append([head for head, _ in split])
+    return heads
+
+
+def _headers(
+    pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]], heads: list[list[bytes]]
+) -> Iterator[Finding]:
+    """Report whether the headers of geometries differ; several SRS ids become a column of the rows."""
+    where: dict[str, str | int] = {"layer": pair.table_a.name}
     if sorted({head[2:4] for head in heads[0]}) != sorted({head[2:4] for head in heads[1]}):
         evidence = "the headers of the geometries differ in flags or in the kind of envelope"
-        yield Finding(
-            kind=Kind.LAYOUT, rung=Rung.CONTAINER, where={"layer": pair.table_a.name}, evidence=evidence
-        )
-    ids = [sorted({head[4:8] if head[3] & 1 else head[7:3:-1] for head in side if head}) for side in heads]
-    if ids[0] != ids[1] and all(ids) and pair.same_system:
-        shown = [", ".join(str(int.from_bytes(i, "little", signed=True)) for i in side) for side in ids]
-        yield Finding(
-            kind=Kind.CRS, rung=Rung.VALUE, where={"layer": pair.table_a.name},
-            evidence=f"the geometries name SRS {shown[0]} against {shown[1]}"[:300],
-        )  # fmt: skip
+        yield Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where=where, evidence=evidence)
+    systems = [[_system(head) for head in side] for side in heads]
+    shown = [sorted({system for system in side if system is not None}) for side in systems]
+    if max(map(len, shown)) > 1:
+        label = pair.srs_label
+        while label in a or label in b:
+            label += " "
+        a[label], b[label] = systems
+    elif shown[0] != shown[1] and all(shown) and pair.same_system:
+        evidence = f"the geometries name SRS {shown[0][0]} against {shown[1][0]}"
+        yield Finding(kind=Kind.CRS, rung=Rung.VALUE, where=where, evidence=evidence)
 
 
-def _numbering(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> str:
-    """Return the column that merely counts the rows on both sides, "" when there is none.
-
-    Only the keys that GDAL adds count, only from 1 upwards without gaps, and only when no other table
-    refers to rows by them.
-    """
-    name = pair.table_a.row_number
-    if not name or name != pair.table_b.row_number or name.lower() not in _DRIVER_KEYS:
-        return ""
-    if any(side.refers_to_rows for side in pair.packages):
-        return ""
-    tables = {pair.table_a.name.lower(), pair.table_b.name.lower()}
-    if tables & (pair.a.referred | pair.b.referred):
-        return ""
-    counting = all(side[name] == list(range(1, len(side[name]) + 1)) for side in (a, b))
-    return name if counting and a != b else ""
+def _system(head: bytes) -> int | None:
+    """Return the SRS id of the header of a geometry (GeoPackage 1.4, clause 2.1.3)."""
+    if not head:
+        return None
+    return int.from_bytes(head[4:8], "little" if head[3] & 1 else "big", signed=True)
 
 
-def _renumbered(finding: Finding, column: str) -> Finding:
-    if finding.kind not in (Kind.FEATURE_ORDER, Kind.ROW_ORDER, Kind.ROWS_ADDED, Kind.ROWS_REMOVED):
-        return finding
-    note = f"{column} counts the rows on both sides and is renumbered with them"
-    evidence = f"{finding.evidence}; {note}" if finding.evidence else note
-    return msgspec.structs.replace(finding, evidence=evidence)
+def _other_system(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:  # noqa: ARG001
+    evidence = "the headers of the geometries name another SRS"
+    return (Classified(Kind.CRS, Rung.VALUE, tuple(range(len(a))), evidence),)

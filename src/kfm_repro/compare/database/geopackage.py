@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.context import Context
 from kfm_repro.compare.database.read import Database, Entry
+from kfm_repro.compare.database.systems import definition, system_difference
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.vector.crs import compare_crs, ground_of, parse
+from kfm_repro.compare.vector.crs import ground_of, parse
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND, Ground
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
+
+if TYPE_CHECKING:
+    from kfm_repro.compare.database.derived import Derived
 
 __all__ = ["Package", "package_findings", "read_package"]
 
 _EXTENT = ("min_x", "min_y", "max_x", "max_y")
-_SHADOW = re.compile(r"rtree_.+_(?:node|parent|rowid)", re.IGNORECASE | re.DOTALL)
+_SHADOWS = ("_node", "_parent", "_rowid")
+_COUNTING = ("trigger_insert_feature_count_", "trigger_delete_feature_count_")
 _OWN = (
     "gpkg_contents",
     "gpkg_geometry_columns",
@@ -29,6 +33,8 @@ _OWN = (
 _INDEX = "gpkg_rtree_index"
 _RELATIONS = "gpkgext_relations"
 _UNDEFINED = (0, -1)
+_FITS = {True: "that of the features on both sides", False: "not that of the features"}
+_RUNGS = {True: Rung.CONTAINER, False: Rung.VALUE}
 
 Row = dict[str, Any]
 
@@ -57,11 +63,7 @@ class Package:
 
     def definition(self, system: Any) -> str:  # noqa: ANN401 - whatever stands in the cell
         """Return the WKT of a reference system, "" when it is not defined."""
-        row = self.systems.get(system, {})
-        text = row.get("definition", "")
-        # GDAL stores a dataset without a CRS under a system of its own with this name.
-        unknown = text == "undefined" or str(row.get("srs_name", "")).lower().startswith("undefined")
-        return text if isinstance(text, str) and not unknown else ""
+        return definition(self.systems.get(system))
 
     def bookkeeping(self, name: str) -> bool:
         """Return whether a table is compared here and not as rows."""
@@ -69,10 +71,17 @@ class Package:
 
     def keeps(self, entry: Entry) -> bool:
         """Return whether a trigger or virtual table keeps an index or a count of a layer up to date."""
-        made = entry.name.startswith(
-            ("rtree_", "trigger_insert_feature_count", "trigger_delete_feature_count")
+        name = entry.name.lower()
+        made = any(
+            name.startswith(self.index_of(layer))
+            or name in {f"{start}{layer.lower()}" for start in _COUNTING}
+            for layer in self.contents
         )
-        return bool(self.contents) and made and entry.kind in ("trigger", "table")
+        return made and entry.kind in ("trigger", "table")
+
+    def index_of(self, layer: str) -> str:
+        """Return the name of a layer's spatial index in lower case (GeoPackage 1.4, annex F.3)."""
+        return f"rtree_{layer}_{self.geometry(layer)}".lower()
 
     def renamed(self, other: Package) -> dict[str, str]:
         """Return the one layer that both sides name after their own file, as {name in A: name in B}."""
@@ -86,13 +95,19 @@ def read_package(database: Database, stem: str) -> Package:
     """Read the bookkeeping; a table that is absent or lacks its key counts as empty."""
     if "gpkg_contents" not in database.tables:
         return Package(stem)
+    geometries = _by(database, "gpkg_geometry_columns", "table_name")
+    shadows = {
+        f"rtree_{layer}_{row.get('column_name')}{end}".lower()
+        for layer, row in geometries.items()
+        for end in _SHADOWS
+    }
     return Package(
         stem=stem,
         contents=_by(database, "gpkg_contents", "table_name"),
-        geometries=_by(database, "gpkg_geometry_columns", "table_name"),
+        geometries=geometries,
         systems=_by(database, "gpkg_spatial_ref_sys", "srs_id"),
         counts=_by(database, "gpkg_ogr_contents", "table_name"),
-        indexes={name: database.rows(name) for name in database.tables if _SHADOW.fullmatch(name)},
+        indexes={name: database.rows(name) for name in database.tables if name.lower() in shadows},
         extensions=_extensions(database),
         refers_to_rows=_RELATIONS in database.tables,
     )
@@ -123,8 +138,11 @@ def _by(database: Database, table: str, key: str) -> dict[Any, Row]:
     return found
 
 
-def package_findings(a: Package, b: Package, renamed: dict[str, str], context: Context) -> Iterator[Finding]:
+def package_findings(
+    left: Derived, right: Derived, renamed: dict[str, str], context: Context
+) -> Iterator[Finding]:
     """Report the bookkeeping in which two GeoPackages differ, layer by layer."""
+    a, b = left.package, right.package
     for name, other in renamed.items():
         yield _finding(
             Kind.LAYER_NAME, Rung.CONTAINER, name, "", (name, other), "named after the file on both sides"
@@ -132,7 +150,8 @@ def package_findings(a: Package, b: Package, renamed: dict[str, str], context: C
     for name, row in a.contents.items():
         partner = renamed.get(name, name)
         if partner in b.contents:
-            yield from _contents(name, row, b.contents[partner], context)
+            fits = left.extent_fits(name) and right.extent_fits(partner)
+            yield from _contents(name, row, b.contents[partner], context, fits=fits)
     for name, row in a.geometries.items():
         partner = renamed.get(name, name)
         if partner in b.geometries:
@@ -140,7 +159,8 @@ def package_findings(a: Package, b: Package, renamed: dict[str, str], context: C
     for side, mine, theirs in (("A", a, b), ("B", b, a)):
         yield from _alone(side, mine, theirs, {**renamed, **{v: k for k, v in renamed.items()}})
     yield from _systems(a, b, renamed)
-    yield from _counts_and_indexes(a, b, renamed)
+    yield from _counts(left, right, renamed)
+    yield from _indexes(left, right, renamed)
 
 
 def _alone(side: str, mine: Package, other: Package, names: dict[str, str]) -> Iterator[Finding]:
@@ -154,12 +174,12 @@ def _alone(side: str, mine: Package, other: Package, names: dict[str, str]) -> I
                 )
 
 
-def _contents(layer: str, a: Row, b: Row, context: Context) -> Iterator[Finding]:
+def _contents(layer: str, a: Row, b: Row, context: Context, *, fits: bool) -> Iterator[Finding]:
     extent = [name for name in _EXTENT if a.get(name) != b.get(name)]
     if extent:
         shown = (scalar([a.get(n) for n in _EXTENT]), scalar([b.get(n) for n in _EXTENT]))
-        evidence = "the extent in gpkg_contents follows from the features"
-        yield _finding(Kind.EXTENT_METADATA, Rung.CONTAINER, layer, "", shown, evidence)
+        evidence = f"the extent in gpkg_contents is {_FITS[fits]}"
+        yield _finding(Kind.EXTENT_METADATA, _RUNGS[fits], layer, "", shown, evidence)
     for column in [*a, *(column for column in b if column not in a)]:
         values = a.get(column), b.get(column)
         if values[0] == values[1] or column in (*_EXTENT, "table_name"):
@@ -218,14 +238,8 @@ def _system(layer: str, a: Package, b: Package, pair: tuple[Any, Any]) -> Iterat
     rows = a.systems.get(pair[0]), b.systems.get(pair[1])
     if rows[0] == rows[1] and pair[0] == pair[1]:
         return
-    texts = a.definition(pair[0]), b.definition(pair[1])
     shown = tuple(f"SRS {system}: {_name(row)}" for system, row in zip(pair, rows, strict=True))
-    if texts[0] == texts[1] and pair[0] == pair[1]:
-        yield _finding(
-            Kind.LAYOUT, Rung.CONTAINER, layer, "", shown, "the same CRS under another name or note"
-        )
-        return
-    same, evidence = compare_crs(*texts)
+    same, evidence = system_difference(rows, same_id=pair[0] == pair[1])
     if same:
         if pair[0] != pair[1]:
             evidence = f"{evidence}, under another SRS id"
@@ -238,25 +252,38 @@ def _name(row: Row | None) -> str:
     return "not defined" if row is None else str(row.get("srs_name"))
 
 
-def _counts_and_indexes(a: Package, b: Package, renamed: dict[str, str]) -> Iterator[Finding]:
-    for name, row in a.counts.items():
-        other = b.counts.get(renamed.get(name, name))
+def _counts(left: Derived, right: Derived, renamed: dict[str, str]) -> Iterator[Finding]:
+    for name, row in left.package.counts.items():
+        partner = renamed.get(name, name)
+        other = right.package.counts.get(partner)
         if other is not None and row.get("feature_count") != other.get("feature_count"):
+            fits = left.count_fits(name) and right.count_fits(partner)
             values = row.get("feature_count"), other.get("feature_count")
-            evidence = "the count in gpkg_ogr_contents follows from the features"
-            yield _finding(Kind.EXTENT_METADATA, Rung.CONTAINER, name, "feature_count", values, evidence)
+            evidence = f"the count in gpkg_ogr_contents is {_FITS[fits]}"
+            yield _finding(Kind.EXTENT_METADATA, _RUNGS[fits], name, "feature_count", values, evidence)
+
+
+def _indexes(left: Derived, right: Derived, renamed: dict[str, str]) -> Iterator[Finding]:
+    a, b = left.package, right.package
     named = [*a.indexes, *(name for name in b.indexes if name not in a.indexes)]
     changed = [name for name in named if a.indexes.get(name) != b.indexes.get(name)]
     if a.extensions.get(_INDEX) != b.extensions.get(_INDEX):
         changed.append("gpkg_extensions")
     for name in [*a.extensions, *(name for name in b.extensions if name not in a.extensions)]:
-        left, right = a.extensions.get(name, []), _under_the_names_of_a(b.extensions.get(name, []), renamed)
-        if left != right and name != _INDEX:
-            shown = scalar(left), scalar(right)
+        mine, theirs = a.extensions.get(name, []), _under_the_names_of_a(b.extensions.get(name, []), renamed)
+        if mine != theirs and name != _INDEX:
+            shown = scalar(mine), scalar(theirs)
             yield _finding(
                 Kind.SCHEMA, Rung.VALUE, "gpkg_extensions", "", shown, f"the extension {name}"[:200]
             )
-    if changed and not renamed:
+    if not changed:
+        return
+    broken = [f"A's index of {name}" for name in a.geometries if not left.index_fits(name)]
+    broken += [f"B's index of {name}" for name in b.geometries if not right.index_fits(name)]
+    if broken:
+        evidence = f"{broken[0]} has not as many entries as there are geometries"
+        yield Finding(kind=Kind.SPATIAL_INDEX, rung=Rung.VALUE, count=len(broken), evidence=evidence[:300])
+    elif not renamed:
         evidence = "the tables of the spatial index differ: it follows from the geometries and their order"
         yield Finding(
             kind=Kind.SPATIAL_INDEX, rung=Rung.CONTAINER, count=len(changed), evidence=evidence,

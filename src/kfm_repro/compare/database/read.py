@@ -17,6 +17,9 @@ from kfm_repro.errors import LimitExceeded
 __all__ = ["Column", "Database", "Entry", "Table", "opened"]
 
 _MAX_TABLES = 10_000
+_MAX_COMPUTED = 1 << 20
+"""Longest computed text or blob in bytes: expressions of a hostile schema may ask for any."""
+_MAX_COMPUTED_IN_ALL = 256 << 20
 _VIRTUAL_GENERATED = 2
 _HIDDEN = 1
 
@@ -44,11 +47,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """An ordinary table: its stored columns, and whether another table refers to its rows."""
+    """An ordinary table: its stored columns, the names of those that are computed when they are read."""
 
     name: str
     columns: tuple[Column, ...]
     sql: str = ""
+    computed: tuple[str, ...] = ()
 
     @property
     def row_number(self) -> str:
@@ -73,15 +77,34 @@ class Database:
         """Return the values of a table by column, in the order of the row numbers.
 
         Values are None, int, float, str, bytes or RawText. No index is read: only what the table itself
-        says. Raises Unreadable when a page is damaged.
+        says. Computed columns follow the stored ones; those that cannot be computed within bounds are left
+        out: they say nothing that the stored ones and their expressions do not. Raises Unreadable when a page
+        is damaged.
         """
-        names = columns or tuple(column.name for column in self.tables[table].columns)
-        query = f"SELECT {', '.join(map(_quoted, names))} FROM {_quoted(table)} NOT INDEXED"  # noqa: S608
+        known = self.tables[table]
+        names = columns or tuple(column.name for column in known.columns)
         with _reading(self.path):
-            fetched = self.connection.execute(query).fetchall()
-        if not fetched:
-            return {name: [] for name in names}
-        return dict(zip(names, map(list, zip(*fetched, strict=True)), strict=True))
+            found = _transposed(names, self.connection.execute(_select(table, names)).fetchall())
+        if known.computed and not columns:
+            found |= self._computed(known)
+        return found
+
+    def _computed(self, table: Table) -> dict[str, list[Any]]:
+        """Return the computed columns of a table; nothing when they ask for functions or space beyond bounds."""
+        limit = self.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_COMPUTED)
+        fetched: list[tuple[Any, ...]] = []
+        size = 0
+        try:
+            for row in self.connection.execute(_select(table.name, table.computed)):
+                size += sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
+                if size > _MAX_COMPUTED_IN_ALL:
+                    return {}
+                fetched.append(row)
+        except (sqlite3.Error, OverflowError, MemoryError):
+            return {}
+        finally:
+            self.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
+        return _transposed(table.computed, fetched)
 
 
 @contextmanager
@@ -101,6 +124,16 @@ def opened(path: Path) -> Iterator[Database]:
             connection.text_factory = _text
             database = _describe(path, connection)
         yield database
+
+
+def _select(table: str, names: tuple[str, ...]) -> str:
+    return f"SELECT {', '.join(map(_quoted, names))} FROM {_quoted(table)} NOT INDEXED"  # noqa: S608
+
+
+def _transposed(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    if not rows:
+        return {name: [] for name in names}
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def _reading(path: Path) -> AbstractContextManager[None]:
@@ -128,14 +161,14 @@ def _describe(path: Path, connection: sqlite3.Connection) -> Database:
 
 
 def _table(connection: sqlite3.Connection, entry: Entry) -> Table:
-    """Describe a table without the columns that are computed when they are read."""
     info = connection.execute(f"PRAGMA table_xinfo({_quoted(entry.name)})").fetchall()
     columns = tuple(
         Column(_shown(name), _shown(kind), bool(strict), None if default is None else _shown(default), key)
         for _, name, kind, strict, default, key, hidden in info
         if hidden not in (_HIDDEN, _VIRTUAL_GENERATED)
     )
-    return Table(entry.name, columns, entry.sql)
+    computed = tuple(_shown(row[1]) for row in info if row[6] == _VIRTUAL_GENERATED)
+    return Table(entry.name, columns, entry.sql, computed)
 
 
 def _shown(cell: object) -> str:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from kfm_repro.compare.database.read import Column, Database, Entry, Table
+from kfm_repro.compare.database.sql import shape, tokens
 from kfm_repro.compare.samples import scalar
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 __all__ = ["bookkeeping", "schema_findings"]
 
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
 
 def schema_findings(
-    a: Database, b: Database, *, own: Callable[[str], bool], upkeep: Callable[[Entry], bool]
+    a: Database,
+    b: Database,
+    *,
+    own: Callable[[str], bool],
+    upkeep: Callable[[Entry], bool],
+    renamed: Mapping[str, str] = _NO_NAMES,
 ) -> Iterator[Finding]:
     """Report tables, columns, indexes, triggers and views that differ.
 
     ``own`` tells the tables that hold data from those of a container's bookkeeping; ``upkeep`` the indexes
-    and triggers that a library made to keep that bookkeeping up to date.
+    and triggers that a library made to keep that bookkeeping up to date. ``renamed`` are the tables of A that
+    have another name in B.
     """
-    yield from _layers(a, b, own)
-    yield from _entries(a, b, upkeep)
+    back = {theirs: mine for mine, theirs in renamed.items()}
+    yield from _layers(a, b, own, back)
+    yield from _entries(a, b, upkeep, (renamed, back))
     for name, table in a.tables.items():
-        if own(name) and name in b.tables:
-            yield from _columns(table, b.tables[name])
+        other = b.tables.get(renamed.get(name, name))
+        if own(name) and other is not None:
+            yield from _columns(table, other, (renamed, back))
 
 
 def bookkeeping(name: str) -> bool:
@@ -32,8 +44,10 @@ def bookkeeping(name: str) -> bool:
     return name.lower().startswith("sqlite_")
 
 
-def _layers(a: Database, b: Database, own: Callable[[str], bool]) -> Iterator[Finding]:
-    names = [[name for name in side.tables if own(name)] for side in (a, b)]
+def _layers(
+    a: Database, b: Database, own: Callable[[str], bool], back: Mapping[str, str]
+) -> Iterator[Finding]:
+    names = [[name for name in a.tables if own(name)], [back.get(n, n) for n in b.tables if own(n)]]
     for side, mine, other in (("A", *names), ("B", *reversed(names))):
         for name in mine:
             if name not in other:
@@ -52,13 +66,15 @@ def _moved(a: list[str], b: list[str]) -> int:
     return sum(left != right for left, right in zip(a, b, strict=True))
 
 
-def _entries(a: Database, b: Database, upkeep: Callable[[Entry], bool]) -> Iterator[Finding]:
+def _entries(
+    a: Database, b: Database, upkeep: Callable[[Entry], bool], names: tuple[Mapping[str, str], ...]
+) -> Iterator[Finding]:
     """Report indexes, triggers, views and virtual tables by name and text."""
     sides = [{(e.kind, e.name): e for e in side.entries if not _told_elsewhere(e, side)} for side in (a, b)]
     kept: list[str] = []
     for key in [*sides[0], *(key for key in sides[1] if key not in sides[0])]:
         left, right = (side.get(key) for side in sides)
-        if left is not None and right is not None and _words(left.sql) == _words(right.sql):
+        if left is not None and right is not None and _same(left.sql, right.sql, names):
             continue
         entry = left or right
         if entry is not None and upkeep(entry):
@@ -80,7 +96,7 @@ def _told_elsewhere(entry: Entry, side: Database) -> bool:
     return automatic or (entry.kind == "table" and entry.name in side.tables)
 
 
-def _columns(a: Table, b: Table) -> Iterator[Finding]:
+def _columns(a: Table, b: Table, names: tuple[Mapping[str, str], ...]) -> Iterator[Finding]:
     """Report declarations of columns that both have; added and removed ones show in the rows."""
     others = {column.name: column for column in b.columns}
     differs = False
@@ -96,8 +112,8 @@ def _columns(a: Table, b: Table) -> Iterator[Finding]:
             examples=(Example(a=_text(column), b=_text(other)),),
         )  # fmt: skip
     same = {column.name for column in a.columns} == set(others)
-    if same and not differs and _words(a.sql) != _words(b.sql) and _bare(a) != _bare(b):
-        evidence = "the statements that made the table differ in more than their columns"
+    if same and not differs and shape(a.sql, _alike(names[0])) != shape(b.sql, _alike(names[1])):
+        evidence = "the statements that made the table differ in more than the order of their columns"
         yield _value(a.name, evidence, Example(a=scalar(a.sql), b=scalar(b.sql)))
 
 
@@ -113,16 +129,14 @@ def _text(column: Column) -> Any:  # noqa: ANN401 - a JSON scalar
     return scalar(" ".join(part for part in (*parts, default) if part))
 
 
-def _words(sql: str) -> list[str]:
-    """Return a statement without its white space; quotes keep theirs well enough to tell words apart."""
-    return sql.split()
+def _alike(names: Mapping[str, str]) -> dict[str, str]:
+    """Return one name, which no other table can have, for a table of two names."""
+    return {name: "\x00" + "\x00".join(sorted((name, other))) for name, other in names.items()}
 
 
-def _bare(table: Table) -> list[str]:
-    """Return the words of a statement in one order: columns in another order are told by the rows."""
-    for mark in ",()":
-        table = Table(table.name, table.columns, table.sql.replace(mark, f" {mark} "))
-    return sorted(_words(table.sql))
+def _same(a: str, b: str, names: tuple[Mapping[str, str], ...]) -> bool:
+    """Return whether two statements are the same but for white space, case of keywords, renamed tables."""
+    return tokens(a, _alike(names[0])) == tokens(b, _alike(names[1]))
 
 
 def _value(layer: str, evidence: str, *examples: Example) -> Finding:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 from kfm_repro.compare.context import Classified, Context
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.tabular.diff import PairClassifier
 
-__all__ = ["MISSING", "RawText", "canonical", "classify_spelt", "typed_columns"]
+__all__ = ["MISSING", "Exact", "RawText", "canonical", "classify_spelt", "plain", "typed_columns"]
 
 
 class _Missing:
@@ -38,6 +40,19 @@ class RawText(bytes):
     __slots__ = ()
 
 
+@dataclass(frozen=True)
+class Exact:
+    """A number that no double holds, as ``digits`` times ten to the ``exponent``; ``text`` says both.
+
+    Numbers of the same value have the same text.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 _SCALARS = (bool, int, float, str, bytes)
 
 
@@ -46,7 +61,8 @@ def typed_columns(
 ) -> tuple[pa.Array, pa.Array, PairClassifier | None]:
     """Return the values of one column of A and of B as Arrow arrays, and how differing pairs are told apart.
 
-    Values are None, `MISSING`, bool, int, float, str, bytes, `RawText`, or JSON containers. Arrays are typed
+    Values are None, `MISSING`, bool, int, float, str, bytes, `RawText`, `Exact`, or JSON containers, in which
+    keys that begin with NUL are the marks of this module. Arrays are typed
     when each side has one type of scalar and no more than one form of absence occurs; the classifier is then
     None. Otherwise they hold text (see ``canonical``), which `classify_spelt` reads back.
     """
@@ -75,7 +91,13 @@ def canonical(value: object) -> str:
         return json.dumps({"\x00text": value.hex()})
     if isinstance(value, bytes):
         return json.dumps({"\x00blob": value.hex()})
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_exact)
+
+
+def _exact(value: object) -> dict[str, str]:
+    if isinstance(value, Exact):
+        return {"\x00number": value.text}
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def classify_spelt(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
@@ -83,7 +105,7 @@ def classify_spelt(a: list[Any], b: list[Any], context: Context) -> tuple[Classi
     null_form = [at for at, pair in enumerate(zip(a, b, strict=True)) if set(pair) == {None, "null"}]
     known = frozenset(null_form)
     rest = [at for at in range(len(a)) if at not in known]
-    found = classify_pairs([(_plain(a[at]), _plain(b[at])) for at in rest], context)
+    found = classify_pairs([(plain(a[at]), plain(b[at])) for at in rest], context)
     groups = [
         Classified(g.kind, g.rung, tuple(rest[i] for i in g.indexes), g.evidence, g.detail, g.metres)
         for g in found
@@ -94,7 +116,7 @@ def classify_spelt(a: list[Any], b: list[Any], context: Context) -> tuple[Classi
     return tuple(groups)
 
 
-def _plain(text: str | None) -> object:
+def plain(text: str | None) -> object:
     """Return what a canonical text stands for; containers stay text, bytes become bytes."""
     if text is None:
         return None
@@ -103,7 +125,17 @@ def _plain(text: str | None) -> object:
         for mark in ("\x00blob", "\x00text"):
             if list(value) == [mark]:
                 return bytes.fromhex(value[mark])
+        if list(value) == ["\x00number"]:
+            return _decimal(value["\x00number"])
     return text if isinstance(value, dict | list) else value
+
+
+def _decimal(text: str) -> object:
+    """Return a number for those who measure, or its text when it is beyond every measure."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
 
 
 def _kinds(values: Sequence[object]) -> tuple[set[type], set[object]]:

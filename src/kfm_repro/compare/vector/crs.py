@@ -61,6 +61,13 @@ def compare_crs(a: Any, b: Any) -> tuple[bool, str]:  # noqa: ANN401 - a text or
             return False, "missing on one side"
         return False, "a definition cannot be read; the texts differ"
     labels = _label(left), _label(right)
+    named = [_declared(crs.to_json_dict()) for crs in (left, right)]
+    relabelled = next(
+        ((named[0][at], named[1][at]) for at in named[0] if at in named[1] and named[0][at] != named[1][at]),
+        None,
+    )
+    if left == right and relabelled:
+        return False, f"label only: {relabelled[0]} against {relabelled[1]}"
     if left == right and labels[0] == labels[1]:
         return True, f"the same CRS ({labels[0]}) in another spelling"
     if left == right:
@@ -72,7 +79,25 @@ def compare_crs(a: Any, b: Any) -> tuple[bool, str]:  # noqa: ANN401 - a text or
     return False, f"{how}: {labels[0]} against {labels[1]}"
 
 
+def _declared(part: Any, at: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:  # noqa: ANN401 - PROJJSON
+    """Return the authority codes that a definition declares of itself and of its parts, by their place."""
+    found: dict[tuple[str, ...], str] = {}
+    if isinstance(part, dict):
+        code = part.get("id")
+        if isinstance(code, dict):
+            found[at] = f"{code.get('authority')}:{code.get('code')}"
+        for key, member in part.items():
+            found |= _declared(member, (*at, key))
+    elif isinstance(part, list):
+        for number, member in enumerate(part):
+            found |= _declared(member, (*at, str(number)))
+    return found
+
+
 def _label(crs: pyproj.CRS) -> str:
+    declared = _declared(crs.to_json_dict()).get(())
+    if declared:
+        return declared
     authority = crs.to_authority(min_confidence=100)
     return ":".join(authority) if authority else crs.name[:80]
 

@@ -12,8 +12,10 @@ from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.diff import compare_tables
-from kfm_repro.compare.vector.columns import MISSING, canonical, classify_spelt, typed_columns
+from kfm_repro.compare.vector.columns import MISSING, canonical, classify_spelt, plain, typed_columns
 from kfm_repro.compare.vector.crs import compare_crs, ground_of_name
+from kfm_repro.compare.vector.examples import ShownGeometries
+from kfm_repro.compare.vector.extent import box_fits, each_extent, whole_extent
 from kfm_repro.compare.vector.geojson_read import Features, read_geojson
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
@@ -46,15 +48,15 @@ def _features(a: Features, b: Features, context: Context) -> tuple[Finding, ...]
 
     ground = _ground(a, b)
     table_a, table_b, classifiers, geometry = _tables(a, b)
-    classifiers[geometry] = partial(classify_geometries, ground=ground)
-    return compare_tables(table_a, table_b, context, unit="feature", classifiers=classifiers)
+    shown = ShownGeometries()
+    classifiers[geometry] = shown.watch(geometry, partial(classify_geometries, ground=ground))
+    return shown.render(compare_tables(table_a, table_b, context, unit="feature", classifiers=classifiers))
 
 
 def _tables(a: Features, b: Features) -> tuple[pa.Table, pa.Table, dict[str, PairClassifier], str]:
     """Return both sides as tables, the classifiers of their columns, and the name of the geometry column."""
     import pyarrow as pa
 
-    taken = set(a.properties) | set(b.properties)
     sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     classifiers: dict[str, PairClassifier] = {}
     for own, names in (
@@ -62,7 +64,7 @@ def _tables(a: Features, b: Features) -> tuple[pa.Table, pa.Table, dict[str, Pai
         ("members", _union(a.members, b.members)),
     ):
         for name in names:
-            label = _printable(name) if own == "properties" else _free(name, taken)
+            label = _free(name, sides)
             columns = [getattr(side, own).get(name) for side in (a, b)]
             values = typed_columns(*(column or [MISSING] for column in columns))
             for side, column, array in zip(sides, columns, values[:2], strict=True):
@@ -70,22 +72,37 @@ def _tables(a: Features, b: Features) -> tuple[pa.Table, pa.Table, dict[str, Pai
                     side[label] = array
             if values[2] is not None:
                 classifiers[label] = values[2]
-            if own == "members" and name == "bbox":
+            if own == "members" and name == "bbox" and all(_boxes_fit(side) for side in (a, b)):
                 classifiers[label] = _follows
     if any(extra is not None for side in (a, b) for extra in side.extras):
-        label = _free("geometry members", taken)
+        label = _free("geometry members", sides)
         classifiers[label] = classify_spelt
         for side, features in zip(sides, (a, b), strict=True):
             texts = [None if extra is None else canonical(extra) for extra in features.extras]
             side[label] = pa.array(texts, pa.string())
-    geometry = _free("geometry", taken)
+    geometry = _free("geometry", sides)
     for side, features in zip(sides, (a, b), strict=True):
         side[geometry] = pa.array(features.wkb, pa.large_binary())
     return pa.table(sides[0]), pa.table(sides[1]), classifiers, geometry
 
 
+def _boxes_fit(features: Features) -> bool:
+    """Return whether every feature that states its bounding box states that of its geometry."""
+    boxes = features.members.get("bbox", [])
+    if not boxes:
+        return True
+    extents = each_extent(features.wkb)
+    return all(box is MISSING or box_fits(box, extent) for box, extent in zip(boxes, extents, strict=True))
+
+
+def _box_fits(features: Features) -> bool:
+    """Return whether the bounding box of the file, if it states one, is that of its features."""
+    box = features.top.get("bbox", MISSING)
+    return box is MISSING or box_fits(box, whole_extent(features.wkb))
+
+
 def _follows(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:  # noqa: ARG001
-    evidence = "the bounding box follows from the geometry"
+    evidence = "the bounding box is that of the geometry on both sides"
     return (Classified(Kind.EXTENT_METADATA, Rung.CONTAINER, tuple(range(len(a))), evidence),)
 
 
@@ -98,10 +115,10 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """Return a name for a member of the features that no property has."""
+def _free(name: str, sides: tuple[dict[str, Any], ...]) -> str:
+    """Return the label of a column: its printable name, told apart from those that have labels already."""
     name = _printable(name)
-    while name in taken:
+    while any(name in side for side in sides):
         name = f"feature.{name}"
     return name
 
@@ -117,8 +134,11 @@ def _top_level(a: Features, b: Features, stems: tuple[str, str], context: Contex
         if name == "crs":
             yield _crs(pointer, (left, right), shown)
         elif name == "bbox":
-            evidence = "the bounding box of the file follows from the features"
-            yield _finding(Kind.EXTENT_METADATA, Rung.CONTAINER, pointer, shown, evidence)
+            follow = _box_fits(a) and _box_fits(b)
+            words = "is that of the features on both sides" if follow else "is not that of the features"
+            rung = Rung.CONTAINER if follow else Rung.VALUE
+            evidence = f"the bounding box of the file {words}"
+            yield _finding(Kind.EXTENT_METADATA, rung, pointer, shown, evidence)
         elif name == "name" and (left, right) == stems:
             evidence = "the layer is named after the file on both sides"
             yield _finding(Kind.LAYER_NAME, Rung.CONTAINER, pointer, shown, evidence)
@@ -156,17 +176,13 @@ def _member(pointer: str, a: Any, b: Any, context: Context) -> Iterator[Finding]
             if canonical(left) != canonical(right):
                 yield from _member(f"{pointer}/{at}", left, right, context)
         return
-    shown = tuple(None if v is MISSING else v if _is_scalar(v) else canonical(v) for v in (a, b))
+    shown = tuple(None if v is MISSING else plain(canonical(v)) for v in (a, b))
     if MISSING in (a, b):
         side = "A" if b is MISSING else "B"
         yield _finding(Kind.VALUE, Rung.VALUE, pointer, shown, f"only {side} has this member")
         return
     for group in classify_pairs([(shown[0], shown[1])], context):
         yield _finding(Kind(group.kind), Rung(group.rung), pointer, shown, group.evidence, dict(group.detail))
-
-
-def _is_scalar(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _finding(

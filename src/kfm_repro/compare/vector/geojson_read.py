@@ -13,6 +13,7 @@ from typing import Any
 
 from kfm_repro.compare.context import Limits, reading
 from kfm_repro.compare.vector.columns import MISSING, canonical
+from kfm_repro.compare.vector.numbers import any_exact, decimal_number, doubles, whole_number
 from kfm_repro.errors import LimitExceeded
 
 __all__ = ["Features", "read_geojson"]
@@ -37,7 +38,8 @@ class Features:
     ``properties`` and ``members`` (feature-level, ``geometry`` excepted) have one value per feature, with
     `MISSING` where it has none. ``wkb`` is built from the very doubles of the file; a geometry that does
     not fit is its canonical JSON text instead. ``extras`` are members of geometries beside the coordinates.
-    ``orders`` are the orders of the keys of each feature and of its properties.
+    ``orders`` are the orders of the keys of each feature and of its properties. ``exact`` says that the file
+    may hold numbers that no double holds.
     """
 
     top: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class Features:
     extras: list[Any] = field(default_factory=list)
     orders: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     seen: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    exact: bool = False
 
     def add(self, feature: dict[str, Any]) -> None:
         """Take in one feature; raises ValueError when it is none."""
@@ -60,7 +63,7 @@ class Features:
             members["properties"] = properties
             properties = {}
         value = feature.get("geometry", MISSING)
-        wkb, extra = _geometry(value)
+        wkb, extra = _geometry(value, exact=self.exact)
         self.wkb.append(wkb)
         self.extras.append(extra)
         _append(self.properties, properties, self.count)
@@ -102,11 +105,16 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._decoder = json.JSONDecoder(object_pairs_hook=_object)
+        self._exact = any_exact(text)
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=_object,
+            parse_float=decimal_number if self._exact else None,
+            parse_int=whole_number if self._exact else None,
+        )
         self._at = 0
 
     def collection(self) -> Features:
-        found = Features()
+        found = Features(exact=self._exact)
         keys = []
         for key in self._object_keys():
             if key in keys:
@@ -165,7 +173,8 @@ class _Reader:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
+    # A key that begins with NUL gets another one: such keys are marks in canonical texts.
+    found = {"\x00" + key if key.startswith("\x00") else key: value for key, value in pairs}
     if len(found) != len(pairs):
         raise ValueError("an object has duplicate keys")
     return found
@@ -190,18 +199,26 @@ def _append(columns: dict[str, list[Any]], row: dict[str, Any], count: int) -> N
         column.append(value)
 
 
-def _geometry(value: object) -> tuple[bytes | None, object]:
-    """Return WKB (or canonical text) and the members of the geometry that no WKB can hold."""
+def _geometry(value: object, *, exact: bool) -> tuple[bytes | None, object]:
+    """Return WKB (or canonical text) and what no WKB can hold: further members, numbers beyond a double.
+
+    ``exact`` says that there may be such numbers; the WKB then has the doubles nearest to them.
+    """
     if value is None:
         return None, None
     if value is MISSING:
         return None, "missing"
     if isinstance(value, dict):
         extra = {k: v for k, v in value.items() if k not in ("type", "coordinates", "geometries")}
+        beyond: list[str] = []
         try:
-            return _wkb(value, 0), extra or None
+            wkb = _wkb(doubles(value, beyond) if exact else value, 0)
         except (ValueError, TypeError, KeyError, OverflowError, struct.error):
             pass
+        else:
+            if beyond:
+                extra["\x00exact ordinates"] = beyond
+            return wkb, extra or None
     return canonical(value).encode(), None
 
 

@@ -14,8 +14,10 @@ from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.tabular.parquet import metadata_findings, open_parquet, read_table
 from kfm_repro.compare.vector.columns import canonical
 from kfm_repro.compare.vector.crs import compare_crs, ground_of, parse
+from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground
+from kfm_repro.compare.vector.stated import Stated
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _WRITER = ("version", "creator")
 _FIELDS = {
     "encoding": (Kind.SCHEMA, Rung.VALUE, "the encoding of the geometries"),
     "geometry_types": (Kind.SCHEMA, Rung.VALUE, "the declared types of the geometries"),
-    "bbox": (Kind.EXTENT_METADATA, Rung.CONTAINER, "the bounding box, which follows from the geometries"),
+    "bbox": (Kind.EXTENT_METADATA, Rung.CONTAINER, "the bounding box is that of the geometries"),
 }
 _ABSENT = object()
 
@@ -48,11 +50,12 @@ def compare_geoparquet(a: Path, b: Path, context: Context) -> tuple[Finding, ...
             geo_b = _geo(file_b)
         tables = (read_table(file, path, context) for file, path in ((file_a, a), (file_b, b)))
         table_a, table_b = (table.replace_schema_metadata(None) for table in tables)
+        stated = Stated(geo_a, table_a), Stated(geo_b, table_b)
+        shown = ShownGeometries()
+        classifiers = _classifiers(*stated, shown)
         findings = (
-            *_geo_findings(geo_a, geo_b),
-            *compare_tables(
-                table_a, table_b, context, unit="feature", classifiers=_classifiers(geo_a, geo_b)
-            ),
+            *_geo_findings(*stated),
+            *shown.render(compare_tables(table_a, table_b, context, unit="feature", classifiers=classifiers)),
         )
         others = metadata_findings(file_a, file_b, context, skip=(_GEO,), equal=not findings)
         repeated = tuple(f"/fields/{_step(name)}/metadata/{_EXTENSION}" for name in _columns(geo_a, geo_b))
@@ -117,17 +120,16 @@ def _geo(file: Any) -> dict[str, Any]:  # noqa: ANN401 - a ParquetFile
     return found
 
 
-def _classifiers(a: dict[str, Any], b: dict[str, Any]) -> dict[str, PairClassifier]:
+def _classifiers(a: Stated, b: Stated, shown: ShownGeometries) -> dict[str, PairClassifier]:
     found: dict[str, PairClassifier] = {}
-    encodings = [
-        {name: column.get("encoding") for name, column in geo.get("columns", {}).items()} for geo in (a, b)
-    ]
-    for geo in (b, a):
-        for name, column in geo.get("columns", {}).items():
-            if all(side.get(name, "WKB") == "WKB" for side in encodings):
-                found[name] = partial(classify_geometries, ground=_ground(column))
-            for covering in _covering(column):
-                found.setdefault(covering, _follows)
+    for side in (b, a):
+        for name, column in side.columns.items():
+            if all(each.columns.get(name, column).get("encoding", "WKB") == "WKB" for each in (a, b)):
+                found[name] = shown.watch(name, partial(classify_geometries, ground=_ground(column)))
+    for name in _columns(a.geo, b.geo):
+        roots = [side.covering(name) for side in (a, b)]
+        if roots[0] and roots[0] == roots[1] and roots[0] not in found:
+            found[roots[0]] = _follows
     return found
 
 
@@ -135,20 +137,13 @@ def _ground(column: dict[str, Any]) -> Ground:
     return ground_of(parse(column["crs"])) if "crs" in column else GEOGRAPHIC
 
 
-def _covering(column: dict[str, Any]) -> list[str]:
-    """Return the columns that hold the bounding box of each feature."""
-    covering = column.get("covering")
-    boxes = covering.get("bbox") if isinstance(covering, dict) else None
-    paths = boxes.values() if isinstance(boxes, dict) else ()
-    return sorted({path[0] for path in paths if isinstance(path, list) and path and isinstance(path[0], str)})
-
-
 def _follows(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:  # noqa: ARG001
-    evidence = "the bounding box of a feature follows from its geometry"
+    evidence = "the bounding boxes are those of the geometries on both sides"
     return (Classified(Kind.EXTENT_METADATA, Rung.CONTAINER, tuple(range(len(a))), evidence),)
 
 
-def _geo_findings(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Finding]:
+def _geo_findings(*sides: Stated) -> Iterator[Finding]:
+    a, b = (side.geo for side in sides)
     if canonical(a) == canonical(b):
         if json.dumps(a) != json.dumps(b):
             evidence = "the members of the geo metadata stand in another order"
@@ -171,10 +166,13 @@ def _geo_findings(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Finding]:
             "who wrote the geo metadata" if written else f"{name} of the geo metadata",
         )  # fmt: skip
     for name in [*a["columns"], *(name for name in b["columns"] if name not in a["columns"])]:
-        yield from _column(name, a["columns"].get(name), b["columns"].get(name))
+        fits = all(side.box_fits(name) for side in sides)
+        yield from _column(name, a["columns"].get(name), b["columns"].get(name), fits=fits)
 
 
-def _column(name: str, a: dict[str, Any] | None, b: dict[str, Any] | None) -> Iterator[Finding]:
+def _column(
+    name: str, a: dict[str, Any] | None, b: dict[str, Any] | None, *, fits: bool
+) -> Iterator[Finding]:
     where: dict[str, str | int] = {"column": name}
     if a is None or b is None:
         side = "A" if b is None else "B"
@@ -191,6 +189,8 @@ def _column(name: str, a: dict[str, Any] | None, b: dict[str, Any] | None) -> It
         kind, rung, what = _FIELDS.get(key, (Kind.SCHEMA, Rung.VALUE, f"{key} of the geometry column"))
         if key == "geometry_types" and _same_members(left, right):
             kind, rung, what = Kind.LAYOUT, Rung.CONTAINER, "the same geometry types in another order"
+        if key == "bbox" and not fits:
+            rung, what = Rung.VALUE, "the bounding box is not that of the geometries"
         yield _finding(kind, rung, where, left, right, what)
 
 

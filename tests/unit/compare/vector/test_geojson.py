@@ -139,9 +139,12 @@ def test_key_order_is_order_wherever_it_is(pair: Any) -> None:
 
 def test_top_level_members_are_told_apart(pair: Any) -> None:
     a = collection(
-        feature(point(1, 2)), bbox=[0, 0, 1, 2], crs={"type": "name", "properties": {"name": "EPSG:4326"}}
+        feature(point(0, 0)),
+        feature(point(1, 2)),
+        bbox=[0, 0, 1, 2],
+        crs={"type": "name", "properties": {"name": "EPSG:4326"}},
     )
-    b = collection(feature(point(1, 2)), bbox=[1, 2, 1, 2])
+    b = collection(feature(point(0, 0)), feature(point(1, 2)))
     assert kinds(pair(a, b)) == [("crs", "value", "/crs"), ("extent-metadata", "container", "/bbox")]
 
 
@@ -155,8 +158,75 @@ def test_a_clock_at_the_top_level_is_a_timestamp_in_data(pair: Any) -> None:
 
 
 def test_a_feature_bbox_follows_its_geometry(pair: Any) -> None:
-    a, b = ({**feature(point(1, 2)), "bbox": box} for box in ([0, 0, 1, 2], [1, 2, 1, 2]))
-    assert kinds(pair(collection(a), collection(b))) == [("extent-metadata", "container", "bbox")]
+    a, b = ({**feature(point(*xy)), "bbox": [*xy, *xy]} for xy in ([1, 2], [1, 2 + 1e-9]))
+    found = kinds(pair(collection(a, bbox=[1, 2, 1, 2]), collection(b, bbox=[1, 2 + 1e-9, 1, 2 + 1e-9])))
+    assert ("extent-metadata", "container", "bbox") in found
+    assert ("extent-metadata", "container", "/bbox") in found
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1, 2], [50, 50, 51, 51], "hello", None, [1, 2, 1], [1, 2, 1, True]])
+def test_a_bounding_box_that_is_not_that_of_the_features_is_a_value(pair: Any, box: Any) -> None:
+    whole = collection(feature(point(1, 2)), bbox=[1, 2, 1, 2])
+    found = kinds(pair(whole, {**whole, "bbox": box}))
+    assert found == [("extent-metadata", "value", "/bbox")]
+    one = {**feature(point(1, 2)), "bbox": [1, 2, 1, 2]}
+    assert "value" in {rung for _, rung, _ in kinds(pair(collection(one), collection({**one, "bbox": box})))}
+
+
+def test_a_bounding_box_of_nothing_is_a_value(pair: Any) -> None:
+    boxes = ([0, 0, 1, 1], [5, 5, 9, 9])
+    assert kinds(pair(*(collection(bbox=box) for box in boxes))) == [("extent-metadata", "value", "/bbox")]
+    nulls = (collection({**feature(None), "bbox": box}) for box in boxes)
+    assert "value" in {rung for _, rung, _ in kinds(pair(*nulls))}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("1e400", "2e400"), ("1e-400", "0.0"), ("12345678901234567.89", "12345678901234567.90"),
+     ("-1e-400", "-0.0"), ("9" * 5000, "9" * 4999 + "8"), ("1e400", '"1E400"')],
+)  # fmt: skip
+def test_numbers_beyond_a_double_are_compared_exactly(pair: Any, a: str, b: str) -> None:
+    text = '{"type": "FeatureCollection", "x": %s, "features": []}'
+    assert {f.rung for f in pair(text % a, text % b)} == {"value"}
+    text = '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"x": %s}, "geometry": null}]}'
+    assert {f.rung for f in pair(text % a, text % b)} == {"value"}
+    text = text.replace("%s", "1").replace("null", '{"type": "Point", "coordinates": [%s, 1]}')
+    assert "value" in {f.rung for f in pair(text % a, text % b)}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("1e400", "10e399"), ("12345678901234567.890", "1234567890123456789e-2"),
+                 ("0.1", "0.1000000000000000055511151231257827021181583404541015625")],
+)  # fmt: skip
+def test_one_number_beyond_a_double_spelt_twice_is_equal(pair: Any, a: str, b: str) -> None:
+    text = '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"x": %s}, "geometry": null}]}'
+    assert pair(text % a, text % b) == ()
+
+
+def test_a_member_named_like_an_inner_column_is_not_lost(pair: Any) -> None:
+    def document(value: str) -> Any:
+        extra = feature({"type": "Point", "coordinates": [0, 0], "q": 1})
+        return collection({**feature(None), "geometry members": value}, extra)
+
+    assert kinds(pair(document("A"), document("B"))) == [("value", "value", "geometry members")]
+
+
+def test_names_that_print_alike_keep_their_values(pair: Any) -> None:
+    a, b = (collection(feature(None, **{"\ud800": value, "\\ud800": 2})) for value in (1, 9))
+    assert {f.rung for f in pair(a, b)} == {"value"}
+
+
+def test_a_geometry_is_shown_by_the_vertex_that_differs(pair: Any, counties: Any) -> None:
+    moved = counties.copy()
+    vertices = list(counties.geometry[40].exterior.coords)
+    vertices[3] = (vertices[3][0], vertices[3][1] + TWO_METRES)
+    moved.loc[40, "geometry"] = shapely.Polygon(vertices)
+    (found,) = pair(counties, moved)
+    assert found.examples[0].a != found.examples[0].b
+    assert f"vertex 4 of {len(vertices)}: " in found.examples[0].a
+    point_a, point_b = (collection(feature(point(x, 2))) for x in (1, 1.5))
+    (found,) = pair(point_a, point_b)
+    assert (found.examples[0].a, found.examples[0].b) == ("POINT (1 2)", "POINT (1.5 2)")
 
 
 def test_members_of_a_geometry_are_not_lost(pair: Any) -> None:

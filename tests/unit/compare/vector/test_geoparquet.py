@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -87,9 +88,46 @@ def test_the_writer_is_a_library_version(pair: Any, counties: Any) -> None:
 
 
 def test_the_bounding_box_of_the_file_is_packaging(pair: Any, counties: Any) -> None:
-    found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].update(bbox=[0, 0, 0, 0]))
+    found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].pop("bbox") and None)
     assert ("extent-metadata", "container", "geometry") in told(found)
     assert not [f for f in found if f.rung == "value"]
+
+
+def test_a_bounding_box_that_is_not_that_of_the_features_is_a_value(pair: Any, counties: Any) -> None:
+    found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].update(bbox=[0, 0, 0, 0]))
+    assert ("extent-metadata", "value", "geometry") in told(found)
+
+
+def test_a_data_column_named_as_covering_is_data(pair: Any, counties: Any) -> None:
+    other = counties.assign(density=counties.density + 1)
+    paths = {name: ["density", name] for name in ("xmin", "ymin", "xmax", "ymax")}
+
+    def name_it(geo: Any) -> None:
+        geo["columns"]["geometry"]["covering"] = {"bbox": paths}
+
+    assert ("value", "value", "density") in told(pair(counties, other, name_it))
+
+
+def test_a_covering_with_wrong_boxes_is_data(pair: Any, counties: Any, tmp_path: Path) -> None:
+    pair(counties, counties, write_covering_bbox=True)
+    table = pq.read_table(tmp_path / "b.parquet")
+    boxes = table.column("bbox").to_pylist()
+    boxes[7]["xmin"] -= 1
+    at = table.schema.get_field_index("bbox")
+    table = table.set_column(at, table.schema.field(at), pa.array(boxes, table.schema.field(at).type))
+    pq.write_table(table, tmp_path / "b.parquet")
+    found = compare_geoparquet(tmp_path / "a.parquet", tmp_path / "b.parquet", Context())
+    assert ("value", "value", "bbox") in told(found)
+
+
+def test_another_code_over_one_definition_is_a_crs(pair: Any, counties: Any) -> None:
+    def relabel(geo: Any) -> None:
+        geo["columns"]["geometry"]["crs"]["id"]["code"] = 32614
+
+    utm = counties.to_crs("EPSG:26914")
+    (only,) = [f for f in pair(utm, utm, relabel) if f.rung == "value"]
+    assert (only.kind, only.where) == ("crs", {"column": "geometry"})
+    assert "label only: EPSG:26914 against EPSG:32614" in only.evidence
 
 
 def test_a_crs_spelt_otherwise_is_packaging(pair: Any, counties: Any) -> None:

@@ -1,0 +1,85 @@
+"""What a GeoPackage derives from its features, extents, counts, indexes, held against these features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kfm_repro.compare.vector.extent import each_extent, fits
+from kfm_repro.compare.vector.wkb import strip_header
+
+if TYPE_CHECKING:
+    from kfm_repro.compare.database.geopackage import Package
+    from kfm_repro.compare.database.read import Database
+    from kfm_repro.compare.vector.extent import Floats
+
+__all__ = ["Derived"]
+
+_TEXT = 1e-14
+"""GDAL writes the bounds into SQL as decimals of 15 or 16 digits."""
+_BOUNDS = {"min_x": 0, "min_y": 1, "max_x": 3, "max_y": 4}
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One side: its tables, and what its bookkeeping says of them."""
+
+    database: Database
+    package: Package
+    known: dict[str, Floats] = field(default_factory=dict)
+
+    def extents(self, layer: str) -> Floats | None:
+        """Return the extent of each feature, float64 of shape (n, 6), None where there are no geometries."""
+        geometry = self.package.geometry(layer)
+        table = self.database.tables.get(layer)
+        if not geometry or table is None or geometry not in {column.name for column in table.columns}:
+            return None
+        if layer not in self.known:
+            blobs = self.database.rows(layer, (geometry,))[geometry]
+            bodies = [strip_header(blob)[1] if isinstance(blob, bytes) else None for blob in blobs]
+            self.known[layer] = each_extent(bodies)
+        return self.known[layer]
+
+    def extent_fits(self, layer: str) -> bool:
+        """Return whether the extent in gpkg_contents, if it is stated, is that of the features.
+
+        Bounds may be in single precision: GDAL takes some from the R-tree.
+        """
+        import numpy as np
+
+        row = self.package.contents.get(layer, {})
+        stated = [row.get(name) for name in _BOUNDS]
+        if stated == [None] * len(stated):
+            return True
+        extents = self.extents(layer)
+        if extents is None or not len(extents) or any(not isinstance(v, int | float) for v in stated):
+            return False
+        claimed = np.full(6, np.nan)
+        claimed[[*_BOUNDS.values()]] = [float(value) for value in stated if value is not None]
+        whole = np.concatenate([np.fmin.reduce(extents[:, :3]), np.fmax.reduce(extents[:, 3:])])
+        return fits(claimed, whole, single=True, slack=_TEXT)
+
+    def count_fits(self, layer: str) -> bool:
+        """Return whether the count in gpkg_ogr_contents, if it is stated, is the number of rows."""
+        stated: Any = self.package.counts.get(layer, {}).get("feature_count")
+        if stated is None:
+            return True
+        table = self.database.tables.get(layer)
+        if table is None or not table.columns:
+            return False
+        rows = self.database.rows(layer, (table.columns[0].name,))
+        return type(stated) is int and stated == len(rows[table.columns[0].name])
+
+    def index_fits(self, layer: str) -> bool:
+        """Return whether the spatial index, if there is one, has an entry for each geometry that is not empty."""
+        import numpy as np
+
+        name = self.package.index_of(layer) + "_rowid"
+        rows = next((rows for table, rows in self.package.indexes.items() if table.lower() == name), None)
+        if rows is None:
+            return True
+        extents = self.extents(layer)
+        if extents is None:
+            return False
+        entries = len(next(iter(rows.values()), []))
+        return entries == int(np.count_nonzero(~np.isnan(extents[:, 0])))
