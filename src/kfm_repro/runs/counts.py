@@ -33,8 +33,9 @@ def count_records(path: Path, name: str) -> dict[str, int]:
 
 
 def countable(name: str) -> bool:
-    """Return whether files of this name have rows or features that can be counted here."""
-    return Path(name).suffix.lower() in _COUNTERS
+    """Return whether files of this name always have rows or features; one in JSON has them only as GeoJSON."""
+    suffix = Path(name).suffix.lower()
+    return suffix in _COUNTERS and suffix != ".json"
 
 
 def _csv_rows(path: Path) -> dict[str, int]:

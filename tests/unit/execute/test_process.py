@@ -118,7 +118,17 @@ def test_a_flood_of_stderr_keeps_head_and_tail_there_too(tmp_path: Path) -> None
 
 
 def test_what_was_used_is_measured_of_the_command_alone(tmp_path: Path) -> None:
-    heavy = run(tmp_path, "data = bytearray(300 << 20)\nfor n in range(2_000_000): pass")
-    light = run(tmp_path, "pass")
-    assert heavy.peak_memory_bytes > 300 << 20 > light.peak_memory_bytes
-    assert heavy.user_s > light.user_s
+    # In a process of its own: what a command is forked from counts until it has started.
+    code = (
+        "import json, os, sys\nfrom pathlib import Path\nfrom kfm_repro.execute.process import Process, run_command\n"
+        "made = []\nfor body in ('data = bytearray(300 << 20)\\nfor n in range(2_000_000): pass', 'pass'):\n"
+        "    process = Process(argv=[sys.executable, '-c', body], cwd=Path('.'), env=dict(os.environ), logs=Path('.'))\n"
+        "    outcome = run_command(process)\n    made.append([outcome.peak_memory_bytes, outcome.user_s])\n"
+        "print(json.dumps(made))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    heavy, light = json.loads(done.stdout)
+    assert heavy[0] > 300 << 20 > light[0]
+    assert heavy[1] > light[1]
