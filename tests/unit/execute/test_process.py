@@ -123,7 +123,8 @@ def test_what_was_used_is_measured_of_the_command_alone(tmp_path: Path) -> None:
     code = (
         "import json, os, sys\nfrom pathlib import Path\nfrom kfm_repro.execute.process import Process, run_command\n"
         "made = []\nfor body in ('data = bytearray(300 << 20)\\nfor n in range(2_000_000): pass', 'pass'):\n"
-        "    here = Path()\n    process = Process(argv=[sys.executable, '-c', body], cwd=here, env=dict(os.environ), logs=here)\n"
+        "    here = Path()\n"
+        "    process = Process(argv=[sys.executable, '-c', body], cwd=here, env=dict(os.environ), logs=here)\n"
         "    outcome = run_command(process)\n    made.append([outcome.peak_memory_bytes, outcome.user_s])\n"
         "print(json.dumps(made))\n"
     )
