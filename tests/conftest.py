@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from workshop import RECORDS, Workshop
+
+# CI tries the same examples every time; at a desk they are drawn anew.
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("desk", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 @pytest.fixture
