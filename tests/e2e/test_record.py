@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from workshop import Done, Workshop
+from workshop import Done, Workshop, hear_ctrl_c
 
 OUT = "import pathlib\nout = pathlib.Path('data/processed/job'); out.mkdir(parents=True, exist_ok=True)\n"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
@@ -389,6 +389,7 @@ def test_an_interrupted_record_exits_130_and_reads_as_aborted(
     child = subprocess.Popen(
         [program, "record", "--", sys.executable, "pipelines/job.py"],
         cwd=workshop.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no threads here
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not any(

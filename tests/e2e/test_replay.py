@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from workshop import REPOSITORY, Workshop
+from workshop import REPOSITORY, Workshop, hear_ctrl_c
 
 CLEAN = """
 import csv, pathlib
@@ -375,7 +375,11 @@ def test_an_interrupted_replay_exits_130_and_reads_as_aborted(job: Workshop, num
     run = record(job)
     program = Path(sys.executable).with_name("kfm-repro")
     child = subprocess.Popen(
-        [program, "replay", run], cwd=job.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [program, "replay", run],
+        cwd=job.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no threads here
     )
     deadline = time.monotonic() + 60
     while not any(
