@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ from kfm_repro.runs.write import RunWriter, stamp, write_json
 
 __all__ = ["Replayed", "aware", "host_names", "run_replay"]
 
+_HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
+"""Variables that hold an axis of nondeterminism; the scope of the report names them."""
 _CLOCK_GRAIN_S = 1.1
 """A second, the grain of most written times, and a little."""
 
@@ -91,53 +94,27 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
 
 
 def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, request: Request) -> Replayed:
-    fresh, store = writer.run, ObjectStore(project.runs)
+    fresh = writer.run
     document = _document(plan, fresh)
     writer.yaml(document)
     sources = resolve_inputs(
-        project.root, plan.inputs, store, (plan.code.repository, plan.code.commit),
+        project.root, plan.inputs, ObjectStore(project.runs), (plan.code.repository, plan.code.commit),
         current=request.current_inputs, spool=place / "spool",
     )  # fmt: skip
     workspace = build_workspace(
         place, project, plan.original, plan.run, fresh, plan.code, sources, plan.outputs
     )
-    environ, environment = replay_environment(
-        plan.run, plan.interpreter, home=workspace.home, temporary=workspace.temporary,
-        given=_variables(plan, fresh, workspace),
-    )  # fmt: skip
-    environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
-    imported = [str(workspace.root / path) for path in import_roots(plan.interpreter.path, project.root)]
-    if imported:
-        environ["PYTHONPATH"] = os.pathsep.join([*imported, *filter(None, [environ.get("PYTHONPATH")])])
+    environ, environment = _environment(project, plan, fresh, workspace)
     untouched = project_state(project, plan)
     _wait_until_clocks_moved_on(plan.run)
-    outcome = run_command(
-        Process(
-            argv=build_command(
-                plan.run.pipeline, workspace.root, plan.interpreter.path, _values(plan, workspace)
-            ),
-            cwd=working_folder(plan.run.pipeline, workspace.root),
-            env=environ,
-            logs=fresh.logs,
-            timeout_s=plan.timeout_s,
-        )
-    )
+    outcome = _execute(plan, fresh, workspace, environ)
     document["runtime"] |= {"started_at": stamp(outcome.started), "finished_at": stamp(outcome.finished)}
     document["environment"] |= {"env": {k: v for k, v in environ.items() if not k.startswith("KFM_RUN")}}
     writer.yaml(document)
     produced = collect_outputs(project, plan, fresh, workspace)
     left = not_compared(plan, workspace, produced)
     adopt_run_files(workspace, fresh)
-    writer.manifest("inputs", tuple(_as_laid(source) for source in sources), outcome.started)
-    writer.manifest("outputs", tuple(produced[path].entry for path in sorted(produced)), outcome.finished)
-    for path in sorted(produced):
-        store.add(produced[path].file, produced[path].entry.sha256 or "")
-    write_metrics(fresh, outcome, [produced[path] for path in sorted(produced)])
-    redact_folder(fresh.logs)
-    write_validation(
-        project, fresh, [_as_laid(source) for source in sources], [produced[path] for path in sorted(produced)],
-        labels=read_labels(project, plan.inputs.entries, plan.outputs.entries),
-    )  # fmt: skip
+    _write_results(writer, project, plan, outcome, sources, produced)
     today = fingerprint(plan.interpreter.path, project.root, environ)
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     preconditions = (
@@ -149,32 +126,74 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
         plan.interpreter.precondition,
         *trespass(untouched, project_state(project, plan)),
     )
-
-    def finish(aborted: str = "") -> None:
-        shutil.rmtree(place, ignore_errors=True)
-        if aborted:
-            writer.finish("aborted", datetime.now(UTC), reason=aborted)
-        elif outcome.outcome == "success":
-            writer.finish("success", outcome.finished)
-        else:
-            reason = f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}"
-            writer.finish("failed", outcome.finished, reason=reason)
-
     return Replayed(
-        run=fresh,
-        outcome=outcome,
-        produced=produced,
-        workspace=workspace.root,
-        place=place,
-        preconditions=preconditions,
-        drift=environment_drift(_recorded_fingerprint(plan), today),
+        run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=place,
+        preconditions=preconditions, drift=environment_drift(_recorded_fingerprint(plan), today),
         held={name: environ[name] for name in _HELD if name in environ},
-        not_compared=left,
-        finish=finish,
+        not_compared=left, finish=partial(_finish, writer, place, outcome),
+    )  # fmt: skip
+
+
+def _environment(
+    project: Project, plan: Plan, fresh: RunDir, workspace: Workspace
+) -> tuple[dict[str, str], Precondition]:
+    """Return what the pipeline sees, with the project's own packages taken from the workspace."""
+    environ, precondition = replay_environment(
+        plan.run, plan.interpreter, home=workspace.home, temporary=workspace.temporary,
+        given=_variables(plan, fresh, workspace),
+    )  # fmt: skip
+    environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
+    imported = [str(workspace.root / path) for path in import_roots(plan.interpreter.path, project.root)]
+    if imported:
+        environ["PYTHONPATH"] = os.pathsep.join([*imported, *filter(None, [environ.get("PYTHONPATH")])])
+    return environ, precondition
+
+
+def _execute(plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str]) -> Outcome:
+    values = _values(plan, workspace)
+    return run_command(
+        Process(
+            argv=build_command(plan.run.pipeline, workspace.root, plan.interpreter.path, values),
+            cwd=working_folder(plan.run.pipeline, workspace.root),
+            env=environ,
+            logs=fresh.logs,
+            timeout_s=plan.timeout_s,
+        )
     )
 
 
-_HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
+def _write_results(
+    writer: RunWriter,
+    project: Project,
+    plan: Plan,
+    outcome: Outcome,
+    sources: tuple[InputSource, ...],
+    produced: dict[str, Produced],
+) -> None:
+    """Write manifests, objects, metrics, logs without secrets, and what can be validated."""
+    items = [produced[path] for path in sorted(produced)]
+    inputs = tuple(_as_laid(source) for source in sources)
+    writer.manifest("inputs", inputs, outcome.started)
+    writer.manifest("outputs", tuple(item.entry for item in items), outcome.finished)
+    store = ObjectStore(project.runs)
+    for item in items:
+        store.add(item.file, item.entry.sha256 or "")
+    write_metrics(writer.run, outcome, items)
+    redact_folder(writer.run.logs)
+    labels = read_labels(project, plan.inputs.entries, plan.outputs.entries)
+    write_validation(project, writer.run, inputs, items, labels=labels)
+
+
+def _finish(writer: RunWriter, place: Path, outcome: Outcome, aborted: str = "") -> None:
+    """Bring the fresh run to its end and remove its workspace."""
+    shutil.rmtree(place, ignore_errors=True)
+    if aborted:
+        writer.finish("aborted", datetime.now(UTC), reason=aborted)
+    elif outcome.outcome == "success":
+        writer.finish("success", outcome.finished)
+    else:
+        reason = f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}"
+        writer.finish("failed", outcome.finished, reason=reason)
 
 
 def _wait_until_clocks_moved_on(run: Run) -> None:
