@@ -154,7 +154,18 @@ def _wait(child: subprocess.Popen[bytes], timeout_s: float | None) -> resource.s
 
 
 def _end(child: subprocess.Popen[bytes], own_group: bool) -> resource.struct_rusage:  # noqa: FBT001 - one private switch
-    """Ask the command to end, then make it."""
+    """Ask the command to end, then make it; return what it used."""
+    try:
+        return _make_end(child, own_group)
+    except ChildProcessError:
+        # The interruption came between the end of the command and our taking note of it: how it ended is lost.
+        child.returncode = -signal.SIGKILL
+        if own_group:
+            _kill_group(child.pid)
+        return resource.getrusage(resource.RUSAGE_CHILDREN)
+
+
+def _make_end(child: subprocess.Popen[bytes], own_group: bool) -> resource.struct_rusage:  # noqa: FBT001 - one private switch
     usage = None
     for number in (signal.SIGINT, signal.SIGTERM):
         if own_group:

@@ -134,3 +134,23 @@ def test_what_was_used_is_measured_of_the_command_alone(tmp_path: Path) -> None:
     heavy, light = json.loads(done.stdout)
     assert heavy[0] > 300 << 20 > light[0]
     assert heavy[1] > light[1]
+
+
+@pytest.mark.parametrize("own_group", [True, False])
+def test_an_interruption_between_the_end_of_the_command_and_our_note_of_it_is_still_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, own_group: bool
+) -> None:
+    real, interrupted = os.wait4, []
+
+    def wait4(pid: int, options: int) -> object:
+        ended = real(pid, options)
+        if ended[0] and not interrupted:
+            interrupted.append(ended)
+            raise KeyboardInterrupt
+        return ended
+
+    monkeypatch.setattr(os, "wait4", wait4)
+    process = Process([sys.executable, "-c", ""], tmp_path, dict(os.environ), tmp_path, own_group=own_group)
+    with pytest.raises(KeyboardInterrupt):
+        run_command(process)
+    assert interrupted
