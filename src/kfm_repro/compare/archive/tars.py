@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-import tempfile
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.archive.entries import attribute, duplicates, one_sided, order_of
-from kfm_repro.compare.archive.members import BLOCK, Meter, compare_member, header_times, safe_name
+from kfm_repro.compare.archive.members import BLOCK, header_times
+from kfm_repro.compare.archive.sides import MOST_ENTRIES, Side, common_names, compare_members, repeated
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.noise.grouping import merge_many
-from kfm_repro.compare.samples import scalar
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from typing import IO
 
     from kfm_repro.compare.context import Context
 
 __all__ = ["compare_tar"]
 
-_MOST_ENTRIES = 100_000
-_MOST_TIMES = 4
-"""All members together may unpack to so many times the limit of one."""
 _ERRORS = (tarfile.TarError, OverflowError)
 _RECORD = 512
 _PACKAGING = ("mode", "uid", "gid", "uname", "gname")
@@ -37,17 +33,38 @@ _HELD = frozenset(("path", "linkpath", "size", "mtime", "uid", "gid", "uname", "
 _PLAIN_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE)
 
 
-@dataclass(frozen=True)
-class _Archive:
-    """One side. ``last`` holds the entry that counts for each name; ``rest`` digests what no entry holds."""
+class _Tar(Side[tarfile.TarInfo]):
+    """One side. ``rest`` digests what no entry holds."""
 
-    file: tarfile.TarFile
-    path: Path
-    entries: tuple[tarfile.TarInfo, ...]
-    last: dict[str, tarfile.TarInfo]
-    rest: str
-    context: Context
-    unpacked: Counter[int]
+    def __init__(
+        self, path: Path, file: tarfile.TarFile, entries: list[tarfile.TarInfo], rest: str, context: Context
+    ) -> None:
+        super().__init__(path, entries, context)
+        self._file = file
+        self.rest = rest
+
+    def name(self, entry: tarfile.TarInfo) -> str:
+        return entry.name
+
+    def offset(self, entry: tarfile.TarInfo) -> int:
+        return entry.offset
+
+    def sizes(self, entry: tarfile.TarInfo) -> tuple[int, int]:
+        return entry.size, entry.size
+
+    def opened(self, entry: tarfile.TarInfo) -> IO[bytes]:
+        source = self._file.extractfile(entry)
+        if source is None:
+            raise ValueError("the entry has no content")
+        return source
+
+    def reading(self) -> AbstractContextManager[None]:
+        return reading(self.path, "tar", *_ERRORS)
+
+    def opaque(self, entry: tarfile.TarInfo) -> str:
+        if _kind(entry) == "file":
+            return ""
+        return f"{_kind(entry)} {entry.linkname} {entry.devmajor} {entry.devminor}"
 
 
 def compare_tar(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -57,11 +74,11 @@ def compare_tar(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     archive. Raises Unreadable (also when truncated), LimitExceeded.
     """
     with _opened(a, context) as left, _opened(b, context) as right:
-        common = [name for name in left.last if name in right.last]
+        common = common_names(left, right)
         findings = [
             *one_sided(left.last, right.last),
-            *order_of(common, [name for name in right.last if name in left.last]),
-            *duplicates(_repeated(left, right, common)),
+            *order_of(common, common_names(right, left)),
+            *duplicates(repeated(left, right, common)),
             *_times(left, right, common, context),
             *_attributes(left, right, common),
         ]
@@ -72,12 +89,12 @@ def compare_tar(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         members: list[Finding] = []
         for name in common:
             if all(_kind(side.last[name]) == "file" for side in (left, right)):
-                members.extend(_member(left, right, name, context))
+                members.extend(compare_members(left, right, name, context))
     return (*findings, *merge_many(members, "member"))
 
 
 @contextmanager
-def _opened(path: Path, context: Context) -> Iterator[_Archive]:
+def _opened(path: Path, context: Context) -> Iterator[_Tar]:
     with reading(path, "tar", *_ERRORS):
         file = tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  # below
     with file:
@@ -85,14 +102,10 @@ def _opened(path: Path, context: Context) -> Iterator[_Archive]:
         with reading(path, "tar", *_ERRORS):
             for entry in file:
                 entries.append(entry)
-                if len(entries) > _MOST_ENTRIES:
-                    raise LimitExceeded(f"more than {_MOST_ENTRIES} tar entries")
+                if len(entries) > MOST_ENTRIES:
+                    raise LimitExceeded(f"more than {MOST_ENTRIES} tar entries")
             rest = _rest(path, entries, file.offset)
-        last: dict[str, tarfile.TarInfo] = {}
-        for entry in entries:
-            last.pop(entry.name, None)
-            last[entry.name] = entry
-        yield _Archive(file, path, tuple(entries), last, rest, context, Counter())
+        yield _Tar(path, file, entries, rest, context)
 
 
 def _rest(path: Path, entries: list[tarfile.TarInfo], end: int) -> str:
@@ -139,44 +152,7 @@ def _kind(entry: tarfile.TarInfo) -> str:
     }.get(entry.type, "file")
 
 
-def _repeated(a: _Archive, b: _Archive, common: list[str]) -> Iterator[tuple[str, list[str], list[str]]]:
-    counts = [Counter(entry.name for entry in side.entries) for side in (a, b)]
-    for name in common:
-        if max(count[name] for count in counts) > 1:
-            yield name, _copies(a, name), _copies(b, name)
-
-
-def _copies(side: _Archive, name: str) -> list[str]:
-    return [_digest(side, entry) for entry in side.entries if entry.name == name]
-
-
-def _digest(side: _Archive, entry: tarfile.TarInfo) -> str:
-    if _kind(entry) != "file":
-        return f"{_kind(entry)} {entry.linkname} {entry.devmajor} {entry.devminor}"
-    digest = hashlib.sha256()
-    for block in _blocks(side, entry):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _blocks(side: _Archive, entry: tarfile.TarInfo) -> Iterator[bytes]:
-    """Yield the bytes of a plain member, bounded: a sparse one may claim any size."""
-    meter = Meter(side.context.limits)
-    packed = min(entry.size, side.path.stat().st_size)
-    first = entry.offset not in side.unpacked
-    with reading(side.path, "tar", *_ERRORS):
-        source = side.file.extractfile(entry)
-        if source is None:
-            raise ValueError("the entry has no content")
-        while block := source.read(BLOCK):
-            meter.add(len(block), packed)
-            side.unpacked[entry.offset] += len(block) if first else 0
-            if side.unpacked.total() > _MOST_TIMES * side.context.limits.member_bytes:
-                raise LimitExceeded("the archive unpacks to more than the limit")
-            yield block
-
-
-def _times(a: _Archive, b: _Archive, common: list[str], context: Context) -> list[Finding]:
+def _times(a: _Tar, b: _Tar, common: list[str], context: Context) -> list[Finding]:
     pairs = [(name, float(a.last[name].mtime), float(b.last[name].mtime)) for name in common]
     differing = [pair for pair in pairs if pair[1] != pair[2]]
     if not differing:
@@ -186,7 +162,7 @@ def _times(a: _Archive, b: _Archive, common: list[str], context: Context) -> lis
     return [attribute(differing, Rung.CONTAINER, evidence, len(common), Kind.TIMESTAMP)]
 
 
-def _attributes(a: _Archive, b: _Archive, common: list[str]) -> list[Finding]:
+def _attributes(a: _Tar, b: _Tar, common: list[str]) -> list[Finding]:
     """Report what else the headers say: what an entry is and where a link leads is data, the rest is not."""
     findings: list[Finding] = []
     both = [(name, a.last[name], b.last[name]) for name in common]
@@ -225,22 +201,3 @@ def _device(entry: tarfile.TarInfo) -> str:
 
 def _extended(entry: tarfile.TarInfo) -> dict[str, str]:
     return {key: value for key, value in sorted(entry.pax_headers.items()) if key not in _HELD}
-
-
-def _member(a: _Archive, b: _Archive, name: str, context: Context) -> tuple[Finding, ...]:
-    """Compare one plain member; only members that differ are written to disk."""
-    left, right = a.last[name], b.last[name]
-    try:
-        if left.size == right.size and _digest(a, left) == _digest(b, right):
-            return ()
-        with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
-            paths = [Path(folder) / side / safe_name(name) for side in ("a", "b")]
-            for path, archive, entry in zip(paths, (a, b), (left, right), strict=True):
-                path.parent.mkdir()
-                with path.open("wb") as target:
-                    target.writelines(_blocks(archive, entry))
-            return compare_member(paths[0], paths[1], name, context)
-    except LimitExceeded as exc:
-        where: dict[str, str | int] = {"member": str(scalar(name))}
-        evidence = f"not compared: {exc}"
-        return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, where=where, evidence=evidence),)

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import stat
 import struct
-import tempfile
 import zipfile
 import zlib
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.archive.entries import about, attribute, duplicates, one_sided, order_of
-from kfm_repro.compare.archive.members import (
-    BLOCK,
-    Meter,
-    compare_member,
-    entry_metadata,
-    header_times,
-    safe_name,
-)
+from kfm_repro.compare.archive.members import entry_metadata, header_times
 from kfm_repro.compare.archive.outside import Outside, outside_entries, outside_finding
+from kfm_repro.compare.archive.sides import (
+    MOST_ENTRIES,
+    Side,
+    common_names,
+    compare_members,
+    repeated,
+    unknown_member,
+)
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.noise.grouping import merge_many
 from kfm_repro.compare.samples import scalar
@@ -33,15 +29,15 @@ from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from typing import IO
 
     from kfm_repro.compare.context import Context
 
 __all__ = ["compare_zip"]
 
-_MOST_ENTRIES = 100_000
 _ENCRYPTED = 1
-_MOST_TIMES = 4
-"""All members together may unpack to so many times the limit of one."""
 _ERRORS = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, struct.error)
 _FIELDS = (
     "create_system",
@@ -54,20 +50,39 @@ _FIELDS = (
 )
 
 
-@dataclass(frozen=True)
-class _Archive:
-    """One side. ``last`` holds the entry that counts for each name, in the order of the directory.
+class _Zip(Side[zipfile.ZipInfo]):
+    """One side. ``outside`` is what lies in the file but in no entry."""
 
-    ``unpacked`` counts the bytes of each entry when it is read for the first time.
-    """
+    def __init__(
+        self,
+        path: Path,
+        file: zipfile.ZipFile,
+        entries: tuple[zipfile.ZipInfo, ...],
+        outside: Outside,
+        context: Context,
+    ) -> None:
+        super().__init__(path, entries, context)
+        self.file = file
+        self.outside = outside
 
-    file: zipfile.ZipFile
-    path: Path
-    entries: tuple[zipfile.ZipInfo, ...]
-    last: dict[str, zipfile.ZipInfo]
-    outside: Outside
-    context: Context
-    unpacked: Counter[int]
+    def name(self, entry: zipfile.ZipInfo) -> str:
+        return entry.filename
+
+    def offset(self, entry: zipfile.ZipInfo) -> int:
+        return entry.header_offset
+
+    def sizes(self, entry: zipfile.ZipInfo) -> tuple[int, int]:
+        return entry.file_size, entry.compress_size
+
+    def opened(self, entry: zipfile.ZipInfo) -> IO[bytes]:
+        """Open the content; the checksum is tested at its end."""
+        return self.file.open(entry)
+
+    def reading(self) -> AbstractContextManager[None]:
+        return reading(self.path, "zip", *_ERRORS)
+
+    def opaque(self, entry: zipfile.ZipInfo) -> str:
+        return "encrypted" if entry.flag_bits & _ENCRYPTED else ""
 
 
 def compare_zip(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -77,11 +92,11 @@ def compare_zip(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     Unreadable, LimitExceeded.
     """
     with _opened(a, context) as left, _opened(b, context) as right:
-        common = [name for name in left.last if name in right.last]
+        common = common_names(left, right)
         findings = [
             *one_sided(left.last, right.last),
-            *order_of(common, [name for name in right.last if name in left.last]),
-            *duplicates(_repeated(left, right, common)),
+            *order_of(common, common_names(right, left)),
+            *duplicates(repeated(left, right, common)),
             *_dates(left, right, common, context),
             *_attributes(left, right, common),
             *outside_finding(left.outside, right.outside),
@@ -96,57 +111,19 @@ def compare_zip(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
 
 
 @contextmanager
-def _opened(path: Path, context: Context) -> Iterator[_Archive]:
+def _opened(path: Path, context: Context) -> Iterator[_Zip]:
     with reading(path, "zip", *_ERRORS):
         file = zipfile.ZipFile(path)
     with file:
         entries = tuple(file.infolist())
-        if len(entries) > _MOST_ENTRIES:
-            raise LimitExceeded(f"more than {_MOST_ENTRIES} zip entries")
-        last: dict[str, zipfile.ZipInfo] = {}
-        for entry in entries:
-            last.pop(entry.filename, None)
-            last[entry.filename] = entry
+        if len(entries) > MOST_ENTRIES:
+            raise LimitExceeded(f"more than {MOST_ENTRIES} zip entries")
         with reading(path, "zip", OverflowError, *_ERRORS):
             outside = outside_entries(path, entries, file.start_dir)
-        yield _Archive(file, path, entries, last, outside, context, Counter())
+        yield _Zip(path, file, entries, outside, context)
 
 
-def _repeated(a: _Archive, b: _Archive, common: list[str]) -> Iterator[tuple[str, list[str], list[str]]]:
-    counts = [Counter(entry.filename for entry in side.entries) for side in (a, b)]
-    for name in common:
-        if max(count[name] for count in counts) > 1:
-            yield name, _copies(a, name), _copies(b, name)
-
-
-def _copies(side: _Archive, name: str) -> list[str]:
-    digests = []
-    for entry in side.entries:
-        if entry.filename == name:
-            digest = hashlib.sha256()
-            if entry.flag_bits & _ENCRYPTED:
-                return ["encrypted"]
-            for block in _blocks(side, entry):
-                digest.update(block)
-            digests.append(digest.hexdigest())
-    return digests
-
-
-def _blocks(side: _Archive, entry: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Yield the unpacked bytes of an entry, bounded; the checksum is tested at the end."""
-    meter = Meter(side.context.limits)
-    packed = min(entry.compress_size, side.path.stat().st_size)
-    first = entry.header_offset not in side.unpacked
-    with reading(side.path, "zip", *_ERRORS), side.file.open(entry) as source:
-        while block := source.read(BLOCK):
-            meter.add(len(block), packed)
-            side.unpacked[entry.header_offset] += len(block) if first else 0
-            if side.unpacked.total() > _MOST_TIMES * side.context.limits.member_bytes:
-                raise LimitExceeded("the archive unpacks to more than the limit")
-            yield block
-
-
-def _dates(a: _Archive, b: _Archive, common: list[str], context: Context) -> list[Finding]:
+def _dates(a: _Zip, b: _Zip, common: list[str], context: Context) -> list[Finding]:
     pairs = [(name, a.last[name].date_time, b.last[name].date_time) for name in common]
     differing = [pair for pair in pairs if pair[1] != pair[2]]
     if not differing:
@@ -173,7 +150,7 @@ def _epoch(parts: tuple[int, ...]) -> float | None:
         return None
 
 
-def _attributes(a: _Archive, b: _Archive, common: list[str]) -> list[Finding]:
+def _attributes(a: _Zip, b: _Zip, common: list[str]) -> list[Finding]:
     findings: list[Finding] = []
     kinds = [(n, _file_type(a.last[n]), _file_type(b.last[n])) for n in common]
     changed = [(name, x, y) for name, x, y in kinds if x != y]
@@ -199,35 +176,7 @@ def _file_type(entry: zipfile.ZipInfo) -> int:
     return mode or (stat.S_IFDIR if entry.is_dir() else stat.S_IFREG)
 
 
-def _member(a: _Archive, b: _Archive, name: str, context: Context) -> tuple[Finding, ...]:
-    """Compare one member; only members that differ are written to disk."""
-    left, right = a.last[name], b.last[name]
-    where: dict[str, str | int] = {"member": str(scalar(name))}
-    if (left.flag_bits | right.flag_bits) & _ENCRYPTED:
-        evidence = "the member is encrypted"
-        return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, where=where, evidence=evidence),)
-    try:
-        if _equal(a, left, b, right):
-            return ()
-        with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
-            paths = [Path(folder) / side / safe_name(name) for side in ("a", "b")]
-            for path, archive, entry in zip(paths, (a, b), (left, right), strict=True):
-                path.parent.mkdir()
-                with path.open("wb") as target:
-                    target.writelines(_blocks(archive, entry))
-            return compare_member(paths[0], paths[1], name, context)
-    except LimitExceeded as exc:
-        evidence = f"not compared: {exc}"
-        return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, where=where, evidence=evidence),)
-
-
-def _equal(a: _Archive, left: zipfile.ZipInfo, b: _Archive, right: zipfile.ZipInfo) -> bool:
-    if left.file_size != right.file_size:
-        return False
-    digests = []
-    for archive, entry in ((a, left), (b, right)):
-        digest = hashlib.sha256()
-        for block in _blocks(archive, entry):
-            digest.update(block)
-        digests.append(digest.digest())
-    return digests[0] == digests[1]
+def _member(a: _Zip, b: _Zip, name: str, context: Context) -> tuple[Finding, ...]:
+    if a.opaque(a.last[name]) or b.opaque(b.last[name]):
+        return (unknown_member(name, "the member is encrypted"),)
+    return compare_members(a, b, name, context)
