@@ -113,7 +113,7 @@ def campaign(shop: Workshop, kills: int) -> None:
         if state is RunState.SUCCESS:
             check_complete(fresh[0], store)
         else:
-            assert state in (None, RunState.ABORTED, RunState.INCONSISTENT)
+            assert state in (None, RunState.ABORTED)
             assert not fresh or not fresh[0].success.exists()
         check_complete(runs_of(shop)[first], store)
         check_objects(shop.root / "data/work/runs/.objects")

@@ -123,9 +123,17 @@ def state_of(  # noqa: PLR0911 - one line per state of rule 4
     if says == "failed":
         return RunState.FAILED, reason
     if says == "success":
-        return RunState.INCONSISTENT, "status.json says success, but there is no _SUCCESS"
+        return _success_alone(status)
     known = "it has neither a state nor a sentinel"
     return RunState.ABORTED, f"status.json says {says!r}, which is no state" if says else known
+
+
+def _success_alone(status: Status | None) -> tuple[RunState, str]:
+    """Return what a run is whose success has no sentinel: a writer that names its process was killed in between."""
+    why = "status.json says success, but there is no _SUCCESS"
+    if status is None or status.pid is None:
+        return RunState.INCONSISTENT, why
+    return (RunState.RUNNING, "") if _alive(status) else (RunState.ABORTED, f"{why}: its writer was killed")
 
 
 def _state_of_ended(run: RunDir, says: str, sentinel: str) -> tuple[RunState, str]:

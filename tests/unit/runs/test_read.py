@@ -159,6 +159,17 @@ def test_rule_19_success_without_its_sentinel_is_no_success(run: RunDir) -> None
     assert read_state(run)[0] is RunState.INCONSISTENT
 
 
+def test_rule_19_a_writer_killed_before_the_sentinel_leaves_an_aborted_run(run: RunDir) -> None:
+    status(run, state="success", pid=2**22 - 7, boot_id=boot_id())
+    assert read_state(run)[0] is RunState.ABORTED
+
+
+def test_rule_19_a_writer_about_to_write_the_sentinel_is_still_running(run: RunDir) -> None:
+    pid = os.getpid()
+    status(run, state="success", pid=pid, pid_started=process_started(pid), boot_id=boot_id())
+    assert read_state(run)[0] is RunState.RUNNING
+
+
 def test_rule_4_running_with_a_dead_process_is_aborted(run: RunDir) -> None:
     status(run, state="running", pid=2**22 - 7, boot_id=boot_id())
     assert read_state(run)[0] is RunState.ABORTED
