@@ -17,7 +17,8 @@ __all__ = ["Classified", "Context", "Limits", "Options", "Side", "reading"]
 class Side:
     """Who wrote one of the two sets of outputs.
 
-    ``window`` is the wall-clock window of the run in seconds since 1970 (UTC), None for bare files.
+    ``window`` is the wall-clock window of the run in seconds since 1970 (UTC), None for bare files. ``machine_window``
+    is that of the machine where the run was shown another clock: times of files come from the kernel.
     ``offsets`` are the seconds by which the run's local time may lie ahead of UTC, from its recorded zone.
     ``paths`` are the absolute folders that belong to this run only or to its machine (workspace, run
     directory, project root, home, temporary folder), longest first; ``hosts`` the machine's names.
@@ -28,6 +29,12 @@ class Side:
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     offsets: tuple[float, ...] = ()
+    machine_window: tuple[float, float] | None = None
+
+    @property
+    def windows(self) -> tuple[tuple[float, float], ...]:
+        """Every window in which a reading of a clock by this run may lie."""
+        return tuple(window for window in (self.window, self.machine_window) if window is not None)
 
 
 @dataclass(frozen=True)

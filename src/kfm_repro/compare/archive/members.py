@@ -87,7 +87,7 @@ def header_times(a: float | None, b: float | None, context: Context, *, grain: f
     """Return both times of a known header field in words, and whether they are the times of the runs."""
     texts = [_utc(value) for value in (a, b)]
     inside = [
-        value is not None and in_window(value, grain, side.window)
+        value is not None and any(in_window(value, grain, window) for window in side.windows)
         for value, side in ((a, context.a), (b, context.b))
     ]
     if context.a.window is None or context.b.window is None:

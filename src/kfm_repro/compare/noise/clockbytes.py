@@ -11,7 +11,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from kfm_repro.compare.noise.timestamps import DAY, TIME_TEXT, Reading, fits, in_window, readings
+from kfm_repro.compare.noise.timestamps import DAY, TIME_TEXT, Reading, fits, readings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def _text_spans(raw: bytes, side: Side) -> Iterator[tuple[tuple[int, int], list[
         found = [
             (reading.encoding, reading.shape) for reading in readings(match.group()) if fits(reading, side)
         ]
-        if match["octal"] and in_window(float(int(match["octal"], 8)), 1.0, side.window):
+        if match["octal"] and fits(Reading("tar octal", float(int(match["octal"], 8)), 1.0), side):
             found.append(("tar octal", ""))
         if found:
             yield match.span(), found

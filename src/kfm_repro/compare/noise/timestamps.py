@@ -107,21 +107,23 @@ _CROCKFORD = {c: i for i, c in enumerate("0123456789ABCDEFGHJKMNPQRSTVWXYZ")}
 _LONGEST_TIME = 64
 
 
-def in_window(epoch: float, grain: float, window: tuple[float, float] | None) -> bool:
+def in_window(epoch: float, grain: float, window: tuple[float, float]) -> bool:
     """Return whether a reading lies in the window, widened by one second plus its grain.
 
     Coarse stamps are cut off, not rounded: a minute or a day may begin before the window, never after it.
     """
-    if window is None or not math.isfinite(epoch):
+    if not math.isfinite(epoch):
         return False
     late = grain if grain < _COARSE else 0.0
     return window[0] - _SLACK - grain <= epoch <= window[1] + _SLACK + late
 
 
 def fits(reading: Reading, side: Side) -> bool:
-    """Return whether a reading lies in the window of its run, as UTC or as the run's local time."""
+    """Return whether a reading lies in a window of its run, as UTC or as the run's local time."""
     shifts = (0.0, *side.offsets) if reading.is_local else (0.0,)
-    return any(in_window(reading.epoch - shift, reading.grain, side.window) for shift in shifts)
+    return any(
+        in_window(reading.epoch - shift, reading.grain, window) for shift in shifts for window in side.windows
+    )
 
 
 def clock_pair(a: object, b: object, context: Context, *, day_numbers: bool = True) -> str:

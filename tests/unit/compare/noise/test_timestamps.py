@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import random
 import uuid
 from email.utils import format_datetime
@@ -117,7 +118,8 @@ def test_the_window_is_widened_by_one_second_and_the_grain() -> None:
     assert not in_window(-2.1, 1.0, (0.0, 10.0))
     assert in_window(12.0, 1.0, (0.0, 10.0))
     assert not in_window(12.1, 1.0, (0.0, 10.0))
-    assert not in_window(5.0, 1.0, None)
+    assert not in_window(math.inf, 1.0, (0.0, 10.0))
+    assert not in_window(math.nan, 1.0, (0.0, 10.0))
 
 
 def test_a_mixed_encoding_is_no_clock() -> None:
@@ -190,3 +192,11 @@ def test_shuffled_data_is_not_taken_for_clocks() -> None:
 @pytest.mark.full
 def test_ten_thousand_shuffled_values_are_not_taken_for_clocks() -> None:
     assert false_positives(10_000) <= 1
+
+
+def test_a_run_that_was_shown_another_clock_still_has_file_times_of_the_machine() -> None:
+    shown, machine = (1e9, 1e9 + 60), (1.1e9, 1.1e9 + 60)
+    context = Context(a=Side(window=(9e8, 9e8 + 60)), b=Side(window=shown, machine_window=machine))
+    assert clock_pair(9e8 + 5, shown[0] + 5, context)
+    assert clock_pair(9e8 + 5, machine[0] + 5, context)
+    assert not clock_pair(9e8 + 5, 1.05e9, context)
