@@ -195,8 +195,8 @@ def test_ten_thousand_shuffled_values_are_not_taken_for_clocks() -> None:
 
 
 def test_a_run_that_was_shown_another_clock_still_has_file_times_of_the_machine() -> None:
-    shown, machine = (1e9, 1e9 + 60), (1.1e9, 1.1e9 + 60)
-    context = Context(a=Side(window=(9e8, 9e8 + 60)), b=Side(window=shown, machine_window=machine))
-    assert clock_pair(9e8 + 5, shown[0] + 5, context)
-    assert clock_pair(9e8 + 5, machine[0] + 5, context)
-    assert not clock_pair(9e8 + 5, 1.05e9, context)
+    recorded, shown, machine = ((start, start + 60) for start in (1.70e9, 1.75e9, 1.80e9))
+    context = Context(a=Side(window=recorded), b=Side(window=shown, machine_window=machine))
+    assert clock_pair(recorded[0] + 5, shown[0] + 5, context)
+    assert clock_pair(recorded[0] + 5, machine[0] + 5, context)
+    assert not clock_pair(recorded[0] + 5, 1.77e9, context)
