@@ -10,14 +10,19 @@ import click
 
 from kfm_repro.cli import cli
 from kfm_repro.model.encode import report_schema
+from kfm_repro.model.record_schema import record_schemas
 
 DOCS = Path(__file__).resolve().parent
 
 
 def documents() -> dict[Path, str]:
     """Return every generated document by its path."""
-    schema = json.dumps(report_schema(), indent=2, ensure_ascii=False) + "\n"
-    return {DOCS / "schema" / "report-1.json": schema, DOCS / "cli-reference.md": cli_reference()}
+    schemas = {"report-1": report_schema(), **record_schemas()}
+    texts = {
+        DOCS / "schema" / f"{name}.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in schemas.items()
+    }
+    return {**texts, DOCS / "cli-reference.md": cli_reference()}
 
 
 def cli_reference() -> str:
