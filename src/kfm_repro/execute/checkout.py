@@ -9,6 +9,7 @@ from pathlib import Path
 from kfm_repro.errors import CodeNotAvailable, UnsafePath
 from kfm_repro.execute.git import Repository, clone_at, find_repository
 from kfm_repro.model.run import CodeVersion
+from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 
@@ -32,7 +33,7 @@ class Code:
 
 
 def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
-    """Find the recorded code without touching anything. Raises CodeNotAvailable, UnsafePath."""
+    """Find the recorded code without touching anything. Raises CodeNotAvailable, UnsafePath, InvalidRecord."""
     repository = find_repository(root)
     if not version.git_commit:
         raise CodeNotAvailable(
@@ -96,7 +97,8 @@ def _read_patch(run: RunDir, version: CodeVersion) -> bytes:
             hint="restore it from where the run was made",
         ) from exc
     digest = hashlib.sha256(patch).hexdigest()
-    if version.patch_sha256 and digest != version.patch_sha256.lower().removeprefix("sha256:"):
+    where = f"pipeline.version.patch_sha256 of {run.name}"
+    if version.patch_sha256 and digest != normal_sha256(version.patch_sha256, where=where):
         raise CodeNotAvailable(
             f"the recorded patch {version.patch} is not the one that was recorded (sha256 {digest[:12]}…)",
             hint="restore it from where the run was made",

@@ -66,11 +66,12 @@ class Interpreter:
 def choose_interpreter(project: Project, run: Run) -> Interpreter:
     """Return the interpreter for a run: the recorded one, the setting, the project's .venv, our own (rule 14).
 
-    Raises NotReplayable when the setting names none that exists.
+    A path that is not absolute is one below the project root. Raises NotReplayable when the setting names none that exists.
     """
     recorded = run.environment.executable if run.environment else None
-    if recorded and Path(recorded).is_file() and os.access(recorded, os.X_OK):
-        return Interpreter(recorded, "the interpreter that the record names")
+    named = project.root / recorded if recorded else None
+    if named is not None and named.is_file() and os.access(named, os.X_OK):
+        return Interpreter(str(named), "the interpreter that the record names")
     missing = " (the recorded one is not on this machine)" if recorded else ""
     state = "drift" if recorded else "assumed"
     if project.settings.python:

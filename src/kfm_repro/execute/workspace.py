@@ -150,6 +150,11 @@ def _lay_config(original: RunDir, run: Run, root: Path, snapshot: Path) -> None:
 
     Where the record lists the files of its snapshot, one that is not in the list was written by the run itself.
     """
+    if original.config.is_symlink():
+        raise InvalidRecord(
+            f"the config snapshot of {original.name} is a symbolic link",
+            hint="put the files themselves into the folder config/ of the run",
+        )
     if not original.config.is_dir():
         return
     patch = run.pipeline.version.patch

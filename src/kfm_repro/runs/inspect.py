@@ -21,7 +21,7 @@ from kfm_repro.runs.listing import Filter, list_runs
 from kfm_repro.runs.logs import last_lines
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
-from kfm_repro.runs.read import read_manifest, read_run
+from kfm_repro.runs.read import read_manifest, read_run, read_status
 from kfm_repro.runs.summary import moment_of, spell, summarise
 
 __all__ = ["show_run"]
@@ -43,7 +43,7 @@ def show_run(project: Project, spec: str) -> ShowReport:
     report = reader.report(brief)
     replays = _replays_of(project, brief) if run.path.is_relative_to(project.runs) else ()
     return msgspec.structs.replace(
-        _of_record(reader, _completed(brief, record), record),
+        _of_record(reader, _completed(run, brief, record), record),
         verdict=report.verdict if report else msgspec.UNSET,
         report=report or msgspec.UNSET,
         config=tuple(reader.names("config")),
@@ -110,8 +110,11 @@ class _Reader:
 
     def names(self, folder: str) -> Iterator[str]:
         """Yield the files below a folder of the run, sorted; no link is followed."""
+        top = self.attempt(lambda: inside(self.run.path, folder, what=f"{folder}/ of {self.run.name}"))
+        if top is None:
+            return
         found: list[str] = []
-        for base, folders, files in os.walk(self.run.path / folder):
+        for base, folders, files in os.walk(top):
             folders.sort()
             found += [(Path(base) / name).relative_to(self.run.path).as_posix() for name in files]
             if len(found) > _MAX_FILES:
@@ -186,22 +189,34 @@ def _of_record(reader: _Reader, brief: ListedRun, record: Run | None) -> ShowRep
     )
 
 
-def _completed(brief: ListedRun, record: Run | None) -> ListedRun:
-    """Return the run in brief with what only run.yaml knows: the end of an old record, and that it is a replay."""
+def _completed(run: RunDir, brief: ListedRun, record: Run | None) -> ListedRun:
+    """Return the run in brief with what only run.yaml knows: the times of an old record, and that it is a replay.
+
+    The start that a listing takes from the id is a guess as long as status.json does not say it.
+    """
     if record is None:
         return brief
     times = record.runtime
     started = spell(moment_of(times.started_at.isoformat())) if times.started_at else brief.started_at
     finished = spell(moment_of(times.finished_at.isoformat())) if times.finished_at else brief.finished_at
-    begin, end = moment_of(brief.started_at or started), moment_of(finished)
+    started = (brief.started_at if _mirrors_start(run) else None) or started
+    begin, end = moment_of(started), moment_of(finished)
     seconds = (end - begin).total_seconds() if begin and end and end >= begin else None
     return msgspec.structs.replace(
         brief,
-        started_at=brief.started_at or started,
+        started_at=started,
         finished_at=finished,
-        duration_s=brief.duration_s if brief.duration_s is not None else seconds,
+        duration_s=brief.duration_s if _mirrors_start(run) else seconds,
         replay_of=brief.replay_of or (record.replay.of if record.replay else None),
     )
+
+
+def _mirrors_start(run: RunDir) -> bool:
+    try:
+        status = read_status(run)
+    except InvalidRecord:
+        return False
+    return status is not None and moment_of(status.started_at) is not None
 
 
 def _replays_of(project: Project, brief: ListedRun) -> tuple[ListedRun, ...]:

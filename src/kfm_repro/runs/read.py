@@ -232,17 +232,22 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - walks any document
 
 
 def _refuse_numbers(document: dict[str, Any], name: str) -> None:
-    """Refuse ids and commits that YAML has read as numbers or dates: their text is lost (rule 7)."""
-    pipeline = document.get("pipeline")
-    version = pipeline.get("version") if isinstance(pipeline, dict) else None
-    commit = version.get("git_commit") if isinstance(version, dict) else None
-    for key, value in (("run_id", document.get("run_id")), ("pipeline.version.git_commit", commit)):
+    """Refuse ids, commits and variables that YAML has read as numbers or dates: their text is lost (rule 7)."""
+    commit = _mapping(_mapping(document.get("pipeline")).get("version")).get("git_commit")
+    variables = _mapping(_mapping(document.get("environment")).get("env"))
+    texts = {"run_id": document.get("run_id"), "pipeline.version.git_commit": commit}
+    texts |= {f"environment.env.{name}": value for name, value in variables.items()}
+    for key, value in texts.items():
         if value is not None and not isinstance(value, str):
             raise InvalidRecord(
                 f"run.yaml of {name}: {key} is not a text but {type(value).__name__} ({value}): "
                 "YAML reads it so when it is not quoted",
                 hint=f'put it in quotes: {key.rpartition(".")[2]}: "…"',
             )
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _load_manifest(path: Path, what: str, which: str) -> Any:  # noqa: ANN401 - anything until it is checked
