@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
 import pytest
+from kit import KIT
 from workshop import REPOSITORY
 
 PROGRAM = str(Path(sys.executable).with_name("kfm-repro"))
 SCHEMA = json.loads((REPOSITORY / "docs/schema/report-1.json").read_text(encoding="utf-8"))
-
-
-def _kit() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("kit", REPOSITORY / "fixtures/conformance/kit.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-KIT = _kit()
 
 
 @pytest.mark.parametrize("case", KIT.case_names())

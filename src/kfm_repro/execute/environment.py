@@ -66,7 +66,7 @@ class Interpreter:
 def choose_interpreter(project: Project, run: Run) -> Interpreter:
     """Return the interpreter for a run: the recorded one, the setting, the project's .venv, our own (rule 14).
 
-    A path that is not absolute is one below the project root. Raises NotReplayable when the setting names none that exists.
+    A relative path is one below the project root. Raises NotReplayable when the setting names none that exists.
     """
     recorded = run.environment.executable if run.environment else None
     named = project.root / recorded if recorded else None

@@ -10,7 +10,7 @@ from kfm_repro.execute.environment import Interpreter, choose_interpreter
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.paths import safe_relative
+from kfm_repro.runs.paths import inside, safe_relative
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
 from kfm_repro.runs.secrets import was_redacted
@@ -74,6 +74,8 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
         )
     for pattern in run.pipeline.outputs:
         safe_relative(pattern, what=f"pipeline.outputs of {original.name}")
+    if run.environment and run.environment.fingerprint:
+        inside(original.path, run.environment.fingerprint, what=f"environment.fingerprint of {original.name}")
     return Plan(
         original=original,
         run=run,
