@@ -334,3 +334,28 @@ def test_every_key_of_the_docs_is_in_the_schema() -> None:
 def test_reading_raises_our_errors_only() -> None:
     with pytest.raises(KfmReproError):
         read("run", {"run_id": 7})
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [("run", RUN), ("status", STATUS), ("inputs-manifest", MANIFEST)],
+    ids=lambda x: str(x)[:9],
+)
+def test_rule_2_null_is_the_same_as_a_key_that_is_not_there(name: str, document: dict[str, Any]) -> None:
+    required = {
+        "run": [("run_id",), ("replay", "of")],
+        "status": [("state",)],
+        "inputs-manifest": [("inputs",), ("inputs", 0, "path"), ("inputs", 1, "path")],
+    }
+    optional = [
+        place for place in places(document) if isinstance(place[-1], str) and place not in required[name]
+    ]
+    assert len(optional) > 6
+    for place in optional:
+        changed: Any = copy.deepcopy(document)
+        at = changed
+        for key in place[:-1]:
+            at = at[key]
+        at[place[-1]] = None
+        assert validates(name, changed), place
+        read(name, changed)
