@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -837,15 +838,26 @@ def test_a_tag_that_the_pipeline_describes_is_there_in_the_replay(job: Workshop)
     assert replay(job, record(job), code=0)["verdict"] == "reproducible"
 
 
-def test_code_with_submodules_is_unknown_not_half_replayed(job: Workshop, tmp_path: Path) -> None:
+def test_code_in_submodules_is_replayed_from_this_machine_or_named(job: Workshop, tmp_path: Path) -> None:
     other = Workshop(tmp_path / "other")
     other.write("lib.py", "x = 1\n")
     other.commit()
     job.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other.root), "lib")
+    job.write(
+        "pipelines/job.py",
+        script("import sys; sys.path.insert(0, 'lib')\nimport lib\n(out / 'a.txt').write_text(str(lib.x))\n"),
+    )
     job.commit()
-    report = replay(job, record(job), code=2)
+    run = record(job)
+    Workshop(job.root / "lib").write("lib.py", "x = 2\n")
+    assert replay(job, run, code=0)["verdict"] == "reproducible"
+    job.git("submodule", "--quiet", "deinit", "--force", "lib")
+    assert replay(job, run, code=0)["verdict"] == "reproducible"
+    shutil.rmtree(job.root / ".git/modules/lib")
+    report = replay(job, run, code=2)
     assert (report["verdict"], report["error"]["code"]) == ("unknown", "code-unavailable")
-    assert "submodules" in report["error"]["message"]
+    assert "submodule lib is not on this machine" in report["error"]["message"]
+    assert len(list((job.root / "data/work/runs/job").iterdir())) == 3
 
 
 def test_rule_17_values_of_restricted_outputs_stay_out_of_the_report(job: Workshop) -> None:

@@ -1,19 +1,27 @@
-"""The code of a run: a clean clone at the recorded commit, with the recorded patch on top."""
+"""The code of a run: a clean clone at the recorded commit, with the recorded patch on top, its submodules in place."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kfm_repro.errors import CodeNotAvailable, UnsafePath
-from kfm_repro.execute.git import Repository, clone_at, find_repository
+from kfm_repro.execute.clone import clone_at, copy_history, lay_tree
+from kfm_repro.execute.git import Repository, find_repository
+from kfm_repro.execute.lfs import is_pointer, local_data, parse_pointer
+from kfm_repro.execute.submodules import find_submodules
 from kfm_repro.model.run import CodeVersion
 from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.objects import copy_file
 from kfm_repro.runs.paths import inside
 
-__all__ = ["Code", "check_code", "check_out", "hide_removed"]
+__all__ = ["Code", "check_code", "check_out", "hide_removed", "left_pointers"]
+
+_POINTER_LINE = "version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class Code:
     """Which code a replay runs: the resolved commit, the patch to apply, and whether it is the recorded code.
 
     ``uncaptured`` says why it is not: then no verdict can be reached, only differences shown. ``unsaid`` is
-    whether the record leaves open if the tree was dirty.
+    whether the record leaves open if the tree was dirty. ``absent`` are submodules that were not checked out.
     """
 
     repository: Repository
@@ -30,10 +38,14 @@ class Code:
     tree: str | None = None
     uncaptured: str = ""
     unsaid: bool = False
+    absent: frozenset[str] = frozenset()
 
 
 def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
-    """Find the recorded code without touching anything. Raises CodeNotAvailable, UnsafePath, InvalidRecord."""
+    """Find the recorded code without touching anything.
+
+    Raises CodeNotAvailable, also for a submodule that is not on this machine, UnsafePath, InvalidRecord.
+    """
     repository = find_repository(root)
     if not version.git_commit:
         raise CodeNotAvailable(
@@ -41,42 +53,37 @@ def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
             hint="pipeline.version.git_commit says which code ran; without it there is nothing to replay",
         )
     commit = repository.resolve_commit(version.git_commit)
-    submodules = repository.submodules(commit)
-    if submodules:
-        return Code(
-            repository,
-            commit,
-            uncaptured=f"the code has submodules, which a replay does not have yet: {submodules[0]}",
-        )
+    absent = frozenset(item.path for item in version.submodules if not item.present)
+    find_submodules(repository, commit, absent)
+    code = Code(repository, commit, tree=version.tree, absent=absent)
     if not version.repo_dirty and not version.patch:
-        return Code(repository, commit, tree=version.tree, unsaid=version.repo_dirty is None)
+        return replace(code, unsaid=version.repo_dirty is None)
     if not version.patch:
-        return Code(
-            repository, commit,
-            uncaptured=f"the code was dirty when it was recorded and no patch was kept: only {commit[:7]} can run",
-        )  # fmt: skip
-    return Code(repository, commit, _read_patch(run, version), version.tree)
+        why = f"the code was dirty when it was recorded and no patch was kept: only {commit[:7]} can run"
+        return replace(code, tree=None, uncaptured=why)
+    return replace(code, patch=_read_patch(run, version))
 
 
 def check_out(code: Code, target: Path) -> Repository:
     """Lay out ``code`` in the new folder ``target`` and return the clone.
 
-    Raises CodeNotAvailable when the patch does not lead to the recorded tree, UnsafePath when the patch makes
-    a symbolic link that leaves the tree.
+    Submodules come from this machine, and so does the data of Git LFS. Raises CodeNotAvailable when the patch
+    does not lead to the recorded tree, UnsafePath when the patch makes a symbolic link that leaves the tree.
     """
-    clone = clone_at(code.repository, code.commit, target)
-    if code.patch:
-        clone.git("apply", "--index", "--binary", "--whitespace=nowarn", "-", data=code.patch)
-        _refuse_links_out(clone)
-    tree = clone.git("write-tree").decode().strip()
+    clone = copy_history(code.repository, code.commit, target)
+    tree = _patched_tree(clone, code)
     if code.tree and tree != code.tree:
         raise CodeNotAvailable(
             f"the recorded commit and patch lead to tree {tree[:12]}, not to the recorded {code.tree[:12]}",
             hint="config/dirty.patch of the run was changed; restore it",
         )
+    lay_tree(clone, tree, code.commit)
     if code.patch:
+        _refuse_links_out(clone)
         # Changes were not staged when they were recorded, and git describe tells.
         clone.git("reset", "--quiet")
+    _fetch_data(clone, code.repository, tree)
+    _lay_submodules(clone, code.repository, tree, code.absent)
     return clone
 
 
@@ -85,6 +92,66 @@ def hide_removed(clone: Repository) -> None:
     removed = clone.git("ls-files", "--deleted", "-z")
     if removed:
         clone.git("update-index", "--skip-worktree", "-z", "--stdin", data=removed)
+
+
+def left_pointers(clone: Repository) -> tuple[str, ...]:
+    """Return the tracked files that are still pointers of Git LFS, from the top of the clone, sorted."""
+    return tuple(sorted(path for path in _pointers(clone, ":") if is_pointer(clone.top / path)))
+
+
+def _patched_tree(clone: Repository, code: Code) -> str:
+    if not code.patch:
+        return clone.git("rev-parse", f"{code.commit}^{{tree}}").decode().strip()
+    with tempfile.TemporaryDirectory(dir=clone.top / ".git") as folder:
+        index = Path(folder) / "index"
+        clone.git("read-tree", code.commit, index=index)
+        clone.git("apply", "--cached", "--binary", "--whitespace=nowarn", "-", index=index, data=code.patch)
+        return clone.git("write-tree", index=index).decode().strip()
+
+
+def _lay_submodules(clone: Repository, source: Repository, tree: str, absent: frozenset[str]) -> None:
+    """Clone the submodules of ``tree``, and theirs, to their places."""
+    for path, commit, repository in find_submodules(source, tree, absent):
+        inner = clone_at(repository, commit, clone.top / path)
+        clone.git("config", "--add", "submodule.active", path)
+        _fetch_data(inner, repository, commit)
+        deeper = frozenset(name.removeprefix(f"{path}/") for name in absent if name.startswith(f"{path}/"))
+        _lay_submodules(inner, repository, commit, deeper)
+
+
+def _fetch_data(clone: Repository, source: Repository, treeish: str) -> None:
+    """Put the data of Git LFS that this machine has in the place of its pointers."""
+    fetched = []
+    for path in _pointers(clone, treeish):
+        file = clone.top / path
+        pointer = parse_pointer(file.read_bytes()) if file.is_file() and is_pointer(file) else None
+        data = local_data(pointer, source.git_folder()) if pointer else None
+        if data is not None:
+            state = file.stat()
+            file.unlink()
+            copy_file(data, file)
+            file.chmod(state.st_mode & 0o777)
+            os.utime(file, ns=(state.st_mtime_ns, state.st_mtime_ns))
+            fetched.append(os.fsencode(path) + b"\0")
+    if fetched:
+        # Where Git LFS is installed, git takes data and pointer for the same.
+        clone.git("update-index", "--assume-unchanged", "-z", "--stdin", data=b"".join(fetched))
+
+
+def _pointers(clone: Repository, treeish: str) -> list[str]:
+    """Return the files that Git LFS keeps for a tree (``:`` is the index): pointers where attributes name its filter."""
+    where = ("--cached",) if treeish == ":" else (treeish,)
+    options = ("-l", "-z", "-a", "--full-name", "--no-textconv", "--no-recurse-submodules", "-F", "-e")
+    try:
+        clone.git("grep", "-q", "-F", "-e", "filter=lfs", *where, "--", "*.gitattributes")
+        listed = clone.git("grep", *options, _POINTER_LINE, *where)
+    except CodeNotAvailable:
+        return []
+    prefix = b"" if treeish == ":" else treeish.encode() + b":"
+    names = b"".join(name.removeprefix(prefix) + b"\0" for name in listed.split(b"\0") if name)
+    fields = clone.git("check-attr", "-z", "--stdin", "filter", data=names).split(b"\0")
+    triples = zip(fields[::3], fields[2::3], strict=False)
+    return [os.fsdecode(path) for path, value in triples if value == b"lfs"]
 
 
 def _read_patch(run: RunDir, version: CodeVersion) -> bytes:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kfm_repro.errors import CodeNotAvailable
+from kfm_repro.execute.lfs import local_data, parse_pointer
+from kfm_repro.runs.objects import copy_file
 
-__all__ = ["CodeState", "Repository", "clone_at", "find_repository", "init_repository"]
+__all__ = ["CodeState", "Repository", "find_repository", "init_repository"]
 
 _SAFE = (
     "-c", "core.hooksPath=/dev/null",
@@ -25,6 +27,14 @@ _SAFE = (
     "-c", "advice.detachedHead=false",
 )  # fmt: skip
 
+_ALONE = (
+    "-c",
+    "core.attributesFile=/dev/null",
+    "-c",
+    "core.excludesFile=/dev/null",
+    "-c",
+    "core.logAllRefUpdates=false",
+)
 _MAX_PATCH_BYTES = 64 << 20
 _COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 
@@ -41,18 +51,34 @@ class CodeState:
 
 @dataclass(frozen=True)
 class Repository:
-    """A git repository; ``prefix`` is where the project root lies below its top, empty or ending in ``/``."""
+    """A git repository; ``prefix`` is where the project root lies below its top, empty or ending in ``/``.
+
+    ``alone`` is a clone of ours, for which the configuration and attributes of user and machine do not count.
+    ``bare`` is git's own folder of a submodule: ``top`` is that folder, and no files are looked at.
+    """
 
     top: Path
     prefix: str
+    alone: bool = False
+    bare: bool = False
 
     def git(self, *args: str, index: Path | None = None, data: bytes | None = None) -> bytes:
         """Run git at the top and return its output. Raises CodeNotAvailable with what git said."""
-        return _git(self.top, args, index=index, data=data)
+        return _git(self.top, (*self._place, *args), index=index, data=data, alone=self.alone)
 
     def stream(self, *args: str, data: bytes = b"", source: BinaryIO | None = None, sink: BinaryIO) -> None:
         """Run git at the top, reading ``source`` (else ``data``) and writing to ``sink``. Raises CodeNotAvailable."""
-        _git(self.top, args, data=data, source=source, sink=sink)
+        _git(self.top, (*self._place, *args), data=data, source=source, sink=sink, alone=self.alone)
+
+    @property
+    def _place(self) -> tuple[str, ...]:
+        # The folder of a submodule names its working tree in core.worktree, which may be gone.
+        return ("--git-dir=.", "--work-tree=.") if self.bare else ()
+
+    def git_folder(self, which: str = "--git-common-dir") -> Path:
+        """Return git's own folder: that of this working tree (``--git-dir``) or the one that all share."""
+        said = self.git("rev-parse", "--path-format=absolute", which)
+        return Path(os.fsdecode(said).removesuffix("\n"))
 
     def resolve_commit(self, commit: str) -> str:
         """Return the full id of a commit. Raises CodeNotAvailable when it is not here or is ambiguous."""
@@ -73,18 +99,27 @@ class Repository:
     def _is_commit(self, name: str) -> bool:
         return self.git("cat-file", "-t", name).decode().strip() == "commit"
 
-    def submodules(self, commit: str) -> list[str]:
-        """Return the paths of the submodules of ``commit``, sorted."""
-        entries = os.fsdecode(self.git("ls-tree", "-r", "-z", "--full-tree", commit)).split("\0")
-        return [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
+    def list_tree(self, treeish: str) -> list[str]:
+        """Return the files of a commit or tree as ``mode type object<tab>path`` from the top, submodules too."""
+        listing = os.fsdecode(self.git("ls-tree", "-r", "-z", "--full-tree", treeish))
+        return listing.split("\0")[:-1]
 
     def blob(self, commit: str, path: str, target: Path) -> bool:
-        """Write the file ``path`` (from the top) of ``commit`` to ``target``; False when it is not there."""
+        """Write the file ``path`` (from the top) of ``commit`` to ``target``; False when it is not there.
+
+        Of a pointer of Git LFS the data is written, where it is on this machine.
+        """
         try:
             content = self.git("cat-file", "blob", f"{commit}:{path}")
         except CodeNotAvailable:
             return False
-        target.write_bytes(content)
+        pointer = parse_pointer(content)
+        data = local_data(pointer, self.git_folder()) if pointer else None
+        if data is not None:
+            target.unlink(missing_ok=True)
+            copy_file(data, target)
+        else:
+            target.write_bytes(content)
         return True
 
     def state(self, excluded: Sequence[str]) -> CodeState:
@@ -167,40 +202,17 @@ def find_repository(root: Path) -> Repository:
             f"not a git repository: {root}",
             hint="a run records the commit of its code: put the project under git (git init, git commit)",
         ) from exc
-    return Repository(Path(os.fsdecode(top).rstrip("\n")), os.fsdecode(prefix).rstrip("\n"))
+    return Repository(Path(os.fsdecode(top).removesuffix("\n")), os.fsdecode(prefix).removesuffix("\n"))
 
 
-def clone_at(source: Repository, commit: str, target: Path) -> Repository:
-    """Make a clean clone of ``source`` in ``target`` with ``commit`` checked out, sharing nothing with it.
-
-    The clone has a real .git and no remote. Raises CodeNotAvailable.
-    """
-    options = ("--no-checkout", "--no-hardlinks", "--origin=origin", "--no-reject-shallow", "--template=")
-    _git(source.top.parent, ["clone", "--quiet", *options, "--", str(source.top), str(target)])
-    clone = Repository(target, source.prefix)
-    if not _has_commit(clone, commit):
-        clone.git("fetch", "--quiet", "--no-tags", str(source.top), f"{commit}:refs/kfm-repro/run")
-    clone.git("checkout", "--quiet", "--detach", commit)
-    clone.git("remote", "remove", "origin")
-    return clone
-
-
-def _has_commit(repository: Repository, commit: str) -> bool:
-    try:
-        repository.git("cat-file", "-e", f"{commit}^{{commit}}")
-    except CodeNotAvailable:
-        return False
-    return True
-
-
-def init_repository(target: Path, object_format: str) -> Repository:
+def init_repository(target: Path, object_format: str, *, alone: bool = False) -> Repository:
     """Make an empty repository in the new folder ``target``, without templates. Raises CodeNotAvailable."""
-    target.mkdir()
-    _git(
-        target,
-        ["init", "--quiet", "--template=", "--initial-branch=main", f"--object-format={object_format}"],
+    target.mkdir(exist_ok=alone)
+    repository = Repository(target, "", alone)
+    repository.git(
+        "init", "--quiet", "--template=", "--initial-branch=main", f"--object-format={object_format}"
     )
-    return Repository(target, "")
+    return repository
 
 
 def _git(
@@ -211,15 +223,19 @@ def _git(
     data: bytes | None = None,
     source: BinaryIO | None = None,
     sink: BinaryIO | None = None,
+    alone: bool = False,
 ) -> bytes:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environ |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    environ |= {"GIT_ALLOW_PROTOCOL": "file"}
+    # Objects are copied, never transported: a partial clone must not fetch behind our back.
+    environ |= {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1"}
+    if alone:
+        environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
     if index is not None:
         environ["GIT_INDEX_FILE"] = str(index)
     try:
         done = subprocess.run(
-            ["git", *_SAFE, *args],
+            ["git", *_SAFE, *(_ALONE if alone else ()), *args],
             cwd=folder,
             env=environ,
             input=(data or b"") if source is None else None,
@@ -227,13 +243,25 @@ def _git(
             stdout=sink or subprocess.PIPE,
             stderr=subprocess.PIPE,
             check=False,
+            umask=0o022 if alone else -1,
         )
     except FileNotFoundError as exc:
         raise CodeNotAvailable("git is not installed", hint="install git; runs record their commit") from exc
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise CodeNotAvailable(
-            f"git {args[0]} failed: {said[-1] if said else f'exit code {done.returncode}'}",
+            f"git {_verb(args)} failed: {said[-1] if said else f'exit code {done.returncode}'}",
             hint="see the message of git above",
         )
     return done.stdout or b""
+
+
+def _verb(args: Sequence[str]) -> str:
+    """Return the command of git among its options, for messages."""
+    words = iter(args)
+    for word in words:
+        if word == "-c":
+            next(words, "")
+        elif not word.startswith("-"):
+            return word
+    return ""

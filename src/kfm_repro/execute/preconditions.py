@@ -21,12 +21,15 @@ TRESPASS = "project"
 """Name of the precondition that is not met when a replay changed files of the project: then no verdict holds."""
 
 
-def code_precondition(plan: Plan) -> Precondition:
-    """Say whether the code that ran is the recorded one."""
+def code_precondition(plan: Plan, pointers: tuple[str, ...] = ()) -> Precondition:
+    """Say whether the code that ran is the recorded one; ``pointers`` are files whose data Git LFS did not have."""
     if plan.code.uncaptured:
         return Precondition(name="code", state="missing", detail=plan.code.uncaptured, code="CODE_DRIFT")
     patched = " with the recorded patch" if plan.code.patch else ""
     detail = f"commit {plan.code.commit[:12]}{patched}"
+    if pointers:
+        detail += f"; {len(pointers)} files are only pointers of Git LFS, {pointers[0]} first: git lfs pull"
+        return Precondition(name="code", state="missing", detail=detail, code="CODE_DRIFT")
     if plan.code.unsaid:
         return Precondition(
             name="code", state="unknown", detail=f"{detail}; the record does not say if it was dirty"

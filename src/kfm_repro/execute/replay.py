@@ -118,7 +118,7 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
     today = fingerprint(plan.interpreter.path, project.root, environ)
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     preconditions = (
-        code_precondition(plan),
+        code_precondition(plan, workspace.pointers),
         *original_precondition(plan),
         describe_inputs(sources),
         *changed_precondition(changed_inputs(sources, workspace.root), plan),

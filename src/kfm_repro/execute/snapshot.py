@@ -131,7 +131,10 @@ def describe_run(
     if code.dirty:
         version |= {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(run.path / PATCH).sha256}
     if submodules:
-        version["submodules"] = [{"path": item.path, "commit": item.commit} for item in submodules]
+        version["submodules"] = [
+            {"path": item.path, "commit": item.commit} | ({} if item.present else {"present": False})
+            for item in submodules
+        ]
     pipeline: dict[str, Any] = {
         "name": run.pipeline,
         "entrypoint": redact(command.entrypoint),

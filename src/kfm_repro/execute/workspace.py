@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kfm_repro.errors import InvalidRecord
-from kfm_repro.execute.checkout import Code, check_out, hide_removed
+from kfm_repro.execute.checkout import Code, check_out, hide_removed, left_pointers
 from kfm_repro.execute.inputs import InputSource, lay_inputs
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run
@@ -38,6 +38,7 @@ class Workspace:
     """Where a replay runs. ``root`` stands for the project root, ``run_dir`` for the run's own folder.
 
     ``before`` is the state of every file before the pipeline started: an output counts only when it moved on.
+    ``pointers`` are files of the code that are pointers of Git LFS, whose data is not on this machine.
     """
 
     root: Path
@@ -45,6 +46,7 @@ class Workspace:
     home: Path
     temporary: Path
     before: dict[str, FileState]
+    pointers: tuple[str, ...] = ()
 
 
 def build_workspace(
@@ -81,7 +83,7 @@ def build_workspace(
     home, temporary = place / "home", place / "tmp"
     home.mkdir()
     temporary.mkdir()
-    return Workspace(root, run_dir, home, temporary, scan_files(root, ["."]))
+    return Workspace(root, run_dir, home, temporary, scan_files(root, ["."]), left_pointers(clone))
 
 
 def relocate(path: str, project: Project, original: RunDir, fresh: RunDir) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "CodeVersion",
     "Pipeline",
     "RecordedEnvironment",
+    "RecordedSubmodule",
     "ReplayOf",
     "Run",
     "RunState",
@@ -32,6 +33,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the parts of run.yaml; keys it does not name are ignored here and kept in ``Run.raw``."""
 
 
+class RecordedSubmodule(Part, frozen=True, kw_only=True):
+    """A submodule of the recorded commit; ``present`` is whether it was checked out."""
+
+    path: str
+    commit: str | None = None
+    present: bool = True
+
+
 class CodeVersion(Part, frozen=True, kw_only=True):
     """Which code ran: a commit and, for a dirty tree, the patch that leads from it to ``tree``."""
 
@@ -40,6 +49,7 @@ class CodeVersion(Part, frozen=True, kw_only=True):
     tree: str | None = None
     patch: str | None = None
     patch_sha256: str | None = None
+    submodules: tuple[RecordedSubmodule, ...] = ()
 
 
 class Pipeline(Part, frozen=True, kw_only=True):

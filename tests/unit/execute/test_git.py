@@ -10,7 +10,8 @@ from workshop import Workshop
 
 from kfm_repro.errors import CodeNotAvailable
 from kfm_repro.execute import git
-from kfm_repro.execute.git import clone_at, find_repository
+from kfm_repro.execute.clone import clone_at
+from kfm_repro.execute.git import find_repository
 
 
 @pytest.fixture
