@@ -139,7 +139,7 @@ def _fetch_data(clone: Repository, source: Repository, treeish: str) -> None:
 
 
 def _pointers(clone: Repository, treeish: str) -> list[str]:
-    """Return the files that Git LFS keeps for a tree (``:`` is the index): pointers where attributes name its filter."""
+    """Return the pointers in a tree (``:`` is the index) where attributes name the filter of Git LFS."""
     where = ("--cached",) if treeish == ":" else (treeish,)
     options = ("-l", "-z", "-a", "--full-name", "--no-textconv", "--no-recurse-submodules", "-F", "-e")
     try:

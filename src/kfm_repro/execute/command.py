@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kfm_repro.errors import NotReplayable
+from kfm_repro.execute.entrypoints import Place, check_makefile, check_module, find_file, need_packages
+from kfm_repro.execute.placeholders import PLACEHOLDER, Values, fill, fill_shell
+from kfm_repro.execute.runners import runner
 from kfm_repro.model.run import Pipeline
 from kfm_repro.runs.paths import inside
 
@@ -26,14 +29,8 @@ __all__ = [
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*\Z")
 _PYTHON = re.compile(r"python(3(\.\d+)?)?\Z")
-_PLACEHOLDER = re.compile(r"\{(config|params|outputs|run|root|inputs\.[^{}]+|literal:[^{}]*)\}")
-_CALL = (
-    "import importlib, inspect, json, os, sys; sys.path.insert(0, os.getcwd()); "
-    "name, _, function = sys.argv[1].partition(':'); call = getattr(importlib.import_module(name), function); "
-    "path = os.environ.get('KFM_PARAMS'); params = json.load(open(path, encoding='utf-8')) if path else {}; "
-    "sys.argv = [sys.argv[1], *sys.argv[2:]]; "
-    "sys.exit(call(**params) if inspect.signature(call).parameters and params else call())"
-)
+_TARGET = re.compile(r"\w[\w.-]*\Z")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 
 
 @dataclass(frozen=True)
@@ -55,26 +52,46 @@ def describe_command(argv: Sequence[str], root: Path) -> Entrypoint:
     Paths below the project ``root`` become relative to it: a replay must not reach back into the project.
     """
     program, rest = argv[0], tuple(portable(word, root) for word in argv[1:])
-    if is_python(program) and rest:
-        script = rest[0].removeprefix("{root}/")
-        if script.endswith(".py") and not PurePosixPath(script).is_absolute():
-            return Entrypoint(script, rest[1:])
-        if rest[0] == "-m" and len(rest) > 1 and _MODULE.match(rest[1]):
-            return Entrypoint(rest[1], rest[2:])
-    if (
-        program == "make"
-        and len(rest) == 1
-        and re.match(r"[\w.-]+\Z", rest[0])
-        and not rest[0].startswith("-")
-    ):
-        return Entrypoint(f"make:{rest[0]}")
+    found = (
+        _describe_notebook(program, rest) or _describe_python(program, rest) or _describe_make(program, rest)
+    )
+    if found is not None:
+        return found
     words = [portable(program, root), *rest] if program.startswith("/") else [program, *rest]
     return Entrypoint("sh: " + shlex.join(words))
 
 
+def _describe_notebook(program: str, rest: tuple[str, ...]) -> Entrypoint | None:
+    """Return ``papermill IN.ipynb OUT.ipynb …`` as the notebook and what follows it."""
+    if is_python(program) and rest[:2] == ("-m", "papermill"):
+        rest = rest[2:]
+    elif PurePosixPath(program).name != "papermill":
+        return None
+    notebook = rest[0].removeprefix("{root}/") if rest else ""
+    both = [PurePosixPath(word).suffix for word in rest[:2]] == [".ipynb"] * 2
+    absolute = PurePosixPath(notebook).is_absolute()
+    return Entrypoint(notebook, rest[1:]) if both and not absolute else None
+
+
+def _describe_python(program: str, rest: tuple[str, ...]) -> Entrypoint | None:
+    if not is_python(program) or not rest:
+        return None
+    script = rest[0].removeprefix("{root}/")
+    if script.endswith(".py") and not PurePosixPath(script).is_absolute():
+        return Entrypoint(script, rest[1:])
+    if rest[0] == "-m" and len(rest) > 1 and _MODULE.match(rest[1]):
+        return Entrypoint(rest[1], rest[2:])
+    return None
+
+
+def _describe_make(program: str, rest: tuple[str, ...]) -> Entrypoint | None:
+    plain = program == "make" and rest and _TARGET.match(rest[0]) and all(map(_VARIABLE.match, rest[1:]))
+    return Entrypoint(f"make:{rest[0]}", rest[1:]) if plain else None
+
+
 def portable(word: str, root: Path) -> str:
     """Return a word of a command line with every path below ``root`` as ``{root}/…``, placeholders kept literal."""
-    word = _PLACEHOLDER.sub(lambda match: "{literal:" + match.group(1) + "}", word)
+    word = PLACEHOLDER.sub(lambda match: "{literal:" + match.group(1) + "}", word)
     for base in root_spellings(root):
         word = re.sub(rf"(?<![\w./-]){re.escape(base)}(?=[/:;,'\" ]|$)", "{root}", word)
     return word
@@ -92,11 +109,14 @@ def root_spellings(root: Path) -> list[str]:
     return sorted(found - {"/"}, key=lambda text: (-len(text), text))
 
 
-def build_command(pipeline: Pipeline, workspace: Path, python: str, values: Mapping[str, str]) -> list[str]:
+def build_command(
+    pipeline: Pipeline, workspace: Path, python: str, values: Values, search: Sequence[Path] = ()
+) -> list[str]:
     """Return the argument list that runs ``pipeline`` in ``workspace`` with the interpreter ``python``.
 
     ``values`` are what the placeholders stand for (``config``, ``params``, ``outputs``, ``run``,
-    ``inputs.NAME``). Raises NotReplayable with the reason when the entrypoint is missing or unclear.
+    ``inputs.NAME``), ``search`` the folders that the interpreter will import from besides its own. Raises
+    NotReplayable with the reason when the entrypoint is missing or unclear.
     """
     entrypoint = (pipeline.entrypoint or "").strip()
     if not entrypoint:
@@ -104,37 +124,40 @@ def build_command(pipeline: Pipeline, workspace: Path, python: str, values: Mapp
             "not replayable: run.yaml has no pipeline.entrypoint",
             hint='say what ran, for example entrypoint: "pipelines/import_census.py"',
         )
-    args = [_fill(arg, values) for arg in pipeline.args]
-    cwd = working_folder(pipeline, workspace)
+    args = [fill(arg, values) for arg in pipeline.args]
+    place = Place(workspace, working_folder(pipeline, workspace), python, search)
     if entrypoint.startswith("sh:"):
-        line = _fill(entrypoint.removeprefix("sh:").strip(), values)
+        line = fill_shell(entrypoint.removeprefix("sh:").strip(), values)
         return ["/bin/sh", "-c", " ".join([line, *map(shlex.quote, args)])]
     if entrypoint.startswith("make:"):
+        check_makefile(place, args)
         return ["make", entrypoint.removeprefix("make:").strip(), *args]
     if entrypoint.endswith(".py"):
-        script = inside(workspace, entrypoint, what="pipeline.entrypoint")
-        if not script.is_file() and not (cwd / entrypoint).is_file():
-            raise NotReplayable(
-                f"not replayable: the entrypoint {entrypoint} is not in the recorded code",
-                hint="check pipeline.entrypoint and pipeline.version.git_commit in run.yaml",
-            )
-        in_cwd = (cwd / entrypoint).is_file()
-        return [python, entrypoint if in_cwd else str(script), *args]
+        return [python, find_file(place, entrypoint, what="script"), *args]
     if entrypoint.endswith(".ipynb"):
-        raise NotReplayable(
-            f"not replayable: {entrypoint} is a notebook, and this version runs no notebooks",
-            hint="record the command that runs it, for example: sh: jupyter execute "
-            + shlex.quote(entrypoint),
-        )
+        return _notebook(place, entrypoint, args, values)
     if _FUNCTION.match(entrypoint):
-        return [python, "-c", _CALL, entrypoint, *args]
+        check_module(place, entrypoint.partition(":")[0], run=False)
+        return [python, "-c", runner("call"), entrypoint, *args]
     if _MODULE.match(entrypoint):
+        check_module(place, entrypoint, run=True)
         return [python, "-m", entrypoint, *args]
     raise NotReplayable(
         f"not replayable: the entrypoint {entrypoint!r} is none of x.py, pkg.mod, pkg.mod:func, "
-        "make:target, sh: command line",
+        "make:target, notebook.ipynb, sh: command line",
         hint='write a command line as entrypoint: "sh: …"',
     )
+
+
+def _notebook(place: Place, entrypoint: str, args: Sequence[str], values: Values) -> list[str]:
+    """Return what executes a notebook: as recorded, or into the scratch of the run with the run's parameters."""
+    notebook = find_file(place, entrypoint, what="notebook")
+    need_packages(place, ("papermill", "ipykernel"), entrypoint)
+    if not args or not args[0].endswith(".ipynb"):
+        given = fill("{params}", values) if "params" in values else ""
+        parameters = ["-f", given] if not args and given and Path(given).is_file() else []
+        args = [f"{fill('{run}', values)}/scratch/{PurePosixPath(entrypoint).name}", *args, *parameters]
+    return [place.python, "-c", runner("notebook"), notebook, *args]
 
 
 def working_folder(pipeline: Pipeline, workspace: Path) -> Path:
@@ -148,18 +171,3 @@ def working_folder(pipeline: Pipeline, workspace: Path) -> Path:
             hint="check pipeline.cwd in run.yaml",
         )
     return folder
-
-
-def _fill(text: str, values: Mapping[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name.startswith("literal:"):
-            return "{" + name.removeprefix("literal:") + "}"
-        if name not in values:
-            raise NotReplayable(
-                f"not replayable: nothing is known for the placeholder {{{name}}}",
-                hint="inputs are named by file name without its suffix: {inputs.census_1900}",
-            )
-        return values[name]
-
-    return _PLACEHOLDER.sub(value, text)

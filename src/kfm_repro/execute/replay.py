@@ -25,6 +25,7 @@ from kfm_repro.execute.fingerprint import environment_drift, fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
+from kfm_repro.execute.placeholders import Values, folder_of, input_values
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
     changed_precondition,
@@ -151,9 +152,10 @@ def _environment(
 
 def _execute(plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str]) -> Outcome:
     values = _values(plan, workspace)
+    search = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     return run_command(
         Process(
-            argv=build_command(plan.run.pipeline, workspace.root, plan.interpreter.path, values),
+            argv=build_command(plan.run.pipeline, workspace.root, plan.interpreter.path, values, search),
             cwd=working_folder(plan.run.pipeline, workspace.root),
             env=environ,
             logs=fresh.logs,
@@ -252,16 +254,13 @@ def _variables(plan: Plan, fresh: RunDir, workspace: Workspace) -> dict[str, str
     return variables
 
 
-def _values(plan: Plan, workspace: Workspace) -> dict[str, str]:
+def _values(plan: Plan, workspace: Workspace) -> Values:
     """Return what the placeholders of the recorded arguments stand for in this replay."""
     config = workspace.run_dir / "config"
+    values: dict[str, str | tuple[str, ...]]
     values = {"config": str(config), "params": str(config / "params.json"), "run": str(workspace.run_dir)}
-    folders = {str(Path(entry.path).parent) for entry in plan.outputs.entries}
-    if len(folders) == 1:
-        values["outputs"] = folders.pop()
-    for entry in plan.inputs.entries:
-        values.setdefault(f"inputs.{Path(entry.path).stem}", entry.path)
-        values.setdefault(f"inputs.{Path(entry.path).name}", entry.path)
+    values["outputs"] = folder_of(entry.path for entry in plan.outputs.entries)
+    values |= input_values(entry.path for entry in plan.inputs.entries)
     values["root"] = str(workspace.root)
     return values
 
