@@ -17,6 +17,13 @@ __all__ = ["command"]
 )
 @click.argument("run")
 @click.option(
+    "--times",
+    type=click.IntRange(1, 1_000),
+    default=1,
+    metavar="N",
+    help="How many replays; what differs is counted over all of them [default: 1]",
+)
+@click.option(
     "--inputs",
     type=click.Choice(["recorded", "current"]),
     default="recorded",
@@ -58,9 +65,14 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     request = Request(
         current_inputs=options["inputs"] == "current", trust=options["trust"], timeout_s=options["timeout"]
     )
-    if not options["quiet"] and not options["as_json"]:
-        progress(f"replaying {run}")
-    judged = replay_and_judge(project, run, request, Accept(options["accept"]) if options["accept"] else None)
+    times, loud = options["times"], not options["quiet"] and not options["as_json"]
+
+    def begin(number: int) -> None:
+        if loud:
+            progress(f"replaying {run}" + (f", {number} of {times}" if times > 1 else ""))
+
+    accepted = Accept(options["accept"]) if options["accept"] else None
+    judged = replay_and_judge(project, run, request, accepted, times=times, begin=begin)
     print_report(
         judged.report,
         as_json=options["as_json"],

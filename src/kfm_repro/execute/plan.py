@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kfm_repro.errors import InconsistentRun, NotReplayable
 from kfm_repro.execute.checkout import Code, check_code
 from kfm_repro.execute.environment import Interpreter, choose_interpreter
+from kfm_repro.execute.place import PathProfile
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.runs.layout import RunDir
@@ -26,12 +27,14 @@ _TIMEOUT_FACTOR = 10.0
 class Request:
     """How to replay. ``timeout_s`` None takes ten times the recorded duration, at least a minute.
 
-    ``trust`` is for a run that came from elsewhere: its command is a stranger's (rule 18).
+    ``trust`` is for a run that came from elsewhere: its command is a stranger's (rule 18). ``paths`` is the shape
+    of the path that it runs in.
     """
 
     current_inputs: bool = False
     trust: bool = False
     timeout_s: float | None = None
+    paths: PathProfile = PathProfile.PLAIN
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +23,7 @@ from kfm_repro.execute.fingerprint import environment_drift, fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
+from kfm_repro.execute.place import PathProfile, new_place, remove_place
 from kfm_repro.execute.placeholders import Values, folder_of, input_values
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
@@ -82,21 +81,20 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     writer = RunWriter(
         project.runs, plan.original.pipeline, new_run_id(), datetime.now(UTC), of=plan.original.name
     )
-    # Outside of the project, lest a pipeline that looks upwards for its root finds the original.
-    place = Path(tempfile.mkdtemp(prefix="kfm-repro-")).resolve()
+    place = new_place(request.paths)
     try:
         return _replay_into(writer, place, project, plan, request)
     except BaseException as exc:
         ours = isinstance(exc, KfmReproError)
         reason = f"not run: {exc}" if ours else type(exc).__name__
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
-        shutil.rmtree(place, ignore_errors=True)
+        remove_place(place)
         raise
 
 
 def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, request: Request) -> Replayed:
     fresh = writer.run
-    document = _document(plan, fresh)
+    document = _document(plan, fresh, request.paths)
     writer.yaml(document)
     sources = resolve_inputs(
         project.root, plan.inputs, ObjectStore(project.runs), (plan.code.repository, plan.code.commit),
@@ -188,7 +186,7 @@ def _write_results(
 
 def _finish(writer: RunWriter, place: Path, outcome: Outcome, aborted: str = "") -> None:
     """Bring the fresh run to its end and remove its workspace."""
-    shutil.rmtree(place, ignore_errors=True)
+    remove_place(place)
     if aborted:
         writer.finish("aborted", datetime.now(UTC), reason=aborted)
     elif outcome.outcome == "success":
@@ -210,7 +208,7 @@ def _wait_until_clocks_moved_on(run: Run) -> None:
             time.sleep(_CLOCK_GRAIN_S - since)
 
 
-def _document(plan: Plan, fresh: RunDir) -> dict[str, Any]:
+def _document(plan: Plan, fresh: RunDir, paths: PathProfile) -> dict[str, Any]:
     version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(plan.code.patch)}
     if plan.code.patch:
         (fresh.path / "config" / "dirty.patch").write_bytes(plan.code.patch)
@@ -232,7 +230,7 @@ def _document(plan: Plan, fresh: RunDir) -> dict[str, Any]:
         "inputs_manifest": "manifests/inputs.json",
         "outputs_manifest": "manifests/outputs.json",
         "environment": {"fingerprint": "environment/fingerprint.json", "executable": plan.interpreter.path},
-        "replay": {"of": plan.original.name, "setting": {}, "isolation": "none"},
+        "replay": {"of": plan.original.name, "setting": paths.setting, "isolation": "none"},
     }
 
 

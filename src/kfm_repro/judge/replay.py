@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
+from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import TRESPASS
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.scope import replay_scope
+from kfm_repro.judge.times import merge_replays
 from kfm_repro.model.encode import report_json
+from kfm_repro.model.finding import OutputComparison, OutputVerdict
 from kfm_repro.model.report import (
     Environment,
     ErrorInfo,
@@ -44,26 +48,46 @@ class Judged:
     last_lines: tuple[str, ...] = ()
 
 
-def replay_and_judge(project: Project, spec: str, request: Request, accept: Accept | None = None) -> Judged:
+def replay_and_judge(
+    project: Project,
+    spec: str,
+    request: Request,
+    accept: Accept | None = None,
+    *,
+    times: int = 1,
+    begin: Callable[[int], None] = lambda _: None,
+) -> Judged:
     """Replay the run that ``spec`` names into a fresh run, compare the outputs, write and return the report.
 
+    With ``times`` all replays run, each into a fresh run with its own report, in paths of changing shape; the
+    report returned is over all of them, and lies in the last. ``begin`` hears the number of each, from 1.
     Raises what planning and running raise; a pipeline that fails gives a report with verdict unknown.
     """
     original = resolve_run(project, spec)
     plan = plan_replay(project, original, request)
-    replayed = run_replay(project, plan, request)
-    try:
-        report = _judge(project, plan, replayed, accept)
-        write_text(replayed.run.report, report_json(report))
-    except BaseException as exc:
-        replayed.finish(f"not judged: {type(exc).__name__}")
-        raise
-    replayed.finish("")
+    reports: list[Report] = []
+    for number in range(times):
+        begin(number + 1)
+        shaped = replace(request, paths=PathProfile.of(number))
+        replayed = run_replay(project, plan, shaped)
+        try:
+            report = _judge(project, plan, replayed, accept, shaped)
+            write_text(replayed.run.report, report_json(report))
+            reports.append(report)
+            if times > 1:
+                write_text(replayed.run.times_report, report_json(merge_replays(reports)))
+        except BaseException as exc:
+            replayed.finish(f"not judged: {type(exc).__name__}")
+            raise
+        replayed.finish("")
     keep_within_cap(project)
-    return Judged(report, replayed.run.report, replayed.outcome.last_lines)
+    saved = replayed.run.times_report if times > 1 else replayed.run.report
+    return Judged(merge_replays(reports), saved, replayed.outcome.last_lines)
 
 
-def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | None) -> Report:
+def _judge(
+    project: Project, plan: Plan, replayed: Replayed, accept: Accept | None, request: Request
+) -> Report:
     outcome = replayed.outcome
     fresh = {path: Output(facts=item.entry.facts, file=item.file) for path, item in replayed.produced.items()}
     recorded = recorded_outputs(
@@ -76,7 +100,8 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
     outputs = disclosed(comparison.outputs, labels)
     failed = outcome.outcome != "success"
     trespass = next((item.detail for item in replayed.preconditions if item.name == TRESPASS), "")
-    inconclusive = failed or plan.state is not RunState.SUCCESS or bool(plan.code.uncaptured or trespass)
+    lacking = _lacking_code(plan, replayed, outputs)
+    inconclusive = failed or plan.state is not RunState.SUCCESS or bool(lacking or trespass)
     return Report(
         command="replay",
         verdict=run_verdict(outputs, inconclusive=inconclusive),
@@ -90,6 +115,7 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
             Replay(
                 run_id=replayed.run.name,
                 path=project.relative(replayed.run.path),
+                setting=request.paths.setting,
                 isolation="none",
                 exit_code=outcome.exit_code,
                 duration_s=round(outcome.duration_s, 3),
@@ -100,11 +126,22 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
         preconditions=replayed.preconditions,
         environment=Environment(drift=replayed.drift),
         outputs=outputs,
-        error=_error(plan, replayed, trespass) if inconclusive or not outputs else msgspec.UNSET,
+        error=_error(plan, replayed, trespass, lacking) if inconclusive or not outputs else msgspec.UNSET,
     )
 
 
-def _error(plan: Plan, replayed: Replayed, trespass: str) -> ErrorInfo:
+def _lacking_code(plan: Plan, replayed: Replayed, outputs: Sequence[OutputComparison]) -> str:
+    """Return why differences may come from code that was not there; files of Git LFS that no output needs may lack."""
+    if plan.code.uncaptured:
+        return plan.code.uncaptured
+    same = outputs and all(output.verdict is OutputVerdict.IDENTICAL for output in outputs)
+    missing = (
+        item.detail for item in replayed.preconditions if item.name == "code" and item.state == "missing"
+    )
+    return "" if same else next(missing, "")
+
+
+def _error(plan: Plan, replayed: Replayed, trespass: str, lacking: str) -> ErrorInfo:
     outcome = replayed.outcome
     if outcome.outcome == "timeout":
         return ErrorInfo(
@@ -127,11 +164,13 @@ def _error(plan: Plan, replayed: Replayed, trespass: str) -> ErrorInfo:
             message="the recorded run failed, so that there is nothing to reproduce",
             hint="replay a run that succeeded",
         )
-    if plan.code.uncaptured:
+    if lacking:
         return ErrorInfo(
             code="code-unavailable",
-            message=plan.code.uncaptured,
-            hint="commit before recording, or record with kfm-repro record, which keeps the patch",
+            message=lacking,
+            hint="commit before recording, or record with kfm-repro record, which keeps the patch"
+            if plan.code.uncaptured
+            else "fetch the data of Git LFS (git lfs pull), then replay again",
         )
     if trespass:
         return ErrorInfo(

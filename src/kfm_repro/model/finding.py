@@ -146,12 +146,25 @@ class Fix(Document, frozen=True, kw_only=True):
     verified: bool = False
 
 
+class Flips(Document, frozen=True, kw_only=True):
+    """In how many replays something differed, of those that could tell; ``low`` and ``high`` bound its probability.
+
+    Each bound holds at 95 % (``model/flips.py``).
+    """
+
+    differed: int
+    of: int
+    low: float
+    high: float
+
+
 class Finding(Document, frozen=True, kw_only=True):
     """One kind of difference at one place of one output.
 
     ``where`` holds ``column``, ``pointer``, ``member``, ``layer``, ``band`` or ``offset``; ``count`` places
     differ ``of`` so many that could. ``latent`` findings are listed and not counted in a verdict.
     ``metres`` belongs to displacements; ``detail`` holds further figures of the kind (``max_ulp``, ``key``…).
+    ``flips`` says in how many of several replays it was seen; the rest is what the first of these showed.
     """
 
     kind: Kind
@@ -167,6 +180,7 @@ class Finding(Document, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
     causes: tuple[Cause, ...] = ()
     fix: Fix | None = None
+    flips: Flips | msgspec.UnsetType = msgspec.UNSET
 
 
 class FileFacts(Document, frozen=True, kw_only=True):
@@ -179,7 +193,10 @@ class FileFacts(Document, frozen=True, kw_only=True):
 
 
 class OutputComparison(Document, frozen=True, kw_only=True):
-    """One output, compared: A is the recorded side, B the other; the verdict follows from the findings."""
+    """One output, compared: A is the recorded side, B the other; the verdict follows from the findings.
+
+    ``flips`` says in how many of several replays it was not identical.
+    """
 
     path: str
     verdict: OutputVerdict
@@ -188,3 +205,4 @@ class OutputComparison(Document, frozen=True, kw_only=True):
     b: FileFacts | None = None
     findings: tuple[Finding, ...] = ()
     accepted: bool = False
+    flips: Flips | msgspec.UnsetType = msgspec.UNSET

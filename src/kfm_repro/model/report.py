@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kfm_repro.model.finding import Document, OutputComparison, OutputVerdict
+from kfm_repro.model.finding import Document, Flips, OutputComparison, OutputVerdict
 from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, run_verdict
 
 __all__ = [
@@ -139,7 +139,10 @@ class Comparison(Document, frozen=True, kw_only=True):
 
 
 class Report(Document, frozen=True, kw_only=True):
-    """Everything that a command found out, as one document; the contract is in ``docs/report.md``."""
+    """Everything that a command found out, as one document; the contract is in ``docs/report.md``.
+
+    ``flips`` says in how many of several replays anything differed.
+    """
 
     schema: str = REPORT_SCHEMA
     command: str
@@ -153,6 +156,7 @@ class Report(Document, frozen=True, kw_only=True):
     environment: Environment = Environment()
     outputs: tuple[OutputComparison, ...] = ()
     waivers: tuple[dict[str, Any], ...] = ()
+    flips: Flips | msgspec.UnsetType = msgspec.UNSET
     error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET
 
     @property

@@ -11,7 +11,17 @@ from enum import IntEnum, StrEnum
 
 from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
 
-__all__ = ["Accept", "ExitCode", "Verdict", "exit_code", "output_verdict", "run_verdict", "worst_exit_code"]
+__all__ = [
+    "Accept",
+    "ExitCode",
+    "Verdict",
+    "exit_code",
+    "output_verdict",
+    "run_verdict",
+    "worst_exit_code",
+    "worst_output",
+    "worst_verdict",
+]
 
 
 class Verdict(StrEnum):
@@ -76,6 +86,33 @@ def run_verdict(outputs: Iterable[OutputComparison], *, inconclusive: bool = Fal
     if OutputVerdict.EQUIVALENT in verdicts:
         return Verdict.EQUIVALENT
     return Verdict.REPRODUCIBLE
+
+
+_WORSE = (
+    Verdict.REPRODUCIBLE,
+    Verdict.WAIVED,
+    Verdict.EQUIVALENT,
+    Verdict.UNKNOWN,
+    Verdict.NOT_REPRODUCIBLE,
+)
+_WORSE_OUTPUT = (
+    OutputVerdict.IDENTICAL,
+    OutputVerdict.EQUIVALENT,
+    OutputVerdict.UNKNOWN,
+    OutputVerdict.DIFFERENT,
+    OutputVerdict.EXTRA,
+    OutputVerdict.MISSING,
+)
+
+
+def worst_verdict(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict over several replays of one run: a proven difference wins, then what is not known."""
+    return max(verdicts, key=_WORSE.index, default=Verdict.UNKNOWN)
+
+
+def worst_output(verdicts: Iterable[OutputVerdict]) -> OutputVerdict:
+    """Return the verdict over one output of several replays, by the same order."""
+    return max(verdicts, key=_WORSE_OUTPUT.index, default=OutputVerdict.UNKNOWN)
 
 
 def exit_code(verdict: Verdict, outputs: Iterable[OutputComparison]) -> ExitCode:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from kfm_repro.model.finding import Example, Finding, OutputComparison, OutputVerdict
+from kfm_repro.model.finding import Example, Finding, Flips, OutputComparison, OutputVerdict
 from kfm_repro.model.report import ErrorInfo, Report
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.present.advice import advice_for
+from kfm_repro.present.flips import flip_sentence, flip_share
 from kfm_repro.present.lines import Line, to_text
 from kfm_repro.present.visible import visible
 
@@ -71,7 +72,9 @@ def _head(report: Report) -> Iterator[Line]:
     if not isinstance(report.against, msgspec.UnsetType):
         other = report.against.run_id
     arrow = f" → {visible(other)}" if other else ""
-    seconds = f"   {report.replays[0].duration_s:.1f} s" if report.replays else ""
+    seconds = f"   {sum(item.duration_s for item in report.replays):.1f} s" if report.replays else ""
+    if len(report.replays) > 1:
+        other = f"{len(report.replays)} replays"
     count = len(report.outputs)
     yield [
         (visible(run.pipeline), "bold"),
@@ -90,11 +93,14 @@ def _output(output: OutputComparison, width: int) -> Iterator[Line]:
         head.append(("   " + _describe(counted[0]), ""))
     if output.accepted:
         head.append(("   accepted", "dim"))
+    if isinstance(output.flips, Flips) and output.flips.differed:
+        head.append((f"   {flip_share(output.flips)}", style))
     yield head
     shown = counted[:_SHOWN_FINDINGS]
     for finding in shown:
         if len(counted) > 1:
-            yield [("       · ", style), (_describe(finding), "")]
+            often = f", {flip_share(finding.flips)}" if isinstance(finding.flips, Flips) else ""
+            yield [("       · ", style), (_describe(finding) + often, "")]
         yield from _explain(finding)
     for finding in (item for item in output.findings if item.latent):
         yield [("       latent  ", "dim"), (f"{_describe(finding)}: {visible(finding.evidence, 160)}", "dim")]
@@ -142,6 +148,12 @@ def _notes(report: Report) -> Iterator[Line]:
     for item in report.preconditions:
         if item.state not in ("ok", "assumed"):
             yield [(f"  !  {item.name}: ", "yellow"), (visible(item.detail, 300), "")]
+    lost = [
+        (number, replay) for number, replay in enumerate(report.replays, 1) if replay.outcome != "success"
+    ]
+    for number, replay in lost[:_SHOWN_FINDINGS] if len(report.replays) > 1 else []:
+        told = f"{replay.outcome}, exit code {replay.exit_code}: not counted ({visible(replay.run_id)})"
+        yield [(f"  !  replay {number} of {len(report.replays)}: ", "yellow"), (told, "")]
     for drift in report.environment.drift[:_SHOWN_FINDINGS]:
         text = f"{visible(drift.what)} {visible(drift.a)} → {visible(drift.b)} ({drift.matters})"
         yield [("  !  environment: ", "yellow"), (text, "")]
@@ -159,6 +171,8 @@ def _verdict(report: Report, saved: str) -> Line:
         line: Line = [(label, style), (f": {said}.{left}", "")]
     else:
         line = [(label, style), (f": {_counts(report)}.", "")]
+    if isinstance(report.flips, Flips):
+        line.append((f"  {flip_sentence(report.flips)}.", ""))
     if report.verdict is Verdict.EQUIVALENT and not all(
         output.accepted for output in report.outputs if output.verdict is OutputVerdict.EQUIVALENT
     ):

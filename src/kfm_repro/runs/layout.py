@@ -65,6 +65,11 @@ class RunDir:
         return self.validation / "repro_report.json"
 
     @property
+    def times_report(self) -> Path:
+        """Our report on several replays, this one and those before it."""
+        return self.path / "repro_times.json"
+
+    @property
     def metrics(self) -> Path:
         """Folder of runtime and counters."""
         return self.path / "metrics"
