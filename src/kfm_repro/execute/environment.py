@@ -70,7 +70,8 @@ def choose_interpreter(project: Project, run: Run) -> Interpreter:
     """
     recorded = run.environment.executable if run.environment else None
     named = project.root / recorded if recorded else None
-    if named is not None and named.is_file() and os.access(named, os.X_OK):
+    # os.path, because it may lie in the home of a user whose folders are closed to us.
+    if named is not None and os.path.isfile(named) and os.access(named, os.X_OK):  # noqa: PTH113
         return Interpreter(str(named), "the interpreter that the record names")
     missing = " (the recorded one is not on this machine)" if recorded else ""
     state = "drift" if recorded else "assumed"
