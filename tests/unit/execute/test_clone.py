@@ -98,6 +98,8 @@ def test_configuration_and_attributes_of_user_and_repository_do_not_count(
     (home / ".config/git/attributes").write_text("*.py text eol=crlf filter=mad ident\n", encoding="utf-8")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    shop.write(".gitattributes", "bin/* filter=mad\n")
+    shop.commit()
     shop.write(".git/info/attributes", "*.py eol=crlf filter=mad\n")
     top = lay(shop, tmp_path / "clone")
     assert (top / "code.py").read_bytes() == b"one = 1\n"
@@ -251,6 +253,8 @@ def test_a_replaced_object_is_not_the_recorded_code(shop: Workshop, tmp_path: Pa
     shop.git("replace", commit, "HEAD")
     top = clone_at(find_repository(shop.root), commit, tmp_path / "clone").top
     assert (top / "code.py").read_text(encoding="utf-8") == "one = 1\n"
+    assert find_repository(shop.root).blob(commit, "code.py", tmp_path / "blob")
+    assert (tmp_path / "blob").read_text(encoding="utf-8") == "one = 1\n"
 
 
 def test_a_patch_on_files_with_converted_line_endings_leads_to_the_recorded_tree(
