@@ -53,7 +53,7 @@ def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
             hint="pipeline.version.git_commit says which code ran; without it there is nothing to replay",
         )
     commit = repository.resolve_commit(version.git_commit)
-    absent = frozenset(item.path for item in version.submodules if not item.present)
+    absent = frozenset(str(item.get("path")) for item in version.submodules if item.get("present") is False)
     find_submodules(repository, commit, absent)
     code = Code(repository, commit, tree=version.tree, absent=absent)
     if not version.repo_dirty and not version.patch:

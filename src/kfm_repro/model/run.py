@@ -17,7 +17,6 @@ __all__ = [
     "CodeVersion",
     "Pipeline",
     "RecordedEnvironment",
-    "RecordedSubmodule",
     "ReplayOf",
     "Run",
     "RunState",
@@ -33,23 +32,18 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the parts of run.yaml; keys it does not name are ignored here and kept in ``Run.raw``."""
 
 
-class RecordedSubmodule(Part, frozen=True, kw_only=True):
-    """A submodule of the recorded commit; ``present`` is whether it was checked out."""
-
-    path: str
-    commit: str | None = None
-    present: bool = True
-
-
 class CodeVersion(Part, frozen=True, kw_only=True):
-    """Which code ran: a commit and, for a dirty tree, the patch that leads from it to ``tree``."""
+    """Which code ran: a commit and, for a dirty tree, the patch that leads from it to ``tree``.
+
+    Of each of ``submodules`` it says ``path``, ``commit`` and, when it was not checked out, ``present: false``.
+    """
 
     git_commit: str | None = None
     repo_dirty: bool | None = None
     tree: str | None = None
     patch: str | None = None
     patch_sha256: str | None = None
-    submodules: tuple[RecordedSubmodule, ...] = ()
+    submodules: tuple[dict[str, Any], ...] = ()
 
 
 class Pipeline(Part, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from kfm_repro.execute import clone as clone_module
 from kfm_repro.execute.checkout import Code, check_code, check_out, left_pointers
 from kfm_repro.execute.clone import clone_at
 from kfm_repro.execute.git import find_repository
-from kfm_repro.model.run import CodeVersion, RecordedSubmodule
+from kfm_repro.model.run import CodeVersion
 from kfm_repro.runs.layout import RunDir
 
 IDENTITY = ("-c", "user.name=KFM", "-c", "user.email=kfm@example.org", "-c", "protocol.file.allow=always")
@@ -295,7 +295,7 @@ def nested(shop: Workshop, tmp_path: Path) -> Workshop:
     return shop
 
 
-def code_of(shop: Workshop, *submodules: RecordedSubmodule) -> Code:
+def code_of(shop: Workshop, *submodules: dict[str, object]) -> Code:
     version = CodeVersion(git_commit=head(shop), repo_dirty=False, submodules=submodules)
     return check_code(shop.root, RunDir(shop.root / "run"), version)
 
@@ -339,9 +339,7 @@ def test_a_submodule_that_is_nowhere_is_named_before_anything_is_written(
         code_of(nested)
     assert "git submodule update --init" in caught.value.hint
     # One that was not checked out when the run was recorded stays as empty as it was.
-    top = check_out(
-        code_of(nested, RecordedSubmodule(path="lib/tool", present=False)), tmp_path / "clone"
-    ).top
+    top = check_out(code_of(nested, {"path": "lib/tool", "present": False}), tmp_path / "clone").top
     assert list((top / "lib/tool").iterdir()) == []
 
 
