@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+import re
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kfm_repro.errors import CodeNotAvailable, UnsafePath
-from kfm_repro.execute.git import Repository, clone_at, find_repository
+from kfm_repro.execute.git import RAW, UNFILTERED, Repository, clone_at, find_repository
 from kfm_repro.model.run import CodeVersion
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 
 __all__ = ["Code", "check_code", "check_out", "hide_removed"]
+
+_ADDED = re.compile(rb"^diff --git (.+)\nnew file mode", re.MULTILINE)
+_NOT_KEPT = "a file that a filter of git had rewritten was too large to be kept with the code"
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,9 @@ class Code:
     """Which code a replay runs: the resolved commit, the patch to apply, and whether it is the recorded code.
 
     ``uncaptured`` says why it is not: then no verdict can be reached, only differences shown. ``unsaid`` is
-    whether the record leaves open if the tree was dirty.
+    whether the record leaves open if the tree was dirty. ``raw`` code is laid out byte by byte as it was recorded,
+    ``converted`` files of its patch are no changes to git. ``filtered`` files lay there as a filter left them, which
+    no clone runs, and the record does not have them so.
     """
 
     repository: Repository
@@ -29,6 +37,15 @@ class Code:
     tree: str | None = None
     uncaptured: str = ""
     unsaid: bool = False
+    raw: bool = False
+    converted: tuple[str, ...] = ()
+    filtered: tuple[str, ...] = ()
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The files of the patch that the commit does not have, in the order of the patch, as git spells them."""
+        names = (match[1].decode(errors="replace") for match in _ADDED.finditer(self.patch))
+        return tuple(name[len(name) // 2 + 1 :].strip('"').removeprefix("b/") for name in names)
 
 
 def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
@@ -47,14 +64,19 @@ def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
             commit,
             uncaptured=f"the code has submodules, which a replay does not have yet: {submodules[0]}",
         )
-    if not version.repo_dirty and not version.patch:
-        return Code(repository, commit, tree=version.tree, unsaid=version.repo_dirty is None)
-    if not version.patch:
-        return Code(
-            repository, commit,
-            uncaptured=f"the code was dirty when it was recorded and no patch was kept: only {commit[:7]} can run",
-        )  # fmt: skip
-    return Code(repository, commit, _read_patch(run, version), version.tree)
+    raw = version.checkout == "raw"
+    code = Code(
+        repository, commit, tree=version.tree, unsaid=version.repo_dirty is None and not version.patch, raw=raw,
+        converted=version.converted, filtered=() if raw else _filtered(repository, commit),
+    )  # fmt: skip
+    if version.patch:
+        code = replace(code, patch=_read_patch(run, version))
+    if version.not_kept:
+        return replace(code, uncaptured=f"{_NOT_KEPT}: {version.not_kept[0]}")
+    if version.repo_dirty and not version.patch:
+        why = f"the code was dirty when it was recorded and no patch was kept: only {commit[:7]} can run"
+        return replace(code, uncaptured=why)
+    return code
 
 
 def check_out(code: Code, target: Path) -> Repository:
@@ -63,7 +85,7 @@ def check_out(code: Code, target: Path) -> Repository:
     Raises CodeNotAvailable when the patch does not lead to the recorded tree, UnsafePath when the patch makes
     a symbolic link that leaves the tree.
     """
-    clone = clone_at(code.repository, code.commit, target)
+    clone = clone_at(code.repository, code.commit, target, attributes=RAW if code.raw else UNFILTERED)
     if code.patch:
         clone.git("apply", "--index", "--binary", "--whitespace=nowarn", "-", data=code.patch)
         _refuse_links_out(clone)
@@ -76,6 +98,10 @@ def check_out(code: Code, target: Path) -> Repository:
     if code.patch:
         # Changes were not staged when they were recorded, and git describe tells.
         clone.git("reset", "--quiet")
+    (target / ".git/info/attributes").unlink()
+    if code.converted:
+        names = b"".join(os.fsencode(name) + b"\0" for name in code.converted)
+        clone.git("update-index", "--assume-unchanged", "-z", "--stdin", data=names)
     return clone
 
 
@@ -84,6 +110,20 @@ def hide_removed(clone: Repository) -> None:
     removed = clone.git("ls-files", "--deleted", "-z")
     if removed:
         clone.git("update-index", "--skip-worktree", "-z", "--stdin", data=removed)
+
+
+def _filtered(repository: Repository, commit: str) -> tuple[str, ...]:
+    """Return the files of ``commit`` that a filter rewrites here when git checks them out, sorted."""
+    with tempfile.TemporaryDirectory(prefix="kfm-repro-index-") as folder:
+        index = Path(folder) / "index"
+        repository.git("read-tree", commit, index=index)
+        names = repository.git("ls-files", "--cached", "-z", index=index)
+        said = repository.git(
+            "check-attr", "--cached", "-z", "--stdin", "filter", index=index, data=names, as_configured=True
+        )
+    parts = os.fsdecode(said).split("\0")
+    told = zip(parts[0::3], parts[2::3], strict=False)
+    return tuple(sorted(name for name, value in told if value not in ("unspecified", "unset")))
 
 
 def _read_patch(run: RunDir, version: CodeVersion) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kfm_repro.execute.plan import Plan
 from kfm_repro.execute.workspace import FileState, scan_files
 from kfm_repro.model.report import Precondition
@@ -14,24 +16,35 @@ __all__ = [
     "code_precondition",
     "original_precondition",
     "project_state",
+    "some",
     "trespass",
 ]
+
+_NAMED = 3
 
 TRESPASS = "project"
 """Name of the precondition that is not met when a replay changed files of the project: then no verdict holds."""
 
 
 def code_precondition(plan: Plan) -> Precondition:
-    """Say whether the code that ran is the recorded one."""
-    if plan.code.uncaptured:
-        return Precondition(name="code", state="missing", detail=plan.code.uncaptured, code="CODE_DRIFT")
-    patched = " with the recorded patch" if plan.code.patch else ""
-    detail = f"commit {plan.code.commit[:12]}{patched}"
-    if plan.code.unsaid:
-        return Precondition(
-            name="code", state="unknown", detail=f"{detail}; the record does not say if it was dirty"
+    """Say whether the code that ran is the recorded one, and which files of it no commit has."""
+    code = plan.code
+    if code.uncaptured:
+        return Precondition(name="code", state="missing", detail=code.uncaptured, code="CODE_DRIFT")
+    detail = f"commit {code.commit[:12]}"
+    if code.patch:
+        detail += " with the recorded patch"
+    if code.added:
+        detail += f", which has {some(code.added)} that the commit does not have"
+    if code.converted:
+        detail += f"; as the settings of git had written them: {some(code.converted)}"
+    if code.filtered:
+        detail += (
+            f"; a filter of git may have rewritten {some(code.filtered)}: a replay has them as git keeps them"
         )
-    return Precondition(name="code", state="ok", detail=detail)
+    if code.unsaid:
+        detail += "; the record does not say if it was dirty"
+    return Precondition(name="code", state="unknown" if code.unsaid or code.filtered else "ok", detail=detail)
 
 
 def original_precondition(plan: Plan) -> tuple[Precondition, ...]:
@@ -64,3 +77,9 @@ def trespass(before: dict[str, FileState], after: dict[str, FileState]) -> tuple
         return ()
     detail = f"files of the project changed while the replay ran, {changed[0]} first"
     return (Precondition(name=TRESPASS, state="drift", detail=detail),)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return how many files these are, and the first of them: ``4 files (a, b, c …)``."""
+    shown = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+    return f"{len(names)} file{'s' * (len(names) != 1)} ({shown})"

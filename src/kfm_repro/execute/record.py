@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kfm_repro.errors import InputUnavailable, KfmReproError, NotWritable, PipelineFailed, UsageError
+from kfm_repro.execute.capture import CodeState, code_state
 from kfm_repro.execute.collect import Produced, describe_file, glob_files, is_ephemeral, written_files
 from kfm_repro.execute.command import is_python
 from kfm_repro.execute.found import FoundInputs, find_inputs, note_observation
-from kfm_repro.execute.git import CodeState, Repository, find_repository
+from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.lfs import is_pointer
 from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
@@ -75,7 +76,7 @@ def record(project: Project, request: Request) -> Recorded:
     request = checked_request(project, request)
     pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
-    code = repository.state(_data_folders(project, repository))
+    code = code_state(repository, _data_folders(project, repository))
     submodules = read_submodules(repository, code.commit)
     declared = _declared_inputs(project, request.inputs)
     session = _Session(project, request, repository, code, submodules, declared)
@@ -100,7 +101,7 @@ class _Ended(Exception):
 def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     project, request, run = session.project, session.request, writer.run
     origins = snapshot_config(project, request, run)
-    if session.code.dirty:
+    if session.code.patch:
         (run.path / PATCH).write_bytes(session.code.patch)
     environment = snapshot_environment(project, request, run)
     _keep_inputs(session, session.declared)
@@ -112,7 +113,7 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     before = scan_files(project.root, watched_folders(project, request.outputs))
     outcome, seen = _run(session, run, started)
     produced = _outputs(project, request, run, before)
-    found = find_inputs(project, seen, {*_tree(session, session.code.tree), *origins.values()})
+    found = find_inputs(project, seen, {*_code_files(session), *origins.values()})
     inputs = session.declared or _describe_found(project, found)
     changed = _changed(project, inputs, before)
     if not session.declared:
@@ -125,6 +126,13 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     notes = (*_notes(session, produced, changed), *told)
     document["runtime"] |= {"finished_at": stamp(outcome.finished)}
     document["observation"] = _observation(request, seen, found)
+    not_kept = _not_kept(session, seen, inputs)
+    if not_kept:
+        document["pipeline"]["version"]["not_kept"] = not_kept
+        notes = (
+            *notes,
+            f"too large to be kept as a filter of git left it, so that no replay has it: {not_kept[0]}",
+        )
     writer.yaml(document)
     inputs = tuple(_marked(entry, changed) for entry in inputs)
     writer.manifest("inputs", inputs, outcome.started)
@@ -299,6 +307,20 @@ def _blobs(session: _Session, paths: Sequence[str]) -> set[str]:
     )
     recorded = _tree(session, session.code.commit)
     return {path for path, digest in zip(plain, hashed, strict=True) if recorded.get(path) == digest}
+
+
+def _code_files(session: _Session) -> set[str]:
+    """Return the files that come with commit and patch, relative to the project root."""
+    prefix, code = session.repository.prefix, session.code
+    return {name.removeprefix(prefix) for name in code.files - {*code.left_out} if name.startswith(prefix)}
+
+
+def _not_kept(session: _Session, seen: Observation, inputs: Sequence[Entry]) -> list[str]:
+    """Return files that git rewrote, that are too large for a patch, and that the command may have read."""
+    prefix = session.repository.prefix
+    kept = {prefix + entry.path for entry in inputs}
+    opened = {prefix + path for path in seen.opened}
+    return [name for name in session.code.left_out if name not in kept and (seen.gap or name in opened)]
 
 
 def _tree(session: _Session, treeish: str) -> dict[str, str]:

@@ -209,11 +209,17 @@ def _wait_until_clocks_moved_on(run: Run) -> None:
 
 
 def _document(plan: Plan, fresh: RunDir) -> dict[str, Any]:
-    version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(plan.code.patch)}
+    given = plan.run.pipeline.version
+    version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(given.repo_dirty)}
+    if plan.code.raw:
+        version["checkout"] = "raw"
+    if plan.code.converted:
+        version["converted"] = list(plan.code.converted)
     if plan.code.patch:
         (fresh.path / "config" / "dirty.patch").write_bytes(plan.code.patch)
         digest = hashlib.sha256(plan.code.patch).hexdigest()
-        version |= {"tree": plan.code.tree, "patch": "config/dirty.patch", "patch_sha256": digest}
+        version |= {"patch": "config/dirty.patch", "patch_sha256": digest}
+        version |= {"tree": plan.code.tree} if plan.code.tree else {}
     pipeline = plan.run.pipeline
     return {
         "schema": RUN_SCHEMA,

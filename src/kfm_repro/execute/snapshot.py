@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from kfm_repro.errors import UsageError
+from kfm_repro.execute.capture import CodeState
 from kfm_repro.execute.collect import glob_files, relative_pattern
 from kfm_repro.execute.command import describe_command, is_python, portable
 from kfm_repro.execute.environment import recorded_variables
 from kfm_repro.execute.fingerprint import fingerprint, requirements_lock
-from kfm_repro.execute.git import CodeState
 from kfm_repro.execute.submodules import Submodule
 from kfm_repro.model.run import RUN_SCHEMA
 from kfm_repro.runs.hashing import digest_file
@@ -128,8 +128,11 @@ def describe_run(
     """Return run.yaml as it stands when the command begins."""
     command = describe_command(request.command, project.root)
     version: dict[str, Any] = {"git_commit": code.commit, "repo_dirty": code.dirty}
-    if code.dirty:
+    version["checkout"] = "raw"
+    if code.patch:
         version |= {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(run.path / PATCH).sha256}
+    if code.converted or code.left_out:
+        version["converted"] = sorted((*code.converted, *code.left_out))
     if submodules:
         version["submodules"] = [{"path": item.path, "commit": item.commit} for item in submodules]
     pipeline: dict[str, Any] = {

@@ -33,13 +33,20 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CodeVersion(Part, frozen=True, kw_only=True):
-    """Which code ran: a commit and, for a dirty tree, the patch that leads from it to ``tree``."""
+    """Which code ran: a commit and, where its files were not those bytes, the patch that leads to ``tree``.
+
+    ``checkout`` is ``raw`` when commit and patch have the files byte by byte as they lay there. ``converted`` files
+    had other bytes than git keeps, and git does not call that a change; ``not_kept`` ones of them are nowhere.
+    """
 
     git_commit: str | None = None
     repo_dirty: bool | None = None
     tree: str | None = None
     patch: str | None = None
     patch_sha256: str | None = None
+    checkout: str | None = None
+    converted: tuple[str, ...] = ()
+    not_kept: tuple[str, ...] = ()
 
 
 class Pipeline(Part, frozen=True, kw_only=True):
