@@ -74,14 +74,15 @@ def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
             )
 
 
-def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> tuple[str, ...]:
-    """Return the declared inputs that the pipeline changed or removed in ``workspace``, in manifest order."""
-    changed = []
+def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> dict[str, str | None]:
+    """Return the digests of the inputs that the pipeline changed in ``workspace``, None for one that it removed."""
+    changed = {}
     for source in sources:
         path = workspace / source.entry.path
-        if not path.is_file() or digest_file(path).sha256 != source.digest.sha256:
-            changed.append(source.entry.path)
-    return tuple(changed)
+        digest = digest_file(path).sha256 if path.is_file() else None
+        if digest != source.digest.sha256:
+            changed[source.entry.path] = digest
+    return changed
 
 
 def describe_inputs(sources: tuple[InputSource, ...]) -> Precondition:

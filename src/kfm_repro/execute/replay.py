@@ -17,20 +17,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kfm_repro.errors import KfmReproError
+from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.environment import replay_environment
 from kfm_repro.execute.fingerprint import environment_drift, fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
+from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
     changed_precondition,
     code_precondition,
+    left_precondition,
     original_precondition,
     project_state,
+    stdin_precondition,
     trespass,
 )
 from kfm_repro.execute.process import Outcome, Process, run_command
@@ -87,7 +90,8 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
         return _replay_into(writer, place, project, plan, request)
     except BaseException as exc:
         ours = isinstance(exc, KfmReproError)
-        reason = f"not run: {exc}" if ours else type(exc).__name__
+        reason = str(exc) if isinstance(exc, PipelineFailed) else f"not run: {exc}"
+        reason = reason if ours else type(exc).__name__
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
         shutil.rmtree(place, ignore_errors=True)
         raise
@@ -107,7 +111,16 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
     environ, environment = _environment(project, plan, fresh, workspace)
     untouched = project_state(project, plan)
     _wait_until_clocks_moved_on(plan.run)
+    guards = Guard(fresh.path), Guard(workspace.run_dir)
     outcome = _execute(plan, fresh, workspace, environ)
+    broken = guards[0].broken() or guards[1].broken()
+    if broken:
+        guards[0].make_way()
+        writer.yaml(document)
+        raise PipelineFailed(
+            f"in the replay the pipeline {broken}: nothing can be compared",
+            hint="a pipeline keeps the folder that KFM_RUN_DIR names; what it writes there belongs to its run",
+        )
     document["runtime"] |= {"started_at": stamp(outcome.started), "finished_at": stamp(outcome.finished)}
     document["environment"] |= {"env": {k: v for k, v in environ.items() if not k.startswith("KFM_RUN")}}
     writer.yaml(document)
@@ -121,7 +134,11 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
         code_precondition(plan),
         *original_precondition(plan),
         describe_inputs(sources),
-        *changed_precondition(changed_inputs(sources, workspace.root), plan),
+        *changed_precondition(
+            changed_inputs(sources, workspace.root), plan, recorded_inputs=not request.current_inputs
+        ),
+        *stdin_precondition(plan),
+        *left_precondition(plan, outcome.left.programs),
         environment,
         plan.interpreter.precondition,
         *trespass(untouched, project_state(project, plan)),

@@ -16,7 +16,7 @@ from kfm_repro.errors import UsageError
 from kfm_repro.execute.capture import CodeState
 from kfm_repro.execute.collect import glob_files, relative_pattern
 from kfm_repro.execute.command import describe_command, is_python, portable
-from kfm_repro.execute.environment import recorded_variables
+from kfm_repro.execute.environment import recorded_variables, unrecorded_variables
 from kfm_repro.execute.fingerprint import fingerprint, requirements_lock
 from kfm_repro.execute.submodules import Submodule
 from kfm_repro.model.run import RUN_SCHEMA
@@ -112,7 +112,9 @@ def snapshot_environment(project: Project, request: Request, run: RunDir) -> dic
         }
     variables = recorded_variables(request.environ)
     variables = {name: portable(value, project.root) for name, value in variables.items()}
-    return environment | {"env": redact_variables(variables)}
+    environment["env"] = redact_variables(variables)
+    unrecorded = unrecorded_variables(request.environ)
+    return environment | ({"not_recorded": list(unrecorded)} if unrecorded else {})
 
 
 def describe_run(

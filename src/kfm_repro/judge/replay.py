@@ -10,7 +10,7 @@ import msgspec
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
 from kfm_repro.execute.plan import Plan, Request, plan_replay
-from kfm_repro.execute.preconditions import TRESPASS
+from kfm_repro.execute.preconditions import TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
@@ -19,6 +19,7 @@ from kfm_repro.model.encode import report_json
 from kfm_repro.model.report import (
     Environment,
     ErrorInfo,
+    Precondition,
     Replay,
     Report,
     RunRef,
@@ -33,6 +34,26 @@ from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.write import write_text
 
 __all__ = ["Judged", "replay_and_judge"]
+
+_UNMET = {
+    "code": (
+        "code-unavailable",
+        "commit before recording, or record with kfm-repro record, which keeps the patch",
+    ),
+    "stdin": (
+        "input-missing",
+        "let the command read a file that is a declared input, for example: sh -c 'CMD < data/raw/list.txt'",
+    ),
+    "inputs-after": (
+        "input-changed",
+        "record again while nothing else writes to it; if the command itself does, name it with --output as well",
+    ),
+    TRESPASS: (
+        "project-changed",
+        "use paths relative to the project root; if you changed the files yourself, replay again",
+    ),
+}
+"""Error code and hint of each precondition without which no verdict holds."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +96,12 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
     labels = read_labels(project, plan.inputs.entries, plan.outputs.entries)
     outputs = disclosed(comparison.outputs, labels)
     failed = outcome.outcome != "success"
-    trespass = next((item.detail for item in replayed.preconditions if item.name == TRESPASS), "")
-    inconclusive = failed or plan.state is not RunState.SUCCESS or bool(plan.code.uncaptured or trespass)
+    unmet = next(filter(is_unmet, replayed.preconditions), None)
+    inconclusive = failed or plan.state is not RunState.SUCCESS or unmet is not None
+    verdict = run_verdict(outputs, inconclusive=inconclusive)
     return Report(
         command="replay",
-        verdict=run_verdict(outputs, inconclusive=inconclusive),
+        verdict=verdict,
         counts=count_verdicts(outputs),
         run=RunRef(
             run_id=plan.run.run_id,
@@ -97,14 +119,14 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
             ),
         ),
         scope=replay_scope(replayed.held, replayed.not_compared),
-        preconditions=replayed.preconditions,
+        preconditions=(*replayed.preconditions, *variables_precondition(plan, verdict)),
         environment=Environment(drift=replayed.drift),
         outputs=outputs,
-        error=_error(plan, replayed, trespass) if inconclusive or not outputs else msgspec.UNSET,
+        error=_error(plan, replayed, unmet) if inconclusive or not outputs else msgspec.UNSET,
     )
 
 
-def _error(plan: Plan, replayed: Replayed, trespass: str) -> ErrorInfo:
+def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorInfo:
     outcome = replayed.outcome
     if outcome.outcome == "timeout":
         return ErrorInfo(
@@ -127,18 +149,9 @@ def _error(plan: Plan, replayed: Replayed, trespass: str) -> ErrorInfo:
             message="the recorded run failed, so that there is nothing to reproduce",
             hint="replay a run that succeeded",
         )
-    if plan.code.uncaptured:
-        return ErrorInfo(
-            code="code-unavailable",
-            message=plan.code.uncaptured,
-            hint="commit before recording, or record with kfm-repro record, which keeps the patch",
-        )
-    if trespass:
-        return ErrorInfo(
-            code="project-changed",
-            message=trespass,
-            hint="use paths relative to the project root; if you changed the files yourself, replay again",
-        )
+    if unmet is not None:
+        code, hint = _UNMET[unmet.name]
+        return ErrorInfo(code=code, message=unmet.detail, hint=hint)
     return ErrorInfo(
         code="nothing-compared",
         message="the record declares no outputs and the replay wrote none: nothing was compared",

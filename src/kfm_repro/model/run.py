@@ -71,13 +71,17 @@ class Runtime(Part, frozen=True, kw_only=True):
 
 
 class RecordedEnvironment(Part, frozen=True, kw_only=True):
-    """In what it ran. ``env`` are the variables that the pipeline saw, ``root`` its project folder then."""
+    """In what it ran. ``env`` are the variables that the pipeline saw, ``root`` its project folder then.
+
+    ``not_recorded`` are the names of those whose values were not kept.
+    """
 
     fingerprint: str | None = None
     python: str | None = None
     executable: str | None = None
     root: str | None = None
     env: dict[str, str] = {}
+    not_recorded: tuple[str, ...] = ()
 
 
 class ReplayOf(Part, frozen=True, kw_only=True):
