@@ -67,7 +67,7 @@ READER = "(out / 'a.txt').write_text('made')\nread = {}\nif read: os.read(0, 5)\
 def test_a_command_that_reads_its_standard_input_gets_no_verdict_in_a_replay(
     workshop: Workshop, kind: str, tmp_path: Path
 ) -> None:
-    pipeline(workshop, READER.format(True))
+    pipeline(workshop, READER.format("True"))
     (tmp_path / "list.txt").write_text("some text\n", encoding="utf-8")
     if kind == "pipe":
         done = record(workshop, given=b"some text")
@@ -128,6 +128,34 @@ def test_variables_that_no_record_keeps_are_named_where_they_may_matter(
     assert ("may matter: " in shown) == matters
     secrets = workshop.kfm("verify", "latest:job", "--json").json["secrets"]
     assert secrets["hits"] == []
+
+
+def test_packages_of_the_user_that_a_replay_does_not_find_are_drift(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    python = Path(sys._base_executable)
+    base = {"PYTHONUSERBASE": str(tmp_path / "base")}
+    asked = [python, "-c", "import site; print(site.getusersitepackages() if site.ENABLE_USER_SITE else '')"]
+    place = subprocess.run(asked, env=base, capture_output=True, text=True, check=True).stdout.strip()
+    if not place:
+        pytest.skip("this Python has no packages of the user")
+    info = Path(place) / "county_palette-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: county-palette\nVersion: 1.2\n", encoding="utf-8"
+    )
+    (Path(place) / "county_palette.py").write_text("COLOUR = 'red'\n", encoding="utf-8")
+    pipeline(
+        workshop,
+        "try: from county_palette import COLOUR\nexcept ImportError: COLOUR = 'grey'\n"
+        "(out / 'a.txt').write_text(COLOUR)\n",
+    )
+    done = workshop.kfm("record", "--", str(python), "pipelines/job.py", env=base)
+    assert done.code == 0, done.err
+    report = replay(workshop, 1)
+    drift = {item["what"]: (item["a"], item["b"]) for item in report["environment"]["drift"]}
+    assert drift["county-palette"] == ("1.2", None)
+    assert any("of the user" in what for what in drift)
 
 
 CHANGES_INPUT = (

@@ -13,7 +13,7 @@ from kfm_repro.errors import CodeNotAvailable, UnsafePath
 from kfm_repro.execute.git import RAW, UNFILTERED, Repository, clone_at, find_repository
 from kfm_repro.model.run import CodeVersion
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import inside, real_path
 
 __all__ = ["Code", "check_code", "check_out", "hide_removed"]
 
@@ -149,7 +149,7 @@ def _refuse_links_out(clone: Repository) -> None:
     for line in clone.git("ls-files", "-s", "-z").decode(errors="surrogateescape").split("\0"):
         if line.startswith("120000 "):
             path = clone.top / line.partition("\t")[2]
-            if not path.resolve().is_relative_to(top):
+            if not real_path(path).is_relative_to(top):
                 raise UnsafePath(
                     f"the recorded code has a symbolic link that leads out of it: {line.partition(chr(9))[2]}",
                     hint="replace the link by the file; what lies outside is not part of the record",

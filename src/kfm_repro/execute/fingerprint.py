@@ -32,6 +32,7 @@ _PLACES: tuple[tuple[str, str, str], ...] = (
     ("machine", "machine", "floats"),
     ("system", "system", "floats"),
     ("libc", "libc", "floats"),
+    ("user_site", "packages of the user (PYTHONUSERBASE or HOME)", "tables"),
     ("kernel", "kernel", "cosmetic"),
     ("cpu.model", "CPU", "floats"),
     ("cpu.flags_sha256", "CPU flags", "floats"),

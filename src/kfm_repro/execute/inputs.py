@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from kfm_repro.errors import InputUnavailable, KfmReproError
+from kfm_repro.errors import InputUnavailable, InvalidRecord, KfmReproError
 from kfm_repro.execute.git import Repository
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.report import Precondition
 from kfm_repro.runs.hashing import Digest, digest_file
 from kfm_repro.runs.objects import ObjectStore, copy_file
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import inside, kind_of, make_parent
 
 __all__ = ["InputSource", "Origin", "changed_inputs", "describe_inputs", "lay_inputs", "resolve_inputs"]
 
@@ -63,8 +63,12 @@ def resolve_inputs(
 def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
     """Copy the inputs to their places in ``workspace``. Raises InputUnavailable when one changed meanwhile."""
     for source in sources:
-        target = inside(workspace, source.entry.path, what="input")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = make_parent(workspace, source.entry.path, what="input of the record")
+        if kind_of(target) == "folder":
+            raise InvalidRecord(
+                f"the inputs manifest names a folder of the recorded code: {source.entry.path}",
+                hint="name its files, one entry each",
+            )
         target.unlink(missing_ok=True)
         copy_file(source.file, target)
         if digest_file(target).sha256 != source.digest.sha256:
@@ -120,8 +124,11 @@ def _resolve(
     drift = "missing" if found is None else f"sha256 {found.sha256[:12]}…, {found.size_bytes} bytes"
     if current:
         if found is None:
+            what = kind_of(path)
             raise InputUnavailable(
-                f"input missing today: {entry.path}", hint="restore it", code="input-missing"
+                f"input missing today: {entry.path}" + (f" (it is a {what}, not a file)" if what else ""),
+                hint="restore it",
+                code="input-missing",
             )
         return InputSource(entry, path, found, Origin.CURRENT, drift)
     if entry.sha256 is not None:
@@ -131,7 +138,7 @@ def _resolve(
         blob = _from_git(entry, code, spool)
         if blob is not None:
             return InputSource(entry, *blob, Origin.GIT, drift)
-    raise _unavailable(entry, found)
+    raise _unavailable(entry, found, kind_of(path))
 
 
 def _from_git(entry: Entry, code: tuple[Repository, str], spool: Path) -> tuple[Path, Digest] | None:
@@ -147,13 +154,13 @@ def _from_git(entry: Entry, code: tuple[Repository, str], spool: Path) -> tuple[
     return None
 
 
-def _unavailable(entry: Entry, found: Digest | None) -> KfmReproError:
+def _unavailable(entry: Entry, found: Digest | None, kind: str) -> KfmReproError:
     size = "size unknown" if entry.size_bytes is None else f"{entry.size_bytes} bytes"
     recorded = f"\n  recorded  sha256 {entry.sha256 or 'unknown'}  {size}"
     if found is None:
         return InputUnavailable(
-            f"input missing: {entry.path}{recorded}\n  found     nothing: not in the working tree, "
-            "the object store or git at the recorded commit",
+            f"input missing: {entry.path}{recorded}\n  found     {f'a {kind}' if kind else 'nothing'}: not in the "
+            "working tree, the object store or git at the recorded commit",
             hint="restore the recorded file",
             code="input-missing",
         )

@@ -36,7 +36,7 @@ from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
-from kfm_repro.runs.paths import inside, is_safe_component
+from kfm_repro.runs.paths import inside, is_safe_component, real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
 from kfm_repro.runs.write import RunWriter, stamp, write_json
@@ -234,7 +234,7 @@ def _unsettled(project: Project, produced: Sequence[Produced], outcome: Outcome)
     store, root = ObjectStore(project.runs), project.root.resolve()
     moving = {item.entry.path for item in produced if not store.add(item.file, item.entry.sha256 or "")}
     named = {item.entry.path for item in produced}
-    resolved = {item.file.resolve(): item.entry.path for item in produced}
+    resolved = {real_path(item.file): item.entry.path for item in produced}
     for path in outcome.left.writing:
         if path in resolved:
             moving.add(resolved[path])

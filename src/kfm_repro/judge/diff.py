@@ -31,6 +31,7 @@ from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import kind_of, real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
 
@@ -80,8 +81,14 @@ def compare_paths(
     Raises UsageError when one is a file and the other a folder, or one does not exist.
     """
     for path in (a, b):
-        if not path.exists():
+        kind = kind_of(path)
+        if not kind:
             raise UsageError(f"no such file or folder: {path}", hint="check the path")
+        if kind not in ("file", "folder"):
+            raise UsageError(
+                f"{path} is a {kind}, which can be read only once or never ends",
+                hint="write its content into a file, and compare that",
+            )
     if a.is_dir() != b.is_dir():
         raise UsageError(f"{a} and {b} are not of one sort", hint="compare two files or two folders")
     rule = Rule(options=options or Options(key=key), accept=accept or Accept.IDENTICAL)
@@ -208,7 +215,7 @@ def _folder(folder: Path) -> dict[str, Output]:
     outputs = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() and not path.resolve().is_relative_to(base):
+        if path.is_symlink() and not real_path(path).is_relative_to(base):
             outputs[name] = Output(facts=FileFacts(), file=None, reason="a symbolic link out of the folder")
         elif path.is_file():
             outputs[name] = _file(path)
