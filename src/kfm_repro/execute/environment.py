@@ -69,7 +69,8 @@ class Interpreter:
     @property
     def precondition(self) -> Precondition:
         """What a report says of the choice."""
-        return Precondition(name="interpreter", state=self.state, detail=self.chosen)
+        code = "ENVIRONMENT_DRIFT" if self.state == "drift" else ""
+        return Precondition(name="interpreter", state=self.state, detail=self.chosen, code=code)
 
 
 def choose_interpreter(project: Project, run: Run) -> Interpreter:

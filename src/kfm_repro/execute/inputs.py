@@ -16,7 +16,15 @@ from kfm_repro.runs.hashing import Digest, digest_file
 from kfm_repro.runs.objects import ObjectStore, copy_file
 from kfm_repro.runs.paths import inside, kind_of, make_parent
 
-__all__ = ["InputSource", "Origin", "changed_inputs", "describe_inputs", "lay_inputs", "resolve_inputs"]
+__all__ = [
+    "InputSource",
+    "Origin",
+    "changed_inputs",
+    "describe_inputs",
+    "lay_inputs",
+    "on_todays_inputs",
+    "resolve_inputs",
+]
 
 _DRIFT = "SOURCE_SNAPSHOT_DRIFT"
 
@@ -32,13 +40,17 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class InputSource:
-    """One declared input and the file that has its bytes. ``drift`` says how today's file differs."""
+    """One declared input and the file that has its bytes.
+
+    ``drift`` says how today's file differs, ``today`` is its sha256, empty when it is gone.
+    """
 
     entry: Entry
     file: Path
     digest: Digest
     origin: Origin
     drift: str = ""
+    today: str = ""
 
 
 def resolve_inputs(
@@ -89,6 +101,11 @@ def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> dict[str,
     return changed
 
 
+def on_todays_inputs(sources: Iterable[InputSource]) -> bool:
+    """Return whether a replay ran on bytes that are not the recorded ones, or may not be."""
+    return any(source.entry.sha256 is None or source.origin is Origin.CURRENT for source in sources)
+
+
 def describe_inputs(sources: tuple[InputSource, ...]) -> Precondition:
     """Say in one precondition whether the inputs are the recorded ones, and where their bytes were found."""
     drifted = [source for source in sources if source.drift]
@@ -121,6 +138,7 @@ def _resolve(
     found = digest_file(path) if path.is_file() else None
     if found is not None and (entry.sha256 is None or found.sha256 == entry.sha256):
         return InputSource(entry, path, found, Origin.WORKING_TREE)
+    today = found.sha256 if found else ""
     drift = "missing" if found is None else f"sha256 {found.sha256[:12]}…, {found.size_bytes} bytes"
     if current:
         if found is None:
@@ -130,14 +148,14 @@ def _resolve(
                 hint="restore it",
                 code="input-missing",
             )
-        return InputSource(entry, path, found, Origin.CURRENT, drift)
+        return InputSource(entry, path, found, Origin.CURRENT, drift, today)
     if entry.sha256 is not None:
         stored = store.find(entry.sha256)
         if stored is not None:
-            return InputSource(entry, stored, digest_file(stored), Origin.OBJECT_STORE, drift)
+            return InputSource(entry, stored, digest_file(stored), Origin.OBJECT_STORE, drift, today)
         blob = _from_git(entry, code, spool)
         if blob is not None:
-            return InputSource(entry, *blob, Origin.GIT, drift)
+            return InputSource(entry, *blob, Origin.GIT, drift, today)
     raise _unavailable(entry, found, kind_of(path))
 
 

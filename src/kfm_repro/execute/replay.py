@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -21,7 +20,7 @@ from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.environment import replay_environment
-from kfm_repro.execute.fingerprint import environment_drift, fingerprint
+from kfm_repro.execute.fingerprint import environment_drift, fingerprint, read_fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
@@ -70,6 +69,8 @@ class Replayed:
     place: Path
     preconditions: tuple[Precondition, ...]
     drift: tuple[Drift, ...]
+    fingerprints: tuple[dict[str, Any], dict[str, Any]]
+    sources: tuple[InputSource, ...]
     held: dict[str, str]
     not_compared: tuple[str, ...]
     finish: Callable[[str], None] = field(compare=False)
@@ -122,7 +123,10 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
             hint="a pipeline keeps the folder that KFM_RUN_DIR names; what it writes there belongs to its run",
         )
     document["runtime"] |= {"started_at": stamp(outcome.started), "finished_at": stamp(outcome.finished)}
-    document["environment"] |= {"env": {k: v for k, v in environ.items() if not k.startswith("KFM_RUN")}}
+    own = {
+        k: v.replace(str(workspace.root), "{root}") for k, v in environ.items() if not k.startswith("KFM_RUN")
+    }
+    document["environment"] |= {"env": own}
     writer.yaml(document)
     produced = collect_outputs(project, plan, fresh, workspace)
     left = not_compared(plan, workspace, produced)
@@ -130,6 +134,7 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
     _write_results(writer, project, plan, outcome, sources, produced)
     today = fingerprint(plan.interpreter.path, project.root, environ)
     write_json(fresh.path / "environment" / "fingerprint.json", today)
+    recorded = read_fingerprint(plan.original, plan.run)
     preconditions = (
         code_precondition(plan),
         *original_precondition(plan),
@@ -145,8 +150,8 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
     )
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=place,
-        preconditions=preconditions, drift=environment_drift(_recorded_fingerprint(plan), today),
-        held={name: environ[name] for name in _HELD if name in environ},
+        preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
+        sources=sources, held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 
@@ -292,23 +297,6 @@ def _values(plan: Plan, workspace: Workspace) -> dict[str, str]:
 def _as_laid(source: InputSource) -> Entry:
     digest = source.digest
     return Entry(path=source.entry.path, sha256=digest.sha256, size_bytes=digest.size_bytes)
-
-
-def _recorded_fingerprint(plan: Plan) -> dict[str, Any]:
-    environment = plan.run.environment
-    if environment is None:
-        return {}
-    known: dict[str, Any] = {"python": environment.python} if environment.python else {}
-    if environment.fingerprint:
-        path = plan.original.path / environment.fingerprint
-        try:
-            inside = path.resolve().is_relative_to(plan.original.path.resolve())
-            document: Any = json.loads(path.read_bytes()) if inside else {}
-        except (OSError, ValueError):
-            return known
-        if isinstance(document, dict):
-            known |= {str(name): value for name, value in document.items()}
-    return known
 
 
 def aware(moment: datetime) -> datetime:

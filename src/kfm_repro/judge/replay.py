@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +10,21 @@ import msgspec
 
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
+from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
+from kfm_repro.judge.drift import conditions, environment_of, output_drift, source_drift, validator_drift
+from kfm_repro.judge.level import exercised_level
+from kfm_repro.judge.parameters import config_drift, snapshot_files
 from kfm_repro.judge.scope import replay_scope
 from kfm_repro.model.encode import report_json
+from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import (
+    CodedDrift,
+    DriftCode,
     Environment,
     ErrorInfo,
     Precondition,
@@ -26,9 +34,10 @@ from kfm_repro.model.report import (
     count_verdicts,
 )
 from kfm_repro.model.run import RunState
-from kfm_repro.model.verdict import Accept, run_verdict
+from kfm_repro.model.verdict import Accept, Verdict, run_verdict
 from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.labels import read_labels
+from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.write import write_text
@@ -99,6 +108,7 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
     unmet = next(filter(is_unmet, replayed.preconditions), None)
     inconclusive = failed or plan.state is not RunState.SUCCESS or unmet is not None
     verdict = run_verdict(outputs, inconclusive=inconclusive)
+    parameters, sources = _parameters_today(project, plan), _sources_today(replayed)
     return Report(
         command="replay",
         verdict=verdict,
@@ -118,12 +128,70 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
                 outcome=outcome.outcome,
             ),
         ),
-        scope=replay_scope(replayed.held, replayed.not_compared),
-        preconditions=(*replayed.preconditions, *variables_precondition(plan, verdict)),
+        scope=replay_scope(
+            replayed.held,
+            replayed.not_compared,
+            level=exercised_level(*replayed.fingerprints, (plan.run.runtime.host, platform.node())),
+            shown=verdict is Verdict.REPRODUCIBLE and not on_todays_inputs(replayed.sources),
+        ),
+        preconditions=(*_conditions(replayed, parameters, sources), *variables_precondition(plan, verdict)),
         environment=Environment(drift=replayed.drift),
+        drift=(
+            *parameters,
+            *sources,
+            *environment_of(replayed.drift),
+            *validator_drift(plan.original, replayed.run),
+            *output_drift(outputs),
+        ),
         outputs=outputs,
         error=_error(plan, replayed, unmet) if inconclusive or not outputs else msgspec.UNSET,
     )
+
+
+def _parameters_today(project: Project, plan: Plan) -> tuple[CodedDrift, ...]:
+    """Return how today's config differs from the snapshot that the replay ran with."""
+    snapshot = snapshot_files(plan.original, plan.run)
+    origins = plan.run.pipeline.config or {}
+    today = {}
+    for name in snapshot:
+        path = inside(project.root, origins.get(name, f"config/{name}"), what="pipeline.config of the record")
+        if kind_of(path) == "file":
+            today[name] = path
+    return config_drift(snapshot, today)
+
+
+def _sources_today(replayed: Replayed) -> tuple[CodedDrift, ...]:
+    """Return how today's input files differ from the recorded ones."""
+    drifted = [source for source in replayed.sources if source.drift]
+    today = {
+        source.entry.path: Entry(path=source.entry.path, sha256=source.today, extra=source.entry.extra)
+        for source in drifted
+        if source.today
+    }
+    return source_drift({source.entry.path: source.entry for source in drifted}, today)
+
+
+def _conditions(
+    replayed: Replayed, parameters: tuple[CodedDrift, ...], sources: tuple[CodedDrift, ...]
+) -> tuple[Precondition, ...]:
+    """Return the preconditions of a replay, with what has drifted of config and environment."""
+    made = []
+    for item in replayed.preconditions:
+        if item.name == "environment" and replayed.drift:
+            detail = f"{item.detail}; {len(replayed.drift)} things are not as recorded, {replayed.drift[0].what} first"
+            state = "drift" if item.state == "ok" else item.state
+            made.append(msgspec.structs.replace(item, state=state, detail=detail, code=DriftCode.ENVIRONMENT))
+        elif item.name == "inputs" and {drift.code for drift in sources} == {DriftCode.MODEL_IDENTITY}:
+            made.append(msgspec.structs.replace(item, code=DriftCode.MODEL_IDENTITY))
+        else:
+            made.append(item)
+    if parameters:
+        (config,) = [
+            item for item in conditions(parameters, {}) if item.code == DriftCode.TRANSFORM_PARAMETERS
+        ]
+        detail = f"today's config is not the snapshot, with which the replay ran: {config.detail}"
+        made.append(msgspec.structs.replace(config, detail=detail))
+    return tuple(made)
 
 
 def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorInfo:
