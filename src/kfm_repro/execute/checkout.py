@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kfm_repro.errors import CodeNotAvailable, UnsafePath
-from kfm_repro.execute.clone import clone_at, copy_history, lay_tree
-from kfm_repro.execute.git import Repository, find_repository
+from kfm_repro.execute.clone import clone_at, copy_history, lay_tree, settle
+from kfm_repro.execute.git import RAW, UNFILTERED, Repository, find_repository
 from kfm_repro.execute.lfs import is_pointer, local_data, parse_pointer
 from kfm_repro.execute.submodules import find_submodules
 from kfm_repro.model.run import CodeVersion
 from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import copy_file
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import inside, real_path
 
 __all__ = ["Code", "check_code", "check_out", "hide_removed", "left_pointers"]
 
 _POINTER_LINE = "version https://git-lfs.github.com/spec/"
+
+_ADDED = re.compile(rb"^diff --git (.+)\nnew file mode", re.MULTILINE)
+_NOT_KEPT = "a file that a filter of git had rewritten was too large to be kept with the code"
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,10 @@ class Code:
     """Which code a replay runs: the resolved commit, the patch to apply, and whether it is the recorded code.
 
     ``uncaptured`` says why it is not: then no verdict can be reached, only differences shown. ``unsaid`` is
-    whether the record leaves open if the tree was dirty. ``absent`` are submodules that were not checked out.
+    whether the record leaves open if the tree was dirty. ``raw`` code is laid out byte by byte as it was recorded,
+    ``converted`` files of its patch are no changes to git. ``filtered`` files lay there as a filter left them, which
+    no clone runs, and the record does not have them so. ``absent`` are
+    submodules that were not checked out.
     """
 
     repository: Repository
@@ -39,6 +46,15 @@ class Code:
     uncaptured: str = ""
     unsaid: bool = False
     absent: frozenset[str] = frozenset()
+    raw: bool = False
+    converted: tuple[str, ...] = ()
+    filtered: tuple[str, ...] = ()
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The files of the patch that the commit does not have, in the order of the patch, as git spells them."""
+        names = (match[1].decode(errors="replace") for match in _ADDED.finditer(self.patch))
+        return tuple(name[len(name) // 2 + 1 :].strip('"').removeprefix("b/") for name in names)
 
 
 def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
@@ -55,13 +71,19 @@ def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
     commit = repository.resolve_commit(version.git_commit)
     absent = frozenset(str(item.get("path")) for item in version.submodules if item.get("present") is False)
     find_submodules(repository, commit, absent)
-    code = Code(repository, commit, tree=version.tree, absent=absent)
-    if not version.repo_dirty and not version.patch:
-        return replace(code, unsaid=version.repo_dirty is None)
-    if not version.patch:
+    raw = version.checkout == "raw"
+    code = Code(
+        repository, commit, tree=version.tree, unsaid=version.repo_dirty is None and not version.patch, raw=raw,
+        converted=version.converted, absent=absent, filtered=() if raw else _filtered(repository, commit),
+    )  # fmt: skip
+    if version.patch:
+        code = replace(code, patch=_read_patch(run, version))
+    if version.not_kept:
+        return replace(code, uncaptured=f"{_NOT_KEPT}: {version.not_kept[0]}")
+    if version.repo_dirty and not version.patch:
         why = f"the code was dirty when it was recorded and no patch was kept: only {commit[:7]} can run"
         return replace(code, tree=None, uncaptured=why)
-    return replace(code, patch=_read_patch(run, version))
+    return code
 
 
 def check_out(code: Code, target: Path) -> Repository:
@@ -77,12 +99,17 @@ def check_out(code: Code, target: Path) -> Repository:
             f"the recorded commit and patch lead to tree {tree[:12]}, not to the recorded {code.tree[:12]}",
             hint="config/dirty.patch of the run was changed; restore it",
         )
-    lay_tree(clone, tree, code.commit)
+    lay_tree(clone, tree, code.commit, attributes=RAW if code.raw else UNFILTERED)
     if code.patch:
         _refuse_links_out(clone)
         # Changes were not staged when they were recorded, and git describe tells.
         clone.git("reset", "--quiet")
-    _fetch_data(clone, code.repository, tree)
+    settle(clone)
+    if code.converted:
+        names = b"".join(os.fsencode(name) + b"\0" for name in code.converted)
+        clone.git("update-index", "--assume-unchanged", "-z", "--stdin", data=names)
+    only = frozenset(code.converted) if code.raw else None
+    _fetch_data(clone, code.repository, tree, only)
     _lay_submodules(clone, code.repository, tree, code.absent)
     return clone
 
@@ -94,9 +121,13 @@ def hide_removed(clone: Repository) -> None:
         clone.git("update-index", "--skip-worktree", "-z", "--stdin", data=removed)
 
 
-def left_pointers(clone: Repository) -> tuple[str, ...]:
-    """Return the tracked files that are still pointers of Git LFS, from the top of the clone, sorted."""
-    return tuple(sorted(path for path in _pointers(clone, ":") if is_pointer(clone.top / path)))
+def left_pointers(clone: Repository, code: Code) -> tuple[str, ...]:
+    """Return the files of Git LFS, from the top of the clone, that are still pointers and were none then; sorted."""
+    only = frozenset(code.converted) if code.raw else None
+    paths = _pointers(clone, ":")
+    return tuple(
+        sorted(path for path in paths if (only is None or path in only) and is_pointer(clone.top / path))
+    )
 
 
 def _patched_tree(clone: Repository, code: Code) -> str:
@@ -111,7 +142,7 @@ def _patched_tree(clone: Repository, code: Code) -> str:
 
 def _lay_submodules(clone: Repository, source: Repository, tree: str, absent: frozenset[str]) -> None:
     """Clone the submodules of ``tree``, and theirs, to their places."""
-    for path, commit, repository in find_submodules(source, tree, absent):
+    for path, commit, repository in find_submodules(source, tree, absent, listed_by=clone):
         inner = clone_at(repository, commit, clone.top / path)
         clone.git("config", "--add", "submodule.active", path)
         _fetch_data(inner, repository, commit)
@@ -119,13 +150,19 @@ def _lay_submodules(clone: Repository, source: Repository, tree: str, absent: fr
         _lay_submodules(inner, repository, commit, deeper)
 
 
-def _fetch_data(clone: Repository, source: Repository, treeish: str) -> None:
-    """Put the data of Git LFS that this machine has in the place of its pointers."""
+def _fetch_data(
+    clone: Repository, source: Repository, treeish: str, only: frozenset[str] | None = None
+) -> None:
+    """Put the data of Git LFS that this machine has in the place of its pointers.
+
+    Raw code has pointers where pointers lay, but for ``only`` those files.
+    """
     fetched = []
     for path in _pointers(clone, treeish):
         file = clone.top / path
         pointer = parse_pointer(file.read_bytes()) if file.is_file() and is_pointer(file) else None
-        data = local_data(pointer, source.git_folder()) if pointer else None
+        wanted = pointer is not None and (only is None or path in only)
+        data = local_data(pointer, source.git_folder()) if pointer and wanted else None
         if data is not None:
             state = file.stat()
             file.unlink()
@@ -154,6 +191,20 @@ def _pointers(clone: Repository, treeish: str) -> list[str]:
     return [os.fsdecode(path) for path, value in triples if value == b"lfs"]
 
 
+def _filtered(repository: Repository, commit: str) -> tuple[str, ...]:
+    """Return the files of ``commit`` that a filter rewrites here when git checks them out, sorted."""
+    with tempfile.TemporaryDirectory(prefix="kfm-repro-index-") as folder:
+        index = Path(folder) / "index"
+        repository.git("read-tree", commit, index=index)
+        names = repository.git("ls-files", "--cached", "-z", index=index)
+        said = repository.git(
+            "check-attr", "--cached", "-z", "--stdin", "filter", index=index, data=names, as_configured=True
+        )
+    parts = os.fsdecode(said).split("\0")
+    told = zip(parts[0::3], parts[2::3], strict=False)
+    return tuple(sorted(name for name, value in told if value not in ("unspecified", "unset")))
+
+
 def _read_patch(run: RunDir, version: CodeVersion) -> bytes:
     path = inside(run.path, version.patch or "", what="pipeline.version.patch")
     try:
@@ -178,7 +229,7 @@ def _refuse_links_out(clone: Repository) -> None:
     for line in clone.git("ls-files", "-s", "-z").decode(errors="surrogateescape").split("\0"):
         if line.startswith("120000 "):
             path = clone.top / line.partition("\t")[2]
-            if not path.resolve().is_relative_to(top):
+            if not real_path(path).is_relative_to(top):
                 raise UnsafePath(
                     f"the recorded code has a symbolic link that leads out of it: {line.partition(chr(9))[2]}",
                     hint="replace the link by the file; what lies outside is not part of the record",

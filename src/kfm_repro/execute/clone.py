@@ -14,15 +14,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from kfm_repro.errors import CodeNotAvailable
-from kfm_repro.execute.git import Repository, init_repository
+from kfm_repro.execute.git import UNFILTERED, Repository, init_repository
 
-__all__ = ["clone_at", "copy_history", "lay_tree"]
+__all__ = ["clone_at", "copy_history", "lay_tree", "settle"]
 
 _COPIED_KIB = 256 << 10
 """Up to this size object files are copied as they are (0.1 s for 3000 files, packing them anew takes 1.6 s); of
 a larger repository only what the commit needs is packed: its own files, and its history without theirs."""
 _PACK_FILES = (".pack", ".idx", ".rev")
 _SHOWN = 3
+_ATTRIBUTES = ".git/info/attributes"
 
 
 def clone_at(source: Repository, commit: str, target: Path) -> Repository:
@@ -32,6 +33,7 @@ def clone_at(source: Repository, commit: str, target: Path) -> Repository:
     """
     clone = copy_history(source, commit, target)
     lay_tree(clone, commit, commit)
+    settle(clone)
     return clone
 
 
@@ -58,11 +60,14 @@ def copy_history(source: Repository, commit: str, target: Path) -> Repository:
     return clone
 
 
-def lay_tree(clone: Repository, tree: str, commit: str) -> None:
+def lay_tree(clone: Repository, tree: str, commit: str, *, attributes: str = UNFILTERED) -> None:
     """Write the files of ``tree`` with modes 0644 and 0755 and the time of ``commit``, and the index.
 
-    Raises CodeNotAvailable.
+    ``attributes`` (`RAW` or `UNFILTERED`) hold until ``settle``. Raises CodeNotAvailable.
     """
+    own = clone.top / _ATTRIBUTES
+    own.parent.mkdir(exist_ok=True)
+    own.write_text(attributes, encoding="utf-8")
     clone.git("read-tree", "-m", "-u", "--no-recurse-submodules", tree)
     moment = int(clone.git("show", "-s", "--no-show-signature", "--format=%ct", commit)) * 10**9
     for folder, folders, files in os.walk(clone.top):
@@ -72,6 +77,11 @@ def lay_tree(clone: Repository, tree: str, commit: str) -> None:
             os.utime(os.path.join(folder, name), ns=(moment, moment), follow_symlinks=False)  # noqa: PTH118 - many
     os.utime(clone.top, ns=(moment, moment))
     clone.git("update-index", "-q", "--refresh")
+
+
+def settle(clone: Repository) -> None:
+    """Take back the attributes under which ``lay_tree`` wrote: from now on those of the commit hold."""
+    (clone.top / _ATTRIBUTES).unlink()
 
 
 def _sizes(source: Repository) -> dict[str, int]:

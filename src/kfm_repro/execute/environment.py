@@ -20,6 +20,7 @@ __all__ = [
     "choose_interpreter",
     "recorded_variables",
     "replay_environment",
+    "unrecorded_variables",
 ]
 
 ASSUMED: Mapping[str, str] = {
@@ -40,6 +41,14 @@ _KEPT_PREFIXES = (
     "LC_", "GDAL_", "OGR_", "PROJ_", "OMP_", "OPENBLAS_", "MKL_", "NUMEXPR_", "POLARS_", "ARROW_", "DUCKDB_",
     "NPY_", "SHAPE_", "RAYON_", "VECLIB_", "BLIS_",
 )  # fmt: skip
+_OF_SESSION = frozenset((
+    "_", "COLORTERM", "COLUMNS", "DISPLAY", "EDITOR", "HOME", "HOSTNAME", "KFM_CONFIG_DIR", "KFM_PARAMS",
+    "KFM_RUNS_ROOT", "KFM_RUN_DIR", "KFM_RUN_ID", "KFM_RUN_STARTED_AT", "LESSCLOSE", "LESSOPEN", "LINES", "LOGNAME",
+    "LS_COLORS", "MAIL", "OLDPWD", "PAGER", "PATH", "PS1", "PS2", "PWD", "SHELL", "SHLVL", "TERM", "TMPDIR", "USER",
+    "VISUAL", "WAYLAND_DISPLAY", "WINDOWID",
+))  # fmt: skip
+_OF_SESSION_PREFIXES = ("DBUS_", "HIST", "SSH_", "TERM_", "VTE_", "XDG_SE", "XDG_RUNTIME")
+"""What a terminal session sets for itself, and what a replay has of its own: nobody misses it in a record."""
 _SECRET_WORDS = (
     "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PWD", "CREDENTIAL", "KEY", "AUTH", "BEARER", "COOKIE", "HEADER",
     "PROXY", "SIGNATURE",
@@ -60,7 +69,8 @@ class Interpreter:
     @property
     def precondition(self) -> Precondition:
         """What a report says of the choice."""
-        return Precondition(name="interpreter", state=self.state, detail=self.chosen)
+        code = "ENVIRONMENT_DRIFT" if self.state == "drift" else ""
+        return Precondition(name="interpreter", state=self.state, detail=self.chosen, code=code)
 
 
 def choose_interpreter(project: Project, run: Run) -> Interpreter:
@@ -98,6 +108,20 @@ def recorded_variables(environ: Mapping[str, str]) -> dict[str, str]:
         and not any(word in name for word in _SECRET_WORDS)
         and not _SECRET_VALUE.search(value)
     }
+
+
+def unrecorded_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the variables that a command sees and no replay will have, sorted."""
+    kept = recorded_variables(environ)
+    return tuple(
+        name
+        for name in sorted(environ)
+        if name.isascii()
+        and name.isprintable()
+        and name not in kept
+        and name not in _OF_SESSION
+        and not name.startswith(_OF_SESSION_PREFIXES)
+    )
 
 
 def replay_environment(

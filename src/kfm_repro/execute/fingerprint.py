@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kfm_repro.errors import RunError
 from kfm_repro.model.report import Drift
+from kfm_repro.model.run import Run
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import inside, kind_of
 
-__all__ = ["environment_drift", "fingerprint", "requirements_lock"]
+__all__ = ["environment_drift", "fingerprint", "read_fingerprint", "requirements_lock"]
 
 _PROBE = Path(__file__).with_name("probe.py")
 _TIMEOUT_S = 60
@@ -32,6 +36,7 @@ _PLACES: tuple[tuple[str, str, str], ...] = (
     ("machine", "machine", "floats"),
     ("system", "system", "floats"),
     ("libc", "libc", "floats"),
+    ("user_site", "packages of the user (PYTHONUSERBASE or HOME)", "tables"),
     ("kernel", "kernel", "cosmetic"),
     ("cpu.model", "CPU", "floats"),
     ("cpu.flags_sha256", "CPU flags", "floats"),
@@ -81,6 +86,23 @@ def fingerprint(python: str, cwd: Path, environ: Mapping[str, str] | None = None
     except (OSError, subprocess.SubprocessError, ValueError):
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def read_fingerprint(directory: RunDir, run: Run) -> dict[str, Any]:
+    """Return the fingerprint that a record keeps; what is known without one, often nothing, when it cannot be read."""
+    environment = run.environment
+    if environment is None:
+        return {}
+    known: dict[str, Any] = {"python": environment.python} if environment.python else {}
+    if environment.fingerprint:
+        try:
+            path = inside(directory.path, environment.fingerprint, what="environment.fingerprint")
+            document: Any = json.loads(path.read_bytes()) if kind_of(path) == "file" else {}
+        except (OSError, ValueError, RecursionError, RunError):
+            return known
+        if isinstance(document, dict):
+            known |= {str(name): value for name, value in document.items()}
+    return known
 
 
 def requirements_lock(known: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from kfm_repro.execute.workspace import Workspace, relocate
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 
 __all__ = ["adopt_run_files", "collect_outputs", "not_compared"]
@@ -55,11 +56,14 @@ def not_compared(plan: Plan, workspace: Workspace, produced: dict[str, Produced]
         | {_provenance_target(plan.run)}
     )
     run_dir = PurePosixPath(workspace.run_dir.relative_to(workspace.root))
-    return tuple(
+    left = [
         path
         for path in written_files(workspace.root, ["."], workspace.before)
         if path not in known and not PurePosixPath(path).is_relative_to(run_dir)
-    )
+    ]
+    # Behind a link, one file has two names.
+    compared = {real_path(item.file) for item in produced.values()} if left else set()
+    return tuple(path for path in left if real_path(workspace.root / path) not in compared)
 
 
 def _renamed(item: Produced, path: str) -> Produced:

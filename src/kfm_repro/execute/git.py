@@ -1,12 +1,11 @@
-"""The few questions that we ask git, with hooks and prompts off and our own index."""
+"""The few questions that we ask git, with hooks and prompts off."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,38 +14,27 @@ from kfm_repro.errors import CodeNotAvailable
 from kfm_repro.execute.lfs import local_data, parse_pointer
 from kfm_repro.runs.objects import copy_file
 
-__all__ = ["CodeState", "Repository", "find_repository", "init_repository"]
+__all__ = ["RAW", "UNFILTERED", "Repository", "find_repository", "init_repository"]
 
 _SAFE = (
     "-c", "core.hooksPath=/dev/null",
     "-c", "core.fsmonitor=false",
     "-c", "core.splitIndex=false",
-    "-c", "core.autocrlf=false",
     "-c", "core.quotePath=false",
     "-c", "protocol.ext.allow=never",
     "-c", "advice.detachedHead=false",
 )  # fmt: skip
 
-_ALONE = (
-    "-c",
-    "core.attributesFile=/dev/null",
-    "-c",
-    "core.excludesFile=/dev/null",
-    "-c",
-    "core.logAllRefUpdates=false",
-)
-_MAX_PATCH_BYTES = 64 << 20
+_ALONE = ("-c", "core.excludesFile=/dev/null", "-c", "core.logAllRefUpdates=false")
+_PLAIN = ("-c", "core.autocrlf=false", "-c", "core.eol=lf", "-c", "core.attributesFile=/dev/null")
+"""What the user's own settings say of line ends and attributes is no part of the code."""
+
+RAW = "* -text -ident -filter !working-tree-encoding\n"
+"""Attributes under which git writes and reads the very bytes of a file: no line ends, no keywords, no filters."""
+UNFILTERED = "* -filter\n"
+"""Attributes under which git converts as the commit says, and runs no program of anybody's configuration."""
+
 _COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
-
-
-@dataclass(frozen=True)
-class CodeState:
-    """The code of a project at one moment: a commit and, when dirty, the patch from it to ``tree``."""
-
-    commit: str
-    dirty: bool
-    tree: str
-    patch: bytes
 
 
 @dataclass(frozen=True)
@@ -62,16 +50,30 @@ class Repository:
     alone: bool = False
     bare: bool = False
 
-    def git(self, *args: str, index: Path | None = None, data: bytes | None = None) -> bytes:
-        """Run git at the top and return its output. Raises CodeNotAvailable with what git said."""
-        return _git(self.top, (*self._place, *args), index=index, data=data, alone=self.alone)
+    def git(
+        self,
+        *args: str,
+        index: Path | None = None,
+        data: bytes | None = None,
+        place: Mapping[str, str] | None = None,
+        as_configured: bool = False,
+    ) -> bytes:
+        """Run git at the top and return its output. Raises CodeNotAvailable with what git said.
+
+        ``place`` are variables of git that lead to another repository; ``as_configured`` lets the user's settings
+        of line ends and attributes hold.
+        """
+        own = {**(place or {}), **({"GIT_INDEX_FILE": str(index)} if index else {})}
+        return _git(
+            self.top, (*self._where, *args), own=own, data=data, as_configured=as_configured, alone=self.alone
+        )
 
     def stream(self, *args: str, data: bytes = b"", source: BinaryIO | None = None, sink: BinaryIO) -> None:
         """Run git at the top, reading ``source`` (else ``data``) and writing to ``sink``. Raises CodeNotAvailable."""
-        _git(self.top, (*self._place, *args), data=data, source=source, sink=sink, alone=self.alone)
+        _git(self.top, (*self._where, *args), data=data, source=source, sink=sink, alone=self.alone)
 
     @property
-    def _place(self) -> tuple[str, ...]:
+    def _where(self) -> tuple[str, ...]:
         # The folder of a submodule names its working tree in core.worktree, which may be gone.
         return ("--git-dir=.", "--work-tree=.") if self.bare else ()
 
@@ -122,45 +124,6 @@ class Repository:
             target.write_bytes(content)
         return True
 
-    def state(self, excluded: Sequence[str]) -> CodeState:
-        """Return the code as it is now, leaving index and working tree alone.
-
-        ``excluded`` are folders from the top that are data, not code. New files that git does not ignore
-        belong to the patch. Raises CodeNotAvailable when there is no commit yet.
-        """
-        try:
-            commit = self.git("rev-parse", "--verify", "HEAD^{commit}").decode().strip()
-        except CodeNotAvailable as exc:
-            raise CodeNotAvailable(
-                "the repository has no commit yet", hint="commit the code first: a run records its commit"
-            ) from exc
-        with tempfile.TemporaryDirectory(prefix="kfm-repro-index-") as folder:
-            index = Path(folder) / "index"
-            self.git("read-tree", commit, index=index)
-            outside = [f":(exclude,top,literal){name}" for name in excluded]
-            changed = self.git(
-                "ls-files", "--modified", "--deleted", "--others", "--exclude-standard", "--full-name", "-z",
-                "--", ":/", *outside, index=index,
-            )  # fmt: skip
-            if changed:
-                self._refuse_large(changed)
-                # A file that became a folder is replaced by what lies in the folder now.
-                names = [n for n in changed.split(b"\0") if n and not self._is_folder(n)]
-                self.git(
-                    "update-index", "--add", "--remove", "--replace", "-z", "--stdin",
-                    index=index, data=b"".join(name + b"\0" for name in names),
-                )  # fmt: skip
-            tree = self.git("write-tree", index=index).decode().strip()
-            patch = self.git(
-                "diff", "--cached", "--binary", "--full-index", "--no-renames", "--no-ext-diff",
-                "--no-textconv", "--no-color", "-O/dev/null", "--src-prefix=a/", "--dst-prefix=b/", commit, index=index,
-            )  # fmt: skip
-        return CodeState(commit, bool(patch), tree, patch)
-
-    def _is_folder(self, name: bytes) -> bool:
-        path = self.top / os.fsdecode(name)
-        return path.is_dir() and not path.is_symlink()
-
     def visible(self, path: Path) -> bool:
         """Return whether git sees ``path``: it lies in the repository and no rule ignores it."""
         if not path.is_relative_to(self.top):
@@ -170,21 +133,6 @@ class Repository:
         except CodeNotAvailable:
             return True
         return False
-
-    def _refuse_large(self, names: bytes) -> None:
-        """Refuse a patch that would hold a whole environment or data set. Raises CodeNotAvailable."""
-        sizes = [
-            (path.lstat().st_size, name)
-            for name in names.decode(errors="surrogateescape").split("\0")
-            if name and os.path.lexists(path := self.top / name)
-        ]
-        total = sum(size for size, _ in sizes)
-        if total > _MAX_PATCH_BYTES:
-            size, name = max(sizes)
-            raise CodeNotAvailable(
-                f"uncommitted changes add up to {total >> 20} MiB; the largest is {name} ({size >> 20} MiB)",
-                hint="put what is not code into .gitignore, or below a data root; commit the rest",
-            )
 
 
 def find_repository(root: Path) -> Repository:
@@ -219,10 +167,11 @@ def _git(
     folder: Path,
     args: Sequence[str],
     *,
-    index: Path | None = None,
+    own: Mapping[str, str] | None = None,
     data: bytes | None = None,
     source: BinaryIO | None = None,
     sink: BinaryIO | None = None,
+    as_configured: bool = False,
     alone: bool = False,
 ) -> bytes:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -230,12 +179,13 @@ def _git(
     # Objects are copied, never transported: a partial clone must not fetch behind our back.
     environ |= {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_NO_REPLACE_OBJECTS": "1"}
     if alone:
-        environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
-    if index is not None:
-        environ["GIT_INDEX_FILE"] = str(index)
+        environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    environ |= own or {}
+    if not as_configured:
+        environ["GIT_ATTR_NOSYSTEM"] = "1"
     try:
         done = subprocess.run(
-            ["git", *_SAFE, *(_ALONE if alone else ()), *args],
+            ["git", *_SAFE, *(() if as_configured else _PLAIN), *(_ALONE if alone else ()), *args],
             cwd=folder,
             env=environ,
             input=(data or b"") if source is None else None,

@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from kfm_repro.errors import InputUnavailable, KfmReproError
+from kfm_repro.errors import InputUnavailable, InvalidRecord, KfmReproError
 from kfm_repro.execute.git import Repository
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.report import Precondition
 from kfm_repro.runs.hashing import Digest, digest_file
 from kfm_repro.runs.objects import ObjectStore, copy_file
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import inside, kind_of, make_parent
 
-__all__ = ["InputSource", "Origin", "changed_inputs", "describe_inputs", "lay_inputs", "resolve_inputs"]
+__all__ = [
+    "InputSource",
+    "Origin",
+    "changed_inputs",
+    "describe_inputs",
+    "lay_inputs",
+    "on_todays_inputs",
+    "resolve_inputs",
+]
 
 _DRIFT = "SOURCE_SNAPSHOT_DRIFT"
 
@@ -32,13 +40,17 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class InputSource:
-    """One declared input and the file that has its bytes. ``drift`` says how today's file differs."""
+    """One declared input and the file that has its bytes.
+
+    ``drift`` says how today's file differs, ``today`` is its sha256, empty when it is gone.
+    """
 
     entry: Entry
     file: Path
     digest: Digest
     origin: Origin
     drift: str = ""
+    today: str = ""
 
 
 def resolve_inputs(
@@ -63,8 +75,12 @@ def resolve_inputs(
 def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
     """Copy the inputs to their places in ``workspace``. Raises InputUnavailable when one changed meanwhile."""
     for source in sources:
-        target = inside(workspace, source.entry.path, what="input")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = make_parent(workspace, source.entry.path, what="input of the record")
+        if kind_of(target) == "folder":
+            raise InvalidRecord(
+                f"the inputs manifest names a folder of the recorded code: {source.entry.path}",
+                hint="name its files, one entry each",
+            )
         target.unlink(missing_ok=True)
         copy_file(source.file, target)
         if digest_file(target).sha256 != source.digest.sha256:
@@ -74,14 +90,20 @@ def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
             )
 
 
-def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> tuple[str, ...]:
-    """Return the declared inputs that the pipeline changed or removed in ``workspace``, in manifest order."""
-    changed = []
+def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> dict[str, str | None]:
+    """Return the digests of the inputs that the pipeline changed in ``workspace``, None for one that it removed."""
+    changed = {}
     for source in sources:
         path = workspace / source.entry.path
-        if not path.is_file() or digest_file(path).sha256 != source.digest.sha256:
-            changed.append(source.entry.path)
-    return tuple(changed)
+        digest = digest_file(path).sha256 if path.is_file() else None
+        if digest != source.digest.sha256:
+            changed[source.entry.path] = digest
+    return changed
+
+
+def on_todays_inputs(sources: Iterable[InputSource]) -> bool:
+    """Return whether a replay ran on bytes that are not the recorded ones, or may not be."""
+    return any(source.entry.sha256 is None or source.origin is Origin.CURRENT for source in sources)
 
 
 def describe_inputs(sources: tuple[InputSource, ...]) -> Precondition:
@@ -116,21 +138,25 @@ def _resolve(
     found = digest_file(path) if path.is_file() else None
     if found is not None and (entry.sha256 is None or found.sha256 == entry.sha256):
         return InputSource(entry, path, found, Origin.WORKING_TREE)
+    today = found.sha256 if found else ""
     drift = "missing" if found is None else f"sha256 {found.sha256[:12]}…, {found.size_bytes} bytes"
     if current:
         if found is None:
+            what = kind_of(path)
             raise InputUnavailable(
-                f"input missing today: {entry.path}", hint="restore it", code="input-missing"
+                f"input missing today: {entry.path}" + (f" (it is a {what}, not a file)" if what else ""),
+                hint="restore it",
+                code="input-missing",
             )
-        return InputSource(entry, path, found, Origin.CURRENT, drift)
+        return InputSource(entry, path, found, Origin.CURRENT, drift, today)
     if entry.sha256 is not None:
         stored = store.find(entry.sha256)
         if stored is not None:
-            return InputSource(entry, stored, digest_file(stored), Origin.OBJECT_STORE, drift)
+            return InputSource(entry, stored, digest_file(stored), Origin.OBJECT_STORE, drift, today)
         blob = _from_git(entry, code, spool)
         if blob is not None:
-            return InputSource(entry, *blob, Origin.GIT, drift)
-    raise _unavailable(entry, found)
+            return InputSource(entry, *blob, Origin.GIT, drift, today)
+    raise _unavailable(entry, found, kind_of(path))
 
 
 def _from_git(entry: Entry, code: tuple[Repository, str], spool: Path) -> tuple[Path, Digest] | None:
@@ -146,13 +172,13 @@ def _from_git(entry: Entry, code: tuple[Repository, str], spool: Path) -> tuple[
     return None
 
 
-def _unavailable(entry: Entry, found: Digest | None) -> KfmReproError:
+def _unavailable(entry: Entry, found: Digest | None, kind: str) -> KfmReproError:
     size = "size unknown" if entry.size_bytes is None else f"{entry.size_bytes} bytes"
     recorded = f"\n  recorded  sha256 {entry.sha256 or 'unknown'}  {size}"
     if found is None:
         return InputUnavailable(
-            f"input missing: {entry.path}{recorded}\n  found     nothing: not in the working tree, "
-            "the object store or git at the recorded commit",
+            f"input missing: {entry.path}{recorded}\n  found     {f'a {kind}' if kind else 'nothing'}: not in the "
+            "working tree, the object store or git at the recorded commit",
             hint="restore the recorded file",
             code="input-missing",
         )

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from kfm_repro.runs.paths import real_path
+
 __all__ = ["Observation", "SeenState", "Watch"]
 
 SeenState = tuple[int, int, int]
@@ -172,7 +174,7 @@ class Watch:
             if stat.S_ISREG(state.st_mode):
                 self._before[path] = (state.st_size, state.st_mtime_ns, state.st_ino)
             elif stat.S_ISLNK(state.st_mode):
-                target = Path(entry.path).resolve()
+                target = real_path(Path(entry.path))
                 if not target.is_relative_to(self._root):
                     self._links.append(path)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kfm_repro.errors import InconsistentRun, NotReplayable
+from kfm_repro.errors import InconsistentRun, InvalidRecord, NotReplayable
 from kfm_repro.execute.checkout import Code, check_code
 from kfm_repro.execute.environment import Interpreter, choose_interpreter
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.paths import inside, safe_relative
+from kfm_repro.runs.paths import inside, kind_of, safe_relative
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
 from kfm_repro.runs.secrets import was_redacted
@@ -75,6 +75,10 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
             f"run {original.name} is {state} and no baseline" + (f": {why}" if why else ""),
             hint=f"replay a run that ended: kfm-repro replay latest:{original.pipeline}",
         )
+    inputs = read_manifest(original, run.inputs_manifest, "inputs")
+    outputs = read_manifest(original, run.outputs_manifest, "outputs")
+    _refuse_folders(project, inputs, "inputs")
+    _refuse_folders(project, outputs, "outputs")
     for pattern in run.pipeline.outputs:
         safe_relative(pattern, what=f"pipeline.outputs of {original.name}")
     if run.environment and run.environment.fingerprint:
@@ -85,10 +89,22 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
         state=state,
         code=check_code(project.root, original, run.pipeline.version),
         interpreter=choose_interpreter(project, run),
-        inputs=read_manifest(original, run.inputs_manifest, "inputs"),
-        outputs=read_manifest(original, run.outputs_manifest, "outputs"),
+        inputs=inputs,
+        outputs=outputs,
         timeout_s=request.timeout_s or _default_timeout(run),
     )
+
+
+def _refuse_folders(project: Project, manifest: Manifest, which: str) -> None:
+    """Refuse entries that name no file: without a digest nothing says that there ever was one. Raises InvalidRecord."""
+    for entry in manifest.entries:
+        if entry.sha256 is None:
+            kind = kind_of(inside(project.root, entry.path, what=f"{which} of the record"))
+            if kind not in ("", "file"):
+                raise InvalidRecord(
+                    f"the {which} manifest names a {kind}, not a file: {entry.path}",
+                    hint="name files, one entry each, with their sha256",
+                )
 
 
 def _default_timeout(run: Run) -> float:

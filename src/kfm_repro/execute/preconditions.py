@@ -2,39 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from kfm_repro.execute.plan import Plan
+from kfm_repro.execute.stdin import READ, STDIN, UNKNOWN
 from kfm_repro.execute.workspace import FileState, scan_files
 from kfm_repro.model.report import Precondition
 from kfm_repro.model.run import RunState
+from kfm_repro.model.verdict import Verdict
 from kfm_repro.runs.project import Project
 
 __all__ = [
+    "LFS",
     "TRESPASS",
     "changed_precondition",
     "code_precondition",
+    "is_unmet",
+    "left_precondition",
     "original_precondition",
+    "pointers_precondition",
     "project_state",
+    "some",
+    "stdin_precondition",
     "trespass",
+    "variables_precondition",
 ]
 
+_NAMED = 3
+_SHOWN_NAMES = 12
+_UNSAID = "unsaid"
+
+LFS = "lfs"
+"""Name of the precondition that says which files of the code are only pointers."""
 TRESPASS = "project"
 """Name of the precondition that is not met when a replay changed files of the project: then no verdict holds."""
 
 
-def code_precondition(plan: Plan, pointers: tuple[str, ...] = ()) -> Precondition:
-    """Say whether the code that ran is the recorded one; ``pointers`` are files whose data Git LFS did not have."""
-    if plan.code.uncaptured:
-        return Precondition(name="code", state="missing", detail=plan.code.uncaptured, code="CODE_DRIFT")
-    patched = " with the recorded patch" if plan.code.patch else ""
-    detail = f"commit {plan.code.commit[:12]}{patched}"
-    if pointers:
-        detail += f"; {len(pointers)} files are only pointers of Git LFS, {pointers[0]} first: git lfs pull"
-        return Precondition(name="code", state="missing", detail=detail, code="CODE_DRIFT")
-    if plan.code.unsaid:
-        return Precondition(
-            name="code", state="unknown", detail=f"{detail}; the record does not say if it was dirty"
+def code_precondition(plan: Plan) -> Precondition:
+    """Say whether the code that ran is the recorded one, and which files of it no commit has."""
+    code = plan.code
+    if code.uncaptured:
+        return Precondition(name="code", state="missing", detail=code.uncaptured, code="CODE_DRIFT")
+    detail = f"commit {code.commit[:12]}"
+    if code.patch:
+        detail += " with the recorded patch"
+    if code.added:
+        detail += f", which has {some(code.added)} that the commit does not have"
+    if code.converted:
+        detail += f"; as the settings of git had written them: {some(code.converted)}"
+    if code.filtered:
+        detail += (
+            f"; a filter of git may have rewritten {some(code.filtered)}: a replay has them as git keeps them"
         )
-    return Precondition(name="code", state="ok", detail=detail)
+    if code.unsaid:
+        detail += "; the record does not say if it was dirty"
+    return Precondition(name="code", state="unknown" if code.unsaid or code.filtered else "ok", detail=detail)
+
+
+def pointers_precondition(pointers: Sequence[str]) -> tuple[Precondition, ...]:
+    """Name files of the code whose data Git LFS did not have; what is identical without them did not need them."""
+    if not pointers:
+        return ()
+    detail = f"only pointers of Git LFS, the data is not on this machine: {some(pointers)}"
+    return (Precondition(name=LFS, state="unknown", detail=detail, code="CODE_DRIFT"),)
 
 
 def original_precondition(plan: Plan) -> tuple[Precondition, ...]:
@@ -44,14 +75,98 @@ def original_precondition(plan: Plan) -> tuple[Precondition, ...]:
     return (Precondition(name="baseline", state="unknown", detail="the recorded run itself failed"),)
 
 
-def changed_precondition(changed: tuple[str, ...], plan: Plan) -> tuple[Precondition, ...]:
-    """Name the inputs that the pipeline changed in its workspace, unless they are outputs as well."""
+def changed_precondition(
+    changed: Mapping[str, str | None], plan: Plan, *, recorded_inputs: bool = True
+) -> tuple[Precondition, ...]:
+    """Say which inputs the pipeline changed in its workspace, and whether the recorded run did the same.
+
+    ``changed`` are their digests afterwards. Inputs that are outputs as well are compared as such. Where the two runs
+    did not do the same to an input, nobody knows what the recorded one read, or an effect of it is in no output: the
+    state is missing, and no verdict holds. On today's inputs (not ``recorded_inputs``) nothing can be told of that.
+    """
     outputs = {entry.path for entry in plan.outputs.entries}
     names = [path for path in changed if path not in outputs]
+    then = {
+        entry.path: entry.extra.get("sha256_after", _UNSAID)
+        for entry in plan.inputs.entries
+        if entry.extra.get("changed_during_run") is True and entry.path not in outputs
+    }
+    only_then = [path for path in then if path not in changed]
+    if only_then and recorded_inputs:
+        detail = (
+            f"{some(only_then)} changed while the run was recorded, and this replay did not change it: what the "
+            "recorded run read is not known"
+        )
+        return (_inputs_after("missing", detail),)
+    otherwise = [path for path in names if then.get(path, _UNSAID) not in (_UNSAID, changed[path])]
+    if otherwise and recorded_inputs:
+        detail = f"the pipeline changed its own inputs, and not to what they became then: {some(otherwise)}"
+        return (_inputs_after("missing", detail),)
     if not names:
         return ()
-    detail = f"the pipeline changed its own inputs: {', '.join(names[:5])} (the originals are untouched)"
-    return (Precondition(name="inputs-after", state="drift", detail=detail, code="SOURCE_SNAPSHOT_DRIFT"),)
+    as_then = ", as it did when it was recorded" if all(path in then for path in names) else ""
+    detail = (
+        f"the pipeline changed its own inputs{as_then}: {', '.join(names[:5])} (the originals are untouched)"
+    )
+    return (_inputs_after("drift", detail),)
+
+
+def stdin_precondition(plan: Plan) -> tuple[Precondition, ...]:
+    """Say that the recorded run read its standard input, which no record keeps: then no verdict holds."""
+    said = _observed(plan).get("stdin")
+    if said not in (READ, UNKNOWN):
+        return ()
+    state = "missing" if said == READ else "unknown"
+    detail = (
+        f"{STDIN[said].replace('the command', 'the recorded run')}, which no record keeps: a replay gets none"
+    )
+    return (Precondition(name="stdin", state=state, detail=detail),)
+
+
+def left_precondition(plan: Plan, left: Sequence[str]) -> tuple[Precondition, ...]:
+    """Say that processes outlived the pipeline, in the recorded run or in the replay (``left``)."""
+    said = _observed(plan).get("left_running")
+    then = [str(name) for name in said] if isinstance(said, list) else []
+    told = [
+        f"{who} left processes running when it ended ({', '.join(names[:_NAMED])}{' …' * (len(names) > _NAMED)})"
+        for who, names in (("the recorded run", then), ("the replay", list(left)))
+        if names
+    ]
+    if not told:
+        return ()
+    ended = "; the replay's were ended" if left else ""
+    detail = f"{' and '.join(told)}{ended}: what they wrote later is not compared"
+    return (Precondition(name="left-running", state="drift", detail=detail),)
+
+
+def variables_precondition(plan: Plan, verdict: Verdict) -> tuple[Precondition, ...]:
+    """Say which variables the recorded run had and no replay has; outputs that are identical did without them."""
+    environment = plan.run.environment
+    names = environment.not_recorded if environment else ()
+    if not names:
+        return ()
+    shown = ", ".join(names[:_SHOWN_NAMES]) + (" …" if len(names) > _SHOWN_NAMES else "")
+    if verdict is Verdict.REPRODUCIBLE:
+        detail = f"the recorded run had {len(names)} variables that a replay has not, which did without them: {shown}"
+        return (Precondition(name="variables", state="ok", detail=detail),)
+    detail = (
+        f"one of {len(names)} variables that the recorded run had and a replay has not may matter: {shown}"
+    )
+    return (Precondition(name="variables", state="unknown", detail=detail),)
+
+
+def is_unmet(precondition: Precondition) -> bool:
+    """Return whether no verdict holds because of this."""
+    return precondition.state == "missing" or precondition.name == TRESPASS
+
+
+def _observed(plan: Plan) -> dict[str, Any]:
+    said = plan.run.raw.get("observation")
+    return said if isinstance(said, dict) else {}
+
+
+def _inputs_after(state: str, detail: str) -> Precondition:
+    return Precondition(name="inputs-after", state=state, detail=detail, code="SOURCE_SNAPSHOT_DRIFT")
 
 
 def project_state(project: Project, plan: Plan) -> dict[str, FileState]:
@@ -67,3 +182,9 @@ def trespass(before: dict[str, FileState], after: dict[str, FileState]) -> tuple
         return ()
     detail = f"files of the project changed while the replay ran, {changed[0]} first"
     return (Precondition(name=TRESPASS, state="drift", detail=detail),)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return how many files these are, and the first of them: ``4 files (a, b, c …)``."""
+    shown = ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+    return f"{len(names)} file{'s' * (len(names) != 1)} ({shown})"

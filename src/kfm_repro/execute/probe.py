@@ -13,6 +13,7 @@ import locale
 import os
 import platform
 import re
+import site
 import sys
 import time
 from collections.abc import Callable
@@ -196,6 +197,31 @@ def _cpu() -> dict[str, Any]:
     }
 
 
+def _add_user_site() -> str:
+    """Import from the user's own packages, as the pipeline does and -I does not; return what there is of them.
+
+    ``none`` where they do not count (a virtual environment, PYTHONNOUSERSITE) or there are none, else a digest of
+    the names in the folder: PYTHONUSERBASE or HOME may lead to another one in a replay.
+    """
+    own = sys.prefix != sys.base_prefix and not _sees_system_packages()
+    folder = Path(site.getusersitepackages())
+    names: list[str] = []
+    if not own and not os.environ.get("PYTHONNOUSERSITE"):
+        with contextlib.suppress(OSError):
+            names = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+    if not names:
+        return "none"
+    site.addsitedir(str(folder))
+    return hashlib.sha256("\n".join(names).encode(errors="surrogateescape")).hexdigest()
+
+
+def _sees_system_packages() -> bool:
+    with contextlib.suppress(OSError):
+        text = (Path(sys.prefix) / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace").lower()
+        return bool(re.search(r"^include-system-site-packages\s*=\s*true\s*$", text, re.MULTILINE))
+    return True
+
+
 def _ask(document: dict[str, Any], name: str, question: Callable[[], object]) -> None:
     """Note the answer; a library that is not there, or breaks, leaves none."""
     try:
@@ -210,6 +236,7 @@ def main() -> None:
     """Print the fingerprint."""
     # -I keeps the pipeline's working folder out of sys.path; what PYTHONPATH names is the pipeline's, though.
     sys.path += [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part[:1] == os.sep]
+    user_site = _add_user_site()
     with contextlib.suppress(locale.Error):
         locale.setlocale(locale.LC_ALL, "")
     versions, records = _packages()
@@ -245,6 +272,7 @@ def main() -> None:
         "time_zone": {"names": list(time.tzname), "database": _time_zones()},
         "threads": {name: os.environ[name] for name in _THREADS if name in os.environ},
         "native": dict(sorted(native.items())),
+        "user_site": user_site,
         "packages": versions,
         "package_records": records,
     }

@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from kfm_repro.errors import NotReplayable
+from kfm_repro.execute.leftover import LeftRunning, Orphans
 from kfm_repro.execute.logs import RunLog
 
 __all__ = ["Echo", "Outcome", "Process", "run_command"]
@@ -24,12 +25,16 @@ __all__ = ["Echo", "Outcome", "Process", "run_command"]
 _LINE_BYTES = 64 << 10
 _GRACE_S = 5.0
 _DRAIN_S = 2.0
+_PATIENCE_S = 2.0
 _LONGEST_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended. ``outcome`` is success, failed or timeout; times in seconds, memory in bytes."""
+    """How a command ended. ``outcome`` is success, failed or timeout; times in seconds, memory in bytes.
+
+    ``left`` is what it left running; in a group of its own that was ended.
+    """
 
     outcome: str
     exit_code: int
@@ -39,6 +44,7 @@ class Outcome:
     system_s: float
     peak_memory_bytes: int
     last_lines: tuple[str, ...] = ()
+    left: LeftRunning = field(default_factory=LeftRunning)
 
     @property
     def duration_s(self) -> float:
@@ -74,24 +80,20 @@ def run_command(process: Process) -> Outcome:
     lets KeyboardInterrupt through after the command and its children were ended.
     """
     started = datetime.now(UTC)
-    with RunLog(process.logs) as log:
+    with RunLog(process.logs) as log, Orphans() as orphans:
         child = _start(process)
         pumps = [
             _pump(child.stdout, "stdout", log, _STREAMS[process.echo][0]()),
             _pump(child.stderr, "stderr", log, _STREAMS[process.echo][1]()),
         ]
-        timed_out = False
         try:
-            usage = _wait(child, process.timeout_s)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-            usage = _end(child, process.own_group)
-        except BaseException:
-            _end(child, process.own_group)
-            raise
-        if process.own_group:
-            _kill_group(child.pid)
-        finished = datetime.now(UTC)
+            usage, timed_out = _await(child, process)
+            finished = datetime.now(UTC)
+            left = orphans.left(0.0 if timed_out else _PATIENCE_S)
+        finally:
+            if process.own_group:
+                _kill_group(child.pid)
+                orphans.end()
         deadline = time.monotonic() + _DRAIN_S
         for pump in pumps:
             pump.join(max(0.0, deadline - time.monotonic()))
@@ -105,6 +107,7 @@ def run_command(process: Process) -> Outcome:
         system_s=usage.ru_stime,
         peak_memory_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         last_lines=log.last_lines,
+        left=left,
     )
 
 
@@ -132,6 +135,17 @@ def _start(process: Process) -> subprocess.Popen[bytes]:
             f"the command cannot be started: {process.argv[0]}: {why}",
             hint="check that the program exists, is executable and is on PATH",
         ) from exc
+
+
+def _await(child: subprocess.Popen[bytes], process: Process) -> tuple[resource.struct_rusage, bool]:
+    """Wait for the end of the command, or bring it about; return what it used and whether its time was up."""
+    try:
+        return _wait(child, process.timeout_s), False
+    except subprocess.TimeoutExpired:
+        return _end(child, process.own_group), True
+    except BaseException:
+        _end(child, process.own_group)
+        raise
 
 
 def _wait(child: subprocess.Popen[bytes], timeout_s: float | None) -> resource.struct_rusage:

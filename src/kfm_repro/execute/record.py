@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kfm_repro.errors import InputUnavailable, KfmReproError, NotWritable, PipelineFailed, UsageError
+from kfm_repro.errors import InputUnavailable, KfmReproError, PipelineFailed, UsageError
+from kfm_repro.execute.capture import CodeState, code_state
 from kfm_repro.execute.collect import Produced, describe_file, glob_files, is_ephemeral, written_files
 from kfm_repro.execute.command import is_python
 from kfm_repro.execute.found import FoundInputs, find_inputs, note_observation
-from kfm_repro.execute.git import CodeState, Repository, find_repository
+from kfm_repro.execute.git import Repository, find_repository
+from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.lfs import is_pointer
 from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
@@ -25,6 +27,7 @@ from kfm_repro.execute.snapshot import (
     snapshot_config,
     snapshot_environment,
 )
+from kfm_repro.execute.stdin import STDIN, UNREAD, StdinWatch
 from kfm_repro.execute.submodules import Submodule, read_submodules
 from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
@@ -33,7 +36,7 @@ from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
-from kfm_repro.runs.paths import inside, is_safe_component
+from kfm_repro.runs.paths import inside, is_safe_component, real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
 from kfm_repro.runs.write import RunWriter, stamp, write_json
@@ -75,7 +78,7 @@ def record(project: Project, request: Request) -> Recorded:
     request = checked_request(project, request)
     pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
-    code = repository.state(_data_folders(project, repository))
+    code = code_state(repository, _data_folders(project, repository))
     submodules = read_submodules(repository, code.commit)
     declared = _declared_inputs(project, request.inputs)
     session = _Session(project, request, repository, code, submodules, declared)
@@ -97,34 +100,37 @@ class _Ended(Exception):
         self.error = error
 
 
+@dataclass(frozen=True)
+class _Ran:
+    """What was seen of the command: how it ended, what it opened, whether it read its standard input."""
+
+    outcome: Outcome
+    seen: Observation
+    stdin: str
+
+
 def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     project, request, run = session.project, session.request, writer.run
-    origins = snapshot_config(project, request, run)
-    if session.code.dirty:
-        (run.path / PATCH).write_bytes(session.code.patch)
-    environment = snapshot_environment(project, request, run)
-    _keep_inputs(session, session.declared)
-    started = datetime.now(UTC)
-    document = describe_run(
-        project, request, run, session.code, session.submodules, origins, environment, started
-    )
-    writer.yaml(document)
+    document, origins = _begin(writer, session)
     before = scan_files(project.root, watched_folders(project, request.outputs))
-    outcome, seen = _run(session, run, started)
+    ran = _run(session, writer, document)
+    outcome, seen = ran.outcome, ran.seen
     produced = _outputs(project, request, run, before)
-    found = find_inputs(project, seen, {*_tree(session, session.code.tree), *origins.values()})
+    found = find_inputs(project, seen, {*_code_files(session), *origins.values()})
     inputs = session.declared or _describe_found(project, found)
     changed = _changed(project, inputs, before)
     if not session.declared:
         _keep_inputs(session, inputs)
-    _keep(project, produced)
+    unsettled = _unsettled(project, produced, outcome)
     told = note_observation(
         project, seen, found,
         declared={entry.path for entry in session.declared}, outputs={item.entry.path for item in produced},
     )  # fmt: skip
-    notes = (*_notes(session, produced, changed), *told)
+    not_kept = _not_kept(session, seen, inputs)
+    if not_kept:
+        document["pipeline"]["version"]["not_kept"] = not_kept
     document["runtime"] |= {"finished_at": stamp(outcome.finished)}
-    document["observation"] = _observation(request, seen, found)
+    document["observation"] = _observation(request, ran, found)
     writer.yaml(document)
     inputs = tuple(_marked(entry, changed) for entry in inputs)
     writer.manifest("inputs", inputs, outcome.started)
@@ -134,28 +140,70 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     write_validation(project, run, inputs, produced)
     shutil.rmtree(run.scratch, ignore_errors=True)
     run.scratch.mkdir(exist_ok=True)
-    _finish(writer, project, outcome, inputs)
+    _finish(writer, project, outcome, inputs, unsettled)
+    notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, not_kept))
     return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
 
 
-def _run(session: _Session, run: RunDir, started: datetime) -> tuple[Outcome, Observation]:
-    """Run the command while what it opens is watched from outside: its environment gets KFM_* and no more."""
-    project, request = session.project, session.request
-    with Watch(project.root, project.runs, on=request.observe) as watch:
+def _begin(writer: RunWriter, session: _Session) -> tuple[dict[str, Any], dict[str, str]]:
+    """Write what is known before the command begins; return run.yaml, and where its config came from."""
+    project, request, run = session.project, session.request, writer.run
+    origins = snapshot_config(project, request, run)
+    if session.code.patch:
+        (run.path / PATCH).write_bytes(session.code.patch)
+    environment = snapshot_environment(project, request, run)
+    _keep_inputs(session, session.declared)
+    document = describe_run(
+        project, request, run, session.code, session.submodules, origins, environment, datetime.now(UTC)
+    )
+    writer.yaml(document)
+    return document, origins
+
+
+def _run(session: _Session, writer: RunWriter, document: dict[str, Any]) -> _Ran:
+    """Run the command while what it opens is watched from outside: its environment gets KFM_* and no more.
+
+    Raises what is to be raised when it destroyed its own record, which then reads as failed.
+    """
+    project, request, run = session.project, session.request, writer.run
+    guard = Guard(run.path, ("config", "environment"))
+    with Watch(project.root, project.runs, on=request.observe) as watch, StdinWatch() as stdin:
         outcome = run_command(
             Process(
                 argv=list(request.command),
                 cwd=project.root,
-                env={**request.environ, **run_variables(run.path, run.config, run.name, started)},
+                env={
+                    **request.environ,
+                    **run_variables(run.path, run.config, run.name, document["runtime"]["started_at"]),
+                },
                 logs=run.logs,
                 echo=Echo.STDERR if request.echo_to_stderr else Echo.BOTH,
                 own_group=False,
             )
         )
-        return outcome, watch.finish()
+        ran = _Ran(outcome, watch.finish(), stdin.finish())
+    broken = guard.broken()
+    if not broken:
+        return ran
+    guard.make_way()
+    document["runtime"] |= {"finished_at": stamp(outcome.finished)}
+    writer.yaml(document)
+    writer.finish("failed", outcome.finished, reason=f"the command {broken}")
+    raise _Ended(
+        PipelineFailed(
+            f"the command {broken}: what was recorded of it is lost",
+            hint="keep the folder, and what lies in config/ and environment/ there, while the command runs",
+        )
+    )
 
 
-def _finish(writer: RunWriter, project: Project, outcome: Outcome, inputs: Sequence[Entry]) -> None:
+def _finish(
+    writer: RunWriter,
+    project: Project,
+    outcome: Outcome,
+    inputs: Sequence[Entry],
+    unsettled: Sequence[str],
+) -> None:
     """Bring a complete record to its end: success, or failed and an error that says why."""
     pointers = [entry.path for entry in inputs if is_pointer(project.root / entry.path)]
     if outcome.outcome != "success":
@@ -167,6 +215,13 @@ def _finish(writer: RunWriter, project: Project, outcome: Outcome, inputs: Seque
     elif pointers:
         reason = f"it read pointers of Git LFS instead of data: {', '.join(pointers[:5])}"
         error = _pointer_error(pointers)
+    elif unsettled:
+        who = f" ({', '.join(outcome.left.programs)})" if outcome.left.programs else ""
+        reason = f"something still wrote to {unsettled[0]} after the command had ended{who}"
+        error = PipelineFailed(
+            f"{reason}: what it will hold is not known",
+            hint="let the command wait for everything that it starts, then record it again",
+        )
     else:
         writer.finish("success", outcome.finished)
         return
@@ -174,14 +229,28 @@ def _finish(writer: RunWriter, project: Project, outcome: Outcome, inputs: Seque
     raise _Ended(error)
 
 
-def run_variables(run_dir: Path, config: Path, run_id: str, started: datetime) -> dict[str, str]:
+def _unsettled(project: Project, produced: Sequence[Produced], outcome: Outcome) -> list[str]:
+    """Keep the outputs, and return those that are still being written: nobody knows what they will hold."""
+    store, root = ObjectStore(project.runs), project.root.resolve()
+    moving = {item.entry.path for item in produced if not store.add(item.file, item.entry.sha256 or "")}
+    named = {item.entry.path for item in produced}
+    resolved = {real_path(item.file): item.entry.path for item in produced}
+    for path in outcome.left.writing:
+        if path in resolved:
+            moving.add(resolved[path])
+        elif any(path.is_relative_to(root / name) for name in project.settings.data_roots):
+            moving.add(path.relative_to(root).as_posix())
+    return sorted(path for path in moving if not is_ephemeral(path, project.ephemeral) or path in named)
+
+
+def run_variables(run_dir: Path, config: Path, run_id: str, started: str) -> dict[str, str]:
     """Return the KFM_* variables that a pipeline sees; ``started`` is the recorded start (rule 20)."""
     params = config / "params.json"
     variables = {
         "KFM_RUN_ID": run_id,
         "KFM_RUN_DIR": str(run_dir),
         "KFM_CONFIG_DIR": str(config),
-        "KFM_RUN_STARTED_AT": stamp(started),
+        "KFM_RUN_STARTED_AT": started,
     }
     return variables | ({"KFM_PARAMS": str(params)} if params.is_file() else {})
 
@@ -268,13 +337,20 @@ def _pointer_error(paths: Sequence[str]) -> InputUnavailable:
     )
 
 
-def _observation(request: Request, seen: Observation, found: FoundInputs) -> dict[str, Any]:
-    """Return what run.yaml says of how inputs and outputs were found."""
+def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, Any]:
+    """Return what run.yaml says of how inputs and outputs were found, and of what cannot be kept."""
+    seen = ran.seen
+    more: dict[str, Any] = {}
+    if ran.stdin != UNREAD:
+        more["stdin"] = ran.stdin
+    if ran.outcome.left.programs:
+        more["left_running"] = list(ran.outcome.left.programs)
     return {
         "method": "none" if seen.gap and not seen.opened else "inotify",
         "inputs": "declared" if request.inputs else "offered" if seen.gap else "observed",
         "outputs": "declared" if request.outputs else "changed files below the data roots",
         "gaps": [*(() if request.inputs else found.gaps), "files outside of the project are not seen"],
+        **more,
     }
 
 
@@ -299,6 +375,20 @@ def _blobs(session: _Session, paths: Sequence[str]) -> set[str]:
     )
     recorded = _tree(session, session.code.commit)
     return {path for path, digest in zip(plain, hashed, strict=True) if recorded.get(path) == digest}
+
+
+def _code_files(session: _Session) -> set[str]:
+    """Return the files that come with commit and patch, relative to the project root."""
+    prefix, code = session.repository.prefix, session.code
+    return {name.removeprefix(prefix) for name in code.files - {*code.left_out} if name.startswith(prefix)}
+
+
+def _not_kept(session: _Session, seen: Observation, inputs: Sequence[Entry]) -> list[str]:
+    """Return files that git rewrote, that are too large for a patch, and that the command may have read."""
+    prefix = session.repository.prefix
+    kept = {prefix + entry.path for entry in inputs}
+    opened = {prefix + path for path in seen.opened}
+    return [name for name in session.code.left_out if name not in kept and (seen.gap or name in opened)]
 
 
 def _tree(session: _Session, treeish: str) -> dict[str, str]:
@@ -329,41 +419,53 @@ def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, 
     return [describe_file(project.root, path) for path in paths]
 
 
-def _changed(project: Project, inputs: Sequence[Entry], before: dict[str, FileState]) -> list[str]:
-    """Return the inputs that the command changed; only those whose file state moved are read again."""
+def _changed(project: Project, inputs: Sequence[Entry], before: dict[str, FileState]) -> dict[str, str]:
+    """Return the digests of inputs that the command changed, empty for one that is gone.
+
+    Only those whose file state moved are read again.
+    """
     after = scan_files(project.root, project.settings.data_roots)
-    changed = []
+    changed = {}
     for entry in inputs:
         if entry.path in before and before[entry.path] == after.get(entry.path):
             continue
         file = project.root / entry.path
-        if not file.is_file() or digest_file(file).sha256 != entry.sha256:
-            changed.append(entry.path)
-    return sorted(changed)
+        digest = digest_file(file).sha256 if file.is_file() else ""
+        if digest != entry.sha256:
+            changed[entry.path] = digest
+    return dict(sorted(changed.items()))
 
 
-def _marked(entry: Entry, changed: Collection[str]) -> Entry:
+def _marked(entry: Entry, changed: Mapping[str, str]) -> Entry:
     if entry.path not in changed:
         return entry
+    after = changed[entry.path]
     return Entry(
         path=entry.path,
         sha256=entry.sha256,
         size_bytes=entry.size_bytes,
-        extra=entry.extra | {"changed_during_run": True},
+        extra=entry.extra | {"changed_during_run": True, "sha256_after": after or None},
     )
 
 
-def _keep(project: Project, produced: Sequence[Produced]) -> None:
-    store = ObjectStore(project.runs)
-    for item in produced:
-        if not store.add(item.file, item.entry.sha256 or ""):
-            raise NotWritable(
-                f"an output changed while it was recorded: {item.entry.path}",
-                hint="the command left something running that still writes; wait for it inside the command",
-            )
+def _notes_on_run(ran: _Ran, not_kept: Sequence[str]) -> tuple[str, ...]:
+    """Return what the user should know of what the command had and no replay will have."""
+    notes = []
+    if ran.stdin != UNREAD:
+        notes.append(f"{STDIN[ran.stdin]}, which no record keeps: a replay gets none")
+    if ran.outcome.left.programs:
+        names = ", ".join(ran.outcome.left.programs)
+        notes.append(
+            f"the command left processes running when it ended ({names}): what they write later is not recorded"
+        )
+    if not_kept:
+        notes.append(
+            f"too large to be kept as a filter of git left it, so that no replay has it: {not_kept[0]}"
+        )
+    return tuple(notes)
 
 
-def _notes(session: _Session, produced: Sequence[Produced], changed: Sequence[str]) -> tuple[str, ...]:
+def _notes(session: _Session, produced: Sequence[Produced], changed: Iterable[str]) -> tuple[str, ...]:
     project, notes = session.project, []
     if not produced:
         notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import socket
@@ -15,12 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kfm_repro.errors import KfmReproError
+from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.environment import replay_environment
-from kfm_repro.execute.fingerprint import environment_drift, fingerprint
+from kfm_repro.execute.fingerprint import environment_drift, fingerprint, read_fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
+from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
 from kfm_repro.execute.place import PathProfile, new_place, remove_place
@@ -29,8 +29,11 @@ from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
     changed_precondition,
     code_precondition,
+    left_precondition,
     original_precondition,
+    pointers_precondition,
     project_state,
+    stdin_precondition,
     trespass,
 )
 from kfm_repro.execute.process import Outcome, Process, run_command
@@ -67,6 +70,8 @@ class Replayed:
     place: Path
     preconditions: tuple[Precondition, ...]
     drift: tuple[Drift, ...]
+    fingerprints: tuple[dict[str, Any], dict[str, Any]]
+    sources: tuple[InputSource, ...]
     held: dict[str, str]
     not_compared: tuple[str, ...]
     finish: Callable[[str], None] = field(compare=False)
@@ -86,7 +91,8 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
         return _replay_into(writer, place, project, plan, request)
     except BaseException as exc:
         ours = isinstance(exc, KfmReproError)
-        reason = f"not run: {exc}" if ours else type(exc).__name__
+        reason = str(exc) if isinstance(exc, PipelineFailed) else f"not run: {exc}"
+        reason = reason if ours else type(exc).__name__
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
         remove_place(place)
         raise
@@ -106,9 +112,21 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
     environ, environment = _environment(project, plan, fresh, workspace)
     untouched = project_state(project, plan)
     _wait_until_clocks_moved_on(plan.run)
+    guards = Guard(fresh.path), Guard(workspace.run_dir)
     outcome = _execute(plan, fresh, workspace, environ)
+    broken = guards[0].broken() or guards[1].broken()
+    if broken:
+        guards[0].make_way()
+        writer.yaml(document)
+        raise PipelineFailed(
+            f"in the replay the pipeline {broken}: nothing can be compared",
+            hint="a pipeline keeps the folder that KFM_RUN_DIR names; what it writes there belongs to its run",
+        )
     document["runtime"] |= {"started_at": stamp(outcome.started), "finished_at": stamp(outcome.finished)}
-    document["environment"] |= {"env": {k: v for k, v in environ.items() if not k.startswith("KFM_RUN")}}
+    own = {
+        k: v.replace(str(workspace.root), "{root}") for k, v in environ.items() if not k.startswith("KFM_RUN")
+    }
+    document["environment"] |= {"env": own}
     writer.yaml(document)
     produced = collect_outputs(project, plan, fresh, workspace)
     left = not_compared(plan, workspace, produced)
@@ -116,19 +134,25 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
     _write_results(writer, project, plan, outcome, sources, produced)
     today = fingerprint(plan.interpreter.path, project.root, environ)
     write_json(fresh.path / "environment" / "fingerprint.json", today)
+    recorded = read_fingerprint(plan.original, plan.run)
     preconditions = (
-        code_precondition(plan, workspace.pointers),
+        code_precondition(plan),
+        *pointers_precondition(workspace.pointers),
         *original_precondition(plan),
         describe_inputs(sources),
-        *changed_precondition(changed_inputs(sources, workspace.root), plan),
+        *changed_precondition(
+            changed_inputs(sources, workspace.root), plan, recorded_inputs=not request.current_inputs
+        ),
+        *stdin_precondition(plan),
+        *left_precondition(plan, outcome.left.programs),
         environment,
         plan.interpreter.precondition,
         *trespass(untouched, project_state(project, plan)),
     )
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=place,
-        preconditions=preconditions, drift=environment_drift(_recorded_fingerprint(plan), today),
-        held={name: environ[name] for name in _HELD if name in environ},
+        preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
+        sources=sources, held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 
@@ -209,11 +233,17 @@ def _wait_until_clocks_moved_on(run: Run) -> None:
 
 
 def _document(plan: Plan, fresh: RunDir, paths: PathProfile) -> dict[str, Any]:
-    version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(plan.code.patch)}
+    given = plan.run.pipeline.version
+    version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(given.repo_dirty)}
+    if plan.code.raw:
+        version["checkout"] = "raw"
+    if plan.code.converted:
+        version["converted"] = list(plan.code.converted)
     if plan.code.patch:
         (fresh.path / "config" / "dirty.patch").write_bytes(plan.code.patch)
         digest = hashlib.sha256(plan.code.patch).hexdigest()
-        version |= {"tree": plan.code.tree, "patch": "config/dirty.patch", "patch_sha256": digest}
+        version |= {"patch": "config/dirty.patch", "patch_sha256": digest}
+        version |= {"tree": plan.code.tree} if plan.code.tree else {}
     pipeline = plan.run.pipeline
     return {
         "schema": RUN_SCHEMA,
@@ -266,23 +296,6 @@ def _values(plan: Plan, workspace: Workspace) -> Values:
 def _as_laid(source: InputSource) -> Entry:
     digest = source.digest
     return Entry(path=source.entry.path, sha256=digest.sha256, size_bytes=digest.size_bytes)
-
-
-def _recorded_fingerprint(plan: Plan) -> dict[str, Any]:
-    environment = plan.run.environment
-    if environment is None:
-        return {}
-    known: dict[str, Any] = {"python": environment.python} if environment.python else {}
-    if environment.fingerprint:
-        path = plan.original.path / environment.fingerprint
-        try:
-            inside = path.resolve().is_relative_to(plan.original.path.resolve())
-            document: Any = json.loads(path.read_bytes()) if inside else {}
-        except (OSError, ValueError):
-            return known
-        if isinstance(document, dict):
-            known |= {str(name): value for name, value in document.items()}
-    return known
 
 
 def aware(moment: datetime) -> datetime:

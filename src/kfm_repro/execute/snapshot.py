@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from kfm_repro.errors import UsageError
+from kfm_repro.execute.capture import CodeState
 from kfm_repro.execute.collect import glob_files, relative_pattern
 from kfm_repro.execute.command import describe_command, is_python, portable
-from kfm_repro.execute.environment import recorded_variables
+from kfm_repro.execute.environment import recorded_variables, unrecorded_variables
 from kfm_repro.execute.fingerprint import fingerprint, requirements_lock
-from kfm_repro.execute.git import CodeState
 from kfm_repro.execute.submodules import Submodule
 from kfm_repro.model.run import RUN_SCHEMA
 from kfm_repro.runs.hashing import digest_file
@@ -112,7 +112,9 @@ def snapshot_environment(project: Project, request: Request, run: RunDir) -> dic
         }
     variables = recorded_variables(request.environ)
     variables = {name: portable(value, project.root) for name, value in variables.items()}
-    return environment | {"env": redact_variables(variables)}
+    environment["env"] = redact_variables(variables)
+    unrecorded = unrecorded_variables(request.environ)
+    return environment | ({"not_recorded": list(unrecorded)} if unrecorded else {})
 
 
 def describe_run(
@@ -128,8 +130,11 @@ def describe_run(
     """Return run.yaml as it stands when the command begins."""
     command = describe_command(request.command, project.root)
     version: dict[str, Any] = {"git_commit": code.commit, "repo_dirty": code.dirty}
-    if code.dirty:
+    version["checkout"] = "raw"
+    if code.patch:
         version |= {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(run.path / PATCH).sha256}
+    if code.converted or code.left_out:
+        version["converted"] = sorted((*code.converted, *code.left_out))
     if submodules:
         version["submodules"] = [
             {"path": item.path, "commit": item.commit} | ({} if item.present else {"present": False})

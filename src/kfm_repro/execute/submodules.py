@@ -42,16 +42,22 @@ def read_submodules(repository: Repository, commit: str) -> tuple[Submodule, ...
 
 
 def find_submodules(
-    source: Repository, treeish: str, absent: frozenset[str] = frozenset()
+    source: Repository,
+    treeish: str,
+    absent: frozenset[str] = frozenset(),
+    *,
+    listed_by: Repository | None = None,
 ) -> tuple[tuple[str, str, Repository], ...]:
     """Return path, commit and local repository of each submodule of a commit or tree, sorted by path.
 
     Looked for where it is checked out, then in git's own folder (``modules/NAME``). ``absent`` ones were not
-    checked out when the run was recorded, and are left out. Raises CodeNotAvailable when one is not on this
-    machine, UnsafePath when its path or name leads out.
+    checked out when the run was recorded, and are left out. ``listed_by`` has the tree where ``source`` has not,
+    as that of a patch. Raises CodeNotAvailable when one is not on this machine, UnsafePath when its path or name
+    leads out.
     """
-    links = [link for link in _gitlinks(source, treeish) if link[0] not in absent]
-    names = _names(source, treeish) if links else {}
+    reader = listed_by or source
+    links = [link for link in _gitlinks(reader, treeish) if link[0] not in absent]
+    names = _names(reader, treeish) if links else {}
     found = []
     for path, commit in links:
         safe_relative(path, what="submodule")

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from kfm_repro.errors import BadPack, CodeNotAvailable, UnsafePath
 from kfm_repro.execute.git import Repository, init_repository
+from kfm_repro.runs.paths import real_path
 
 __all__ = ["clone_code", "fetch_code", "object_format", "write_bundle"]
 
@@ -105,7 +106,7 @@ def _refuse_links_out(repository: Repository) -> None:
     top = repository.top.resolve()
     for line in repository.git("ls-files", "-s", "-z").decode(errors="surrogateescape").split("\0"):
         mode, _, path = line.partition(" ")[0], *line.partition("\t")[1:]
-        if mode == "120000" and not (repository.top / path).resolve().is_relative_to(top):
+        if mode == "120000" and not real_path(repository.top / path).is_relative_to(top):
             raise UnsafePath(
                 f"the code in the pack has a symbolic link that leads out of it: {path!r}",
                 hint="do not trust this pack",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from kfm_repro.execute.inputs import InputSource, lay_inputs
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import inside, kind_of, make_parent, real_path
 from kfm_repro.runs.project import Project
 
 __all__ = [
@@ -69,7 +70,7 @@ def build_workspace(
     clone = check_out(code, place / "workspace")
     root = clone.top / clone.prefix
     for name in project.settings.data_roots:
-        shutil.rmtree(inside(root, name, what="data root"), ignore_errors=True)
+        _empty_data_root(root, name)
     _remove_outputs(root, outputs, {source.entry.path for source in sources})
     lay_inputs(sources, root)
     hide_removed(clone)
@@ -79,11 +80,11 @@ def build_workspace(
     _lay_config(original, run, root, run_dir / "config")
     for entry in outputs.entries:
         moved = relocate(entry.path, project, original, fresh)
-        inside(root, moved, what="output of the record").parent.mkdir(parents=True, exist_ok=True)
+        make_parent(root, moved, what="output of the record")
     home, temporary = place / "home", place / "tmp"
     home.mkdir()
     temporary.mkdir()
-    return Workspace(root, run_dir, home, temporary, scan_files(root, ["."]), left_pointers(clone))
+    return Workspace(root, run_dir, home, temporary, scan_files(root, ["."]), left_pointers(clone, code))
 
 
 def relocate(path: str, project: Project, original: RunDir, fresh: RunDir) -> str:
@@ -124,7 +125,7 @@ def scan_files(root: Path, folders: Iterable[str]) -> dict[str, FileState]:
 def _walk(root: Path, top: Path, base: Path, above: frozenset[Path]) -> Iterator[str]:
     if top.name in _NEVER_OUTPUTS:
         return
-    place = top.resolve()
+    place = real_path(top)
     if place in above or not place.is_relative_to(base):
         return
     if place.is_dir():
@@ -140,11 +141,30 @@ def _state(path: Path) -> FileState:
     return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, target)
 
 
+def _empty_data_root(root: Path, name: str) -> None:
+    """Remove what the checkout brought below a data root; where that is a link, the link stays."""
+    folder = real_path(inside(root, name, what="data root"))
+    if root.resolve().is_relative_to(folder):
+        raise InvalidRecord(
+            f"the data root {name} links to the project itself",
+            hint="name the folders that hold data: data-roots",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _remove_outputs(root: Path, outputs: Manifest, inputs: set[str]) -> None:
     """Remove recorded outputs that the checkout brought."""
     for entry in outputs.entries:
-        if entry.path not in inputs:
-            inside(root, entry.path, what="output of the record").unlink(missing_ok=True)
+        if entry.path in inputs:
+            continue
+        path = inside(root, entry.path, what="output of the record")
+        if path.is_dir() and not path.is_symlink():
+            raise InvalidRecord(
+                f"the outputs manifest names a folder of the recorded code: {entry.path}",
+                hint="name its files, one entry each",
+            )
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def _lay_config(original: RunDir, run: Run, root: Path, snapshot: Path) -> None:
@@ -172,7 +192,12 @@ def _lay_config(original: RunDir, run: Run, root: Path, snapshot: Path) -> None:
         if run.pipeline.config is not None and relative not in run.pipeline.config:
             continue
         origin = (run.pipeline.config or {}).get(relative, f"config/{relative}")
-        for target in (snapshot / relative, inside(root, origin, what="pipeline.config of the record")):
-            target.parent.mkdir(parents=True, exist_ok=True)
+        places = ((snapshot, relative, "config"), (root, origin, "pipeline.config of the record"))
+        for target in (make_parent(base, name, what=what) for base, name, what in places):
+            if kind_of(target) == "folder":
+                raise InvalidRecord(
+                    f"the config snapshot of {original.name} would replace a folder: {origin}",
+                    hint="correct pipeline.config in run.yaml",
+                )
             target.unlink(missing_ok=True)
             shutil.copyfile(path, target)

@@ -13,24 +13,27 @@ from kfm_repro.compare.outputs import Output, Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
 from kfm_repro.execute.workspace import relocate
 from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
+from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed
+from kfm_repro.judge.drift import output_drift
 from kfm_repro.model.finding import FileFacts
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.report import (
     Comparison,
+    Environment,
     ErrorInfo,
     Precondition,
     Report,
     RunRef,
-    Scope,
     count_verdicts,
 )
 from kfm_repro.model.run import Run, RunState
-from kfm_repro.model.verdict import Accept, run_verdict
+from kfm_repro.model.verdict import Accept, Verdict, run_verdict
 from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import inside, kind_of, real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
 
@@ -80,8 +83,14 @@ def compare_paths(
     Raises UsageError when one is a file and the other a folder, or one does not exist.
     """
     for path in (a, b):
-        if not path.exists():
+        kind = kind_of(path)
+        if not kind:
             raise UsageError(f"no such file or folder: {path}", hint="check the path")
+        if kind not in ("file", "folder"):
+            raise UsageError(
+                f"{path} is a {kind}, which can be read only once or never ends",
+                hint="write its content into a file, and compare that",
+            )
     if a.is_dir() != b.is_dir():
         raise UsageError(f"{a} and {b} are not of one sort", hint="compare two files or two folders")
     rule = Rule(options=options or Options(key=key), accept=accept or Accept.IDENTICAL)
@@ -114,13 +123,9 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
             lambda path: rule_for(project, path, accept, key),
         )
     outputs = comparison.outputs
-    for directory, run, manifest in zip(directories, runs, manifests, strict=True):
-        inputs = (
-            read_manifest(directory, run.inputs_manifest, "inputs")
-            if directory.inputs.is_file()
-            else Manifest()
-        )
-        outputs = disclosed(outputs, read_labels(project, inputs.entries, manifest.entries))
+    inputs = [_inputs_of(directory, run) for directory, run in zip(directories, runs, strict=True)]
+    for given, manifest in zip(inputs, manifests, strict=True):
+        outputs = disclosed(outputs, read_labels(project, given.entries if given else (), manifest.entries))
     states = [read_state(directory) for directory in directories]
     bad = [
         Precondition(
@@ -132,8 +137,20 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
     return _report(
         Comparison(outputs=outputs),
         runs=(_ref(directories[0], runs[0]), _ref(directories[1], runs[1])),
-        preconditions=tuple(bad),
+        bad=tuple(bad),
+        between=between(
+            *(
+                Recorded(directory, run, given or Manifest(), known=given is not None)
+                for directory, run, given in zip(directories, runs, inputs, strict=True)
+            )
+        ),
     )
+
+
+def _inputs_of(directory: RunDir, run: Run) -> Manifest | None:
+    """Return the inputs manifest of a run, None when it has none."""
+    path = inside(directory.path, run.inputs_manifest, what=f"inputs_manifest of {directory.name}")
+    return read_manifest(directory, run.inputs_manifest, "inputs") if kind_of(path) else None
 
 
 def _counterpart(project: Project, path: str, directories: list[RunDir]) -> str:
@@ -147,14 +164,17 @@ def _report(
     comparison: Comparison,
     *,
     runs: tuple[RunRef, RunRef] | None = None,
-    preconditions: tuple[Precondition, ...] = (),
+    bad: tuple[Precondition, ...] = (),
+    between: Between | None = None,
 ) -> Report:
-    verdict = run_verdict(comparison.outputs, inconclusive=bool(preconditions))
+    """Make the report; ``bad`` are runs that did not succeed: with them no verdict holds."""
+    verdict = run_verdict(comparison.outputs, inconclusive=bool(bad))
+    known = between or Between()
     error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET
-    if preconditions:
+    if bad:
         error = ErrorInfo(
             code="no-baseline",
-            message="; ".join(item.detail for item in preconditions),
+            message="; ".join(item.detail for item in bad),
             hint="compare runs that succeeded",
         )
     elif not comparison.outputs:
@@ -167,8 +187,10 @@ def _report(
         counts=count_verdicts(comparison.outputs),
         run=runs[0] if runs else msgspec.UNSET,
         against=runs[1] if runs else msgspec.UNSET,
-        scope=Scope(level=""),
-        preconditions=preconditions,
+        scope=known.scope(identical=verdict is Verdict.REPRODUCIBLE),
+        preconditions=(*bad, *known.conditions),
+        environment=Environment(drift=known.environment),
+        drift=(*known.drift, *(output_drift(comparison.outputs) if between else ())),
         outputs=comparison.outputs,
         error=error,
     )
@@ -208,7 +230,7 @@ def _folder(folder: Path) -> dict[str, Output]:
     outputs = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() and not path.resolve().is_relative_to(base):
+        if path.is_symlink() and not real_path(path).is_relative_to(base):
             outputs[name] = Output(facts=FileFacts(), file=None, reason="a symbolic link out of the folder")
         elif path.is_file():
             outputs[name] = _file(path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import platform
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,33 +11,63 @@ import msgspec
 
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
+from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
-from kfm_repro.execute.preconditions import TRESPASS
+from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
+from kfm_repro.judge.drift import conditions, environment_of, output_drift, source_drift, validator_drift
+from kfm_repro.judge.level import exercised_level
+from kfm_repro.judge.parameters import config_drift, snapshot_files
 from kfm_repro.judge.scope import replay_scope
 from kfm_repro.judge.times import merge_replays
 from kfm_repro.model.encode import report_json
-from kfm_repro.model.finding import OutputComparison, OutputVerdict
+from kfm_repro.model.finding import OutputVerdict
+from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import (
+    CodedDrift,
+    DriftCode,
     Environment,
     ErrorInfo,
+    Precondition,
     Replay,
     Report,
     RunRef,
     count_verdicts,
 )
 from kfm_repro.model.run import RunState
-from kfm_repro.model.verdict import Accept, run_verdict
+from kfm_repro.model.verdict import Accept, Verdict, run_verdict
 from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.labels import read_labels
+from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.write import write_text
 
 __all__ = ["Judged", "replay_and_judge"]
+
+_UNMET = {
+    "code": (
+        "code-unavailable",
+        "commit before recording, or record with kfm-repro record, which keeps the patch",
+    ),
+    LFS: ("code-unavailable", "fetch the data of Git LFS (git lfs pull), then replay again"),
+    "stdin": (
+        "input-missing",
+        "let the command read a file that is a declared input, for example: sh -c 'CMD < data/raw/list.txt'",
+    ),
+    "inputs-after": (
+        "input-changed",
+        "record again while nothing else writes to it; if the command itself does, name it with --output as well",
+    ),
+    TRESPASS: (
+        "project-changed",
+        "use paths relative to the project root; if you changed the files yourself, replay again",
+    ),
+}
+"""Error code and hint of each precondition without which no verdict holds."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +130,15 @@ def _judge(
     labels = read_labels(project, plan.inputs.entries, plan.outputs.entries)
     outputs = disclosed(comparison.outputs, labels)
     failed = outcome.outcome != "success"
-    trespass = next((item.detail for item in replayed.preconditions if item.name == TRESPASS), "")
-    lacking = _lacking_code(plan, replayed, outputs)
-    inconclusive = failed or plan.state is not RunState.SUCCESS or bool(lacking or trespass)
+    unmet = next(filter(is_unmet, replayed.preconditions), None)
+    if unmet is None and any(output.verdict is not OutputVerdict.IDENTICAL for output in outputs):
+        unmet = next((item for item in replayed.preconditions if item.name == LFS), None)
+    inconclusive = failed or plan.state is not RunState.SUCCESS or unmet is not None
+    verdict = run_verdict(outputs, inconclusive=inconclusive)
+    parameters, sources = _parameters_today(project, plan), _sources_today(replayed)
     return Report(
         command="replay",
-        verdict=run_verdict(outputs, inconclusive=inconclusive),
+        verdict=verdict,
         counts=count_verdicts(outputs),
         run=RunRef(
             run_id=plan.run.run_id,
@@ -122,26 +156,73 @@ def _judge(
                 outcome=outcome.outcome,
             ),
         ),
-        scope=replay_scope(replayed.held, replayed.not_compared),
-        preconditions=replayed.preconditions,
+        scope=replay_scope(
+            replayed.held,
+            replayed.not_compared,
+            level=exercised_level(*replayed.fingerprints, (plan.run.runtime.host, platform.node())),
+            shown=verdict is Verdict.REPRODUCIBLE and not on_todays_inputs(replayed.sources),
+        ),
+        preconditions=(*_conditions(replayed, parameters, sources), *variables_precondition(plan, verdict)),
         environment=Environment(drift=replayed.drift),
+        drift=(
+            *parameters,
+            *sources,
+            *environment_of(replayed.drift),
+            *validator_drift(plan.original, replayed.run),
+            *output_drift(outputs),
+        ),
         outputs=outputs,
-        error=_error(plan, replayed, trespass, lacking) if inconclusive or not outputs else msgspec.UNSET,
+        error=_error(plan, replayed, unmet) if inconclusive or not outputs else msgspec.UNSET,
     )
 
 
-def _lacking_code(plan: Plan, replayed: Replayed, outputs: Sequence[OutputComparison]) -> str:
-    """Return why differences may come from code that was not there; files of Git LFS that no output needs may lack."""
-    if plan.code.uncaptured:
-        return plan.code.uncaptured
-    same = outputs and all(output.verdict is OutputVerdict.IDENTICAL for output in outputs)
-    missing = (
-        item.detail for item in replayed.preconditions if item.name == "code" and item.state == "missing"
-    )
-    return "" if same else next(missing, "")
+def _parameters_today(project: Project, plan: Plan) -> tuple[CodedDrift, ...]:
+    """Return how today's config differs from the snapshot that the replay ran with."""
+    snapshot = snapshot_files(plan.original, plan.run)
+    origins = plan.run.pipeline.config or {}
+    today = {}
+    for name in snapshot:
+        path = inside(project.root, origins.get(name, f"config/{name}"), what="pipeline.config of the record")
+        if kind_of(path) == "file":
+            today[name] = path
+    return config_drift(snapshot, today)
 
 
-def _error(plan: Plan, replayed: Replayed, trespass: str, lacking: str) -> ErrorInfo:
+def _sources_today(replayed: Replayed) -> tuple[CodedDrift, ...]:
+    """Return how today's input files differ from the recorded ones."""
+    drifted = [source for source in replayed.sources if source.drift]
+    today = {
+        source.entry.path: Entry(path=source.entry.path, sha256=source.today, extra=source.entry.extra)
+        for source in drifted
+        if source.today
+    }
+    return source_drift({source.entry.path: source.entry for source in drifted}, today)
+
+
+def _conditions(
+    replayed: Replayed, parameters: tuple[CodedDrift, ...], sources: tuple[CodedDrift, ...]
+) -> tuple[Precondition, ...]:
+    """Return the preconditions of a replay, with what has drifted of config and environment."""
+    made = []
+    for item in replayed.preconditions:
+        if item.name == "environment" and replayed.drift:
+            detail = f"{item.detail}; {len(replayed.drift)} things are not as recorded, {replayed.drift[0].what} first"
+            state = "drift" if item.state == "ok" else item.state
+            made.append(msgspec.structs.replace(item, state=state, detail=detail, code=DriftCode.ENVIRONMENT))
+        elif item.name == "inputs" and {drift.code for drift in sources} == {DriftCode.MODEL_IDENTITY}:
+            made.append(msgspec.structs.replace(item, code=DriftCode.MODEL_IDENTITY))
+        else:
+            made.append(item)
+    if parameters:
+        (config,) = [
+            item for item in conditions(parameters, {}) if item.code == DriftCode.TRANSFORM_PARAMETERS
+        ]
+        detail = f"today's config is not the snapshot, with which the replay ran: {config.detail}"
+        made.append(msgspec.structs.replace(config, detail=detail))
+    return tuple(made)
+
+
+def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorInfo:
     outcome = replayed.outcome
     if outcome.outcome == "timeout":
         return ErrorInfo(
@@ -164,20 +245,9 @@ def _error(plan: Plan, replayed: Replayed, trespass: str, lacking: str) -> Error
             message="the recorded run failed, so that there is nothing to reproduce",
             hint="replay a run that succeeded",
         )
-    if lacking:
-        return ErrorInfo(
-            code="code-unavailable",
-            message=lacking,
-            hint="commit before recording, or record with kfm-repro record, which keeps the patch"
-            if plan.code.uncaptured
-            else "fetch the data of Git LFS (git lfs pull), then replay again",
-        )
-    if trespass:
-        return ErrorInfo(
-            code="project-changed",
-            message=trespass,
-            hint="use paths relative to the project root; if you changed the files yourself, replay again",
-        )
+    if unmet is not None:
+        code, hint = _UNMET[unmet.name]
+        return ErrorInfo(code=code, message=unmet.detail, hint=hint)
     return ErrorInfo(
         code="nothing-compared",
         message="the record declares no outputs and the replay wrote none: nothing was compared",

@@ -25,8 +25,16 @@ _NOTE = (
 )
 
 
-def replay_scope(held: Mapping[str, str], not_compared: Sequence[str] = ()) -> Scope:
+def replay_scope(
+    held: Mapping[str, str],
+    not_compared: Sequence[str] = (),
+    *,
+    level: tuple[str, str] = ("R1", ""),
+    shown: bool = False,
+) -> Scope:
     """Return the scope of a plain replay at isolation level ``none``.
+
+    ``level`` is what it exercised, and why; ``shown`` is whether the bytes were the same.
 
     ``held`` are the environment variables that the record pins. What is held is not exercised either; a hash
     seed that nobody pins is drawn anew by every Python and so is natural.
@@ -43,6 +51,7 @@ def replay_scope(held: Mapping[str, str], not_compared: Sequence[str] = ()) -> S
         held=dict(sorted(pinned.items())),
         natural=tuple(sorted(natural)),
         not_exercised=tuple(axis for axis in AXES if axis not in natural),
-        level="R1",
-        notes=(_NOTE, *notes),
+        level=level[0],
+        shown=level[0] if shown else "",
+        notes=(_NOTE, *filter(None, [level[1] and f"level {level[0]}: {level[1]}"]), *notes),
     )

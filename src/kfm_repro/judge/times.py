@@ -32,16 +32,18 @@ def merge_replays(reports: Sequence[Report]) -> Report:
     outputs = _merge_outputs(counted)
     known = [report for report in reports if report.verdict is not Verdict.UNKNOWN]
     differed = sum(report.verdict is not Verdict.REPRODUCIBLE for report in known)
+    base = next(report for report in reports if report.verdict is verdict)
     return msgspec.structs.replace(
-        reports[0],
+        base,
         verdict=verdict,
         counts=count_verdicts(outputs),
         replays=tuple(replay for report in reports for replay in report.replays),
-        scope=_merge_scopes(reports),
+        scope=_merge_scopes(base.scope, reports),
         preconditions=_unique(item for report in reports for item in report.preconditions),
         environment=Environment(
             drift=_unique(item for report in reports for item in report.environment.drift)
         ),
+        drift=_unique(item for report in reports for item in report.drift),
         outputs=outputs,
         flips=count_flips(differed, len(known)),
         error=_error(reports) if verdict is Verdict.UNKNOWN else msgspec.UNSET,
@@ -102,12 +104,11 @@ def _key(finding: Finding, number: int) -> _Key:
     return str(finding.kind), str(finding.rung), where, finding.latent, number
 
 
-def _merge_scopes(reports: Sequence[Report]) -> Scope:
+def _merge_scopes(scope: Scope, reports: Sequence[Report]) -> Scope:
     """Return what all replays covered together: an axis whose level changed between them was varied."""
     levels = [replay.setting for report in reports for replay in report.replays]
     axes = sorted({axis for setting in levels for axis in setting})
     varied = {axis: "; ".join(sorted({setting.get(axis, "plain") for setting in levels})) for axis in axes}
-    scope = reports[0].scope
     notes = _unique(note for report in reports for note in report.scope.notes)
     failed = tuple(
         f"replay {number} ({report.replays[0].run_id}) reached no verdict and is not counted: {_why(report)}"

@@ -6,6 +6,7 @@ History of the schema: ``/1`` (0.1.0) first version. Keys are only ever added wi
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -15,9 +16,11 @@ from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, run_verdict
 
 __all__ = [
     "REPORT_SCHEMA",
+    "CodedDrift",
     "Comparison",
     "DemoReport",
     "Drift",
+    "DriftCode",
     "Environment",
     "ErrorInfo",
     "ErrorReport",
@@ -62,13 +65,18 @@ class Replay(Document, frozen=True, kw_only=True):
 
 
 class Scope(Document, frozen=True, kw_only=True):
-    """What a verdict covers: axes held, left natural, varied, and not exercised at all."""
+    """What a verdict covers: axes held, left natural, varied, and not exercised at all.
+
+    ``level`` is how far apart the two sides ran (R1 the same machine image, R2 another Linux machine, R3 another
+    architecture), ``shown`` the level at which byte-identity was shown: empty when the bytes were not the same.
+    """
 
     held: dict[str, str] = {}
     natural: tuple[str, ...] = ()
     varied: dict[str, str] = {}
     not_exercised: tuple[str, ...] = ()
     level: str = "R1"
+    shown: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -88,6 +96,28 @@ class Drift(Document, frozen=True, kw_only=True):
     a: str | None
     b: str | None
     matters: str
+    code: str = "ENVIRONMENT_DRIFT"
+
+
+class DriftCode(StrEnum):
+    """What kind of thing is not the same on both sides, in the words of KFM (rule 25)."""
+
+    SOURCE_SNAPSHOT = "SOURCE_SNAPSHOT_DRIFT"
+    TRANSFORM_PARAMETERS = "TRANSFORM_PARAMETERS_DRIFT"
+    MODEL_IDENTITY = "MODEL_IDENTITY_DRIFT"
+    VALIDATOR_SET = "VALIDATOR_SET_DRIFT"
+    OUTPUT = "OUTPUT_DRIFT"
+    CODE = "CODE_DRIFT"
+    ENVIRONMENT = "ENVIRONMENT_DRIFT"
+
+
+class CodedDrift(Document, frozen=True, kw_only=True):
+    """One thing that is not the same on both sides: which, and what it was in A and is in B; null: not there."""
+
+    code: DriftCode
+    what: str
+    a: str | None = None
+    b: str | None = None
 
 
 class Environment(Document, frozen=True, kw_only=True):
@@ -154,6 +184,7 @@ class Report(Document, frozen=True, kw_only=True):
     scope: Scope = Scope()
     preconditions: tuple[Precondition, ...] = ()
     environment: Environment = Environment()
+    drift: tuple[CodedDrift, ...] = ()
     outputs: tuple[OutputComparison, ...] = ()
     waivers: tuple[dict[str, Any], ...] = ()
     flips: Flips | msgspec.UnsetType = msgspec.UNSET

@@ -33,8 +33,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CodeVersion(Part, frozen=True, kw_only=True):
-    """Which code ran: a commit and, for a dirty tree, the patch that leads from it to ``tree``.
+    """Which code ran: a commit and, where its files were not those bytes, the patch that leads to ``tree``.
 
+    ``checkout`` is ``raw`` when commit and patch have the files byte by byte as they lay there. ``converted`` files
+    had other bytes than git keeps, and git does not call that a change; ``not_kept`` ones of them are nowhere.
     Of each of ``submodules`` it says ``path``, ``commit`` and, when it was not checked out, ``present: false``.
     """
 
@@ -44,6 +46,9 @@ class CodeVersion(Part, frozen=True, kw_only=True):
     patch: str | None = None
     patch_sha256: str | None = None
     submodules: tuple[dict[str, Any], ...] = ()
+    checkout: str | None = None
+    converted: tuple[str, ...] = ()
+    not_kept: tuple[str, ...] = ()
 
 
 class Pipeline(Part, frozen=True, kw_only=True):
@@ -68,13 +73,17 @@ class Runtime(Part, frozen=True, kw_only=True):
 
 
 class RecordedEnvironment(Part, frozen=True, kw_only=True):
-    """In what it ran. ``env`` are the variables that the pipeline saw, ``root`` its project folder then."""
+    """In what it ran. ``env`` are the variables that the pipeline saw, ``root`` its project folder then.
+
+    ``not_recorded`` are the names of those whose values were not kept.
+    """
 
     fingerprint: str | None = None
     python: str | None = None
     executable: str | None = None
     root: str | None = None
     env: dict[str, str] = {}
+    not_recorded: tuple[str, ...] = ()
 
 
 class ReplayOf(Part, frozen=True, kw_only=True):

@@ -31,6 +31,11 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
     Verdict.UNKNOWN: ("UNKNOWN", "bold magenta"),
     Verdict.WAIVED: ("WAIVED", "bold yellow"),
 }
+_LEVELS = {
+    "R1": "byte-identical on the same machine image",
+    "R2": "byte-identical on another Linux machine",
+    "R3": "byte-identical on another architecture",
+}
 _SHOWN_EXAMPLES = 2
 _SHOWN_FINDINGS = 8
 
@@ -159,6 +164,8 @@ def _notes(report: Report) -> Iterator[Line]:
         yield [("  !  environment: ", "yellow"), (text, "")]
     if len(report.environment.drift) > _SHOWN_FINDINGS:
         yield [(f"  !  … {len(report.environment.drift) - _SHOWN_FINDINGS} more in the report", "yellow")]
+    if report.scope.shown:
+        yield [("  shown: ", "dim"), (f"{report.scope.shown}, {_LEVELS[report.scope.shown]}", "dim")]
     if report.replays and report.scope.not_exercised:
         yield [("  not exercised: ", "dim"), (", ".join(report.scope.not_exercised), "dim")]
 

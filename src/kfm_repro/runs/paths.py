@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from kfm_repro.errors import UnsafePath
+from kfm_repro.errors import InvalidRecord, UnsafePath
 
-__all__ = ["Root", "inside", "is_safe_component", "safe_relative", "safe_text"]
+__all__ = [
+    "Root",
+    "inside",
+    "is_safe_component",
+    "kind_of",
+    "make_parent",
+    "real_path",
+    "safe_relative",
+    "safe_text",
+]
 
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISREG, "file"),
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _PLAIN = re.compile(r"\w[\w .+=,@-]*(?:/\w[\w .+=,@-]*)*\Z")
 """Paths that no rule can object to, for every part begins with a letter, a digit or ``_``: nearly all paths."""
@@ -56,13 +75,43 @@ def inside(root: Path, text: str, *, what: str) -> Path:
     The file need not exist. Raises UnsafePath.
     """
     path = root / safe_relative(text, what=what)
-    resolved, base = path.resolve(), root.resolve()
+    resolved, base = real_path(path), root.resolve()
     if not resolved.is_relative_to(base):
         raise UnsafePath(
             f"{what} leads out of its root through a symbolic link: {text!r}",
             hint=f"replace the link by the file, or record the run with the file inside {root.name}",
         )
     return path
+
+
+def real_path(path: Path) -> Path:
+    """Return ``path`` with every link followed; unlike ``Path.resolve`` it raises nothing for links in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def make_parent(root: Path, text: str, *, what: str) -> Path:
+    """Return ``root/text`` after making the folder that it lies in, behind links that dangle as well.
+
+    Raises UnsafePath, and InvalidRecord when a file stands where a folder must be.
+    """
+    path = inside(root, text, what=what)
+    try:
+        real_path(path.parent).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as exc:
+        raise InvalidRecord(
+            f"{what} cannot be laid: a part of its path is a file: {text!r}",
+            hint="compare the manifest with the recorded code",
+        ) from exc
+    return path
+
+
+def kind_of(path: Path) -> str:
+    """Return what lies at ``path``, links followed: ``file``, ``folder``, ``pipe``, …; empty for nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return ""
+    return next((name for test, name in _KINDS if test(mode)), "something else")
 
 
 class Root:

@@ -13,6 +13,7 @@ from workshop import Workshop
 
 from kfm_repro.errors import CodeNotAvailable, UnsafePath
 from kfm_repro.execute import clone as clone_module
+from kfm_repro.execute.capture import code_state
 from kfm_repro.execute.checkout import Code, check_code, check_out, left_pointers
 from kfm_repro.execute.clone import clone_at
 from kfm_repro.execute.git import find_repository
@@ -266,7 +267,7 @@ def test_a_patch_on_files_with_converted_line_endings_leads_to_the_recorded_tree
     (shop.root / "run.bat").write_bytes(b"echo two\r\n")
     shop.write("new.py", "x = 1\n").chmod(0o755)
     repository = find_repository(shop.root)
-    state = repository.state(["data"])
+    state = code_state(repository, ["data"])
     clone = check_out(Code(repository, state.commit, state.patch, state.tree), tmp_path / "clone")
     assert (clone.top / "run.bat").read_bytes() == b"echo two\r\n"
     assert (clone.top / "new.py").stat().st_mode & 0o777 == 0o755
@@ -368,10 +369,11 @@ def test_pointers_of_git_lfs_become_the_data_that_this_machine_has(shop: Worksho
     shop.commit()
     lfs_store(shop, b"here.bin", b"here.bin")
     lfs_store(shop, b"forged.bin", b"forged!!!!")
-    clone = check_out(code_of(shop), tmp_path / "clone")
+    code = code_of(shop)
+    clone = check_out(code, tmp_path / "clone")
     assert (clone.top / "assets/here.bin").read_bytes() == b"here.bin"
     assert (clone.top / "assets/here.bin").stat().st_mtime == int(shop.git("show", "-s", "--format=%ct"))
-    assert left_pointers(clone) == ("assets/forged.bin", "assets/gone.bin")
+    assert left_pointers(clone, code) == ("assets/forged.bin", "assets/gone.bin")
     assert said(clone.top, "status", "--porcelain") == ""
 
 

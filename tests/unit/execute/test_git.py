@@ -9,7 +9,8 @@ import pytest
 from workshop import Workshop
 
 from kfm_repro.errors import CodeNotAvailable
-from kfm_repro.execute import git
+from kfm_repro.execute import capture
+from kfm_repro.execute.capture import code_state
 from kfm_repro.execute.clone import clone_at
 from kfm_repro.execute.git import find_repository
 
@@ -24,7 +25,7 @@ def shop(workshop: Workshop) -> Workshop:
 
 
 def test_a_clean_tree_has_no_patch(shop: Workshop) -> None:
-    state = find_repository(shop.root).state(["data"])
+    state = code_state(find_repository(shop.root), ["data"])
     assert (state.dirty, state.patch, state.commit) == (False, b"", shop.git("rev-parse", "HEAD"))
     assert state.tree == shop.git("rev-parse", "HEAD^{tree}")
 
@@ -32,7 +33,7 @@ def test_a_clean_tree_has_no_patch(shop: Workshop) -> None:
 def test_changed_data_is_not_dirty_code(shop: Workshop) -> None:
     shop.write("data/raw/in.csv", "changed\n")
     shop.write("data/raw/new.csv", "new\n")
-    assert not find_repository(shop.root).state(["data"]).dirty
+    assert not code_state(find_repository(shop.root), ["data"]).dirty
 
 
 def test_the_patch_holds_changes_deletions_new_and_binary_files_and_leaves_the_index_alone(
@@ -46,7 +47,7 @@ def test_the_patch_holds_changes_deletions_new_and_binary_files_and_leaves_the_i
     shop.git("add", "code.py")
     before = shop.git("status", "--porcelain"), (shop.root / ".git/index").read_bytes()
     repository = find_repository(shop.root)
-    state = repository.state(["data"])
+    state = code_state(repository, ["data"])
     assert (shop.git("status", "--porcelain"), (shop.root / ".git/index").read_bytes()) == before
     clone = clone_at(repository, state.commit, tmp_path / "clone")
     clone.git("apply", "--index", "--binary", "-", data=state.patch)
@@ -77,7 +78,7 @@ def test_hooks_of_the_project_do_not_run(shop: Workshop, tmp_path: Path) -> None
         hook.chmod(0o755)
     shop.git("config", "core.fsmonitor", f"touch {tmp_path}/ran")
     repository = find_repository(shop.root)
-    repository.state(["data"])
+    code_state(repository, ["data"])
     clone_at(repository, repository.resolve_commit(shop.git("rev-parse", "HEAD")), tmp_path / "clone")
     assert not (tmp_path / "ran").exists()
 
@@ -97,16 +98,16 @@ def test_unknown_commits_and_missing_repositories_are_clear_errors(shop: Worksho
 def test_a_repository_without_a_commit_is_a_clear_error(workshop: Workshop) -> None:
     workshop.git("init", "-q")
     with pytest.raises(CodeNotAvailable, match="no commit yet"):
-        find_repository(workshop.root).state(["data"])
+        code_state(find_repository(workshop.root), ["data"])
 
 
 def test_a_whole_environment_is_not_taken_for_a_patch(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git, "_MAX_PATCH_BYTES", 1000)
+    monkeypatch.setattr(capture, "_MAX_PATCH_BYTES", 1000)
     shop.write("venv/lib.so", "x" * 2000)
     with pytest.raises(CodeNotAvailable, match=r"venv/lib\.so") as caught:
-        find_repository(shop.root).state(["data"])
+        code_state(find_repository(shop.root), ["data"])
     assert ".gitignore" in caught.value.hint
 
 
@@ -129,6 +130,6 @@ def test_a_branch_named_like_a_short_commit_does_not_win(shop: Workshop) -> None
 def test_a_file_that_became_a_folder_is_captured(shop: Workshop) -> None:
     (shop.root / "gone.py").unlink()
     shop.write("gone.py/inner.py", "x = 2\n")
-    state = find_repository(shop.root).state(["data"])
+    state = code_state(find_repository(shop.root), ["data"])
     assert state.dirty
     assert b"gone.py/inner.py" in state.patch
