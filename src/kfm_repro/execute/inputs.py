@@ -12,9 +12,9 @@ from kfm_repro.errors import InputUnavailable, KfmReproError
 from kfm_repro.execute.git import Repository
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.report import Precondition
-from kfm_repro.runs.hashing import Digest, digest_file
+from kfm_repro.runs.hashing import Digest, digest_file, digest_many
 from kfm_repro.runs.objects import ObjectStore, copy_file
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import Root
 
 __all__ = ["InputSource", "Origin", "changed_inputs", "describe_inputs", "lay_inputs", "resolve_inputs"]
 
@@ -55,19 +55,24 @@ def resolve_inputs(
     With ``current`` today's files are taken as they are. Raises InputUnavailable when the recorded bytes are
     nowhere, UnsafePath when an entry leads out of ``root``. Git blobs are written to ``spool``.
     """
+    safe = Root(root)
+    paths = [safe.path(entry.path, what="input of the record") for entry in manifest.entries]
+    there = [path for path in paths if path.is_file()]
+    found = dict(zip(there, digest_many(there), strict=True))
     return tuple(
-        _resolve(root, entry, store, code, current=current, spool=spool) for entry in manifest.entries
+        _resolve(entry, path, found.get(path), (store, *code), current=current, spool=spool)
+        for entry, path in zip(manifest.entries, paths, strict=True)
     )
 
 
 def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
     """Copy the inputs to their places in ``workspace``. Raises InputUnavailable when one changed meanwhile."""
+    root = Root(workspace)
     for source in sources:
-        target = inside(workspace, source.entry.path, what="input")
+        target = root.path(source.entry.path, what="input")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        copy_file(source.file, target)
-        if digest_file(target).sha256 != source.digest.sha256:
+        if copy_file(source.file, target) != source.digest.sha256:
             raise InputUnavailable(
                 f"input changed while it was copied: {source.entry.path}",
                 hint="something writes to it; try again when that has ended",
@@ -76,12 +81,14 @@ def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
 
 def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> tuple[str, ...]:
     """Return the declared inputs that the pipeline changed or removed in ``workspace``, in manifest order."""
-    changed = []
-    for source in sources:
-        path = workspace / source.entry.path
-        if not path.is_file() or digest_file(path).sha256 != source.digest.sha256:
-            changed.append(source.entry.path)
-    return tuple(changed)
+    laid = {workspace / source.entry.path: source for source in sources}
+    there = [path for path in laid if path.is_file()]
+    same = {
+        path
+        for path, digest in zip(there, digest_many(there), strict=True)
+        if digest.sha256 == laid[path].digest.sha256
+    }
+    return tuple(source.entry.path for path, source in laid.items() if path not in same)
 
 
 def describe_inputs(sources: tuple[InputSource, ...]) -> Precondition:
@@ -110,10 +117,14 @@ def _names(sources: list[InputSource]) -> str:
 
 
 def _resolve(
-    root: Path, entry: Entry, store: ObjectStore, code: tuple[Repository, str], *, current: bool, spool: Path
+    entry: Entry,
+    path: Path,
+    found: Digest | None,
+    places: tuple[ObjectStore, Repository, str],
+    *,
+    current: bool,
+    spool: Path,
 ) -> InputSource:
-    path = inside(root, entry.path, what="input of the record")
-    found = digest_file(path) if path.is_file() else None
     if found is not None and (entry.sha256 is None or found.sha256 == entry.sha256):
         return InputSource(entry, path, found, Origin.WORKING_TREE)
     drift = "missing" if found is None else f"sha256 {found.sha256[:12]}…, {found.size_bytes} bytes"
@@ -124,9 +135,10 @@ def _resolve(
             )
         return InputSource(entry, path, found, Origin.CURRENT, drift)
     if entry.sha256 is not None:
-        stored = store.find(entry.sha256)
+        store, code = places[0], places[1:]
+        stored = store.read(entry.sha256)
         if stored is not None:
-            return InputSource(entry, stored, digest_file(stored), Origin.OBJECT_STORE, drift)
+            return InputSource(entry, *stored, Origin.OBJECT_STORE, drift)
         blob = _from_git(entry, code, spool)
         if blob is not None:
             return InputSource(entry, *blob, Origin.GIT, drift)

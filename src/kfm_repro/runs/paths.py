@@ -76,6 +76,11 @@ class Root:
         self._text = os.fspath(root)
         self._good: set[str] = set()
 
+    def path(self, text: str, *, what: str) -> Path:
+        """Return ``root/text`` after its check. Raises UnsafePath."""
+        self.check(text, what=what)
+        return self._root / text
+
     def check(self, text: str, *, what: str) -> None:
         """Raise UnsafePath when ``root/text``, or a symbolic link on the way, leads out of the root."""
         path = safe_text(text, what=what)
