@@ -24,6 +24,7 @@ from kfm_repro.execute.snapshot import (
     describe_run,
     snapshot_config,
     snapshot_environment,
+    snapshot_notes,
 )
 from kfm_repro.execute.submodules import Submodule, read_submodules
 from kfm_repro.execute.validation import write_validation
@@ -122,7 +123,8 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
         project, seen, found,
         declared={entry.path for entry in session.declared}, outputs={item.entry.path for item in produced},
     )  # fmt: skip
-    notes = (*_notes(session, produced, changed), *told)
+    known = snapshot_notes(run, origins, environment)
+    notes = (*_notes(session, produced, changed), *told, *known)
     document["runtime"] |= {"finished_at": stamp(outcome.finished)}
     document["observation"] = _observation(request, seen, found)
     writer.yaml(document)
