@@ -12,12 +12,12 @@ from kfm_repro.errors import UnsafePath, UsageError
 from kfm_repro.execute.workspace import FileState, scan_files, walk_files
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.counts import count_records
-from kfm_repro.runs.hashing import digest_file
-from kfm_repro.runs.paths import inside, safe_relative
+from kfm_repro.runs.hashing import Digest, digest_many
+from kfm_repro.runs.paths import Root, safe_relative
 
 __all__ = [
     "Produced",
-    "describe_file",
+    "describe_files",
     "glob_files",
     "is_ephemeral",
     "matches_any",
@@ -34,22 +34,24 @@ class Produced:
     file: Path
 
 
-def describe_file(root: Path, path: str) -> Produced:
-    """Return the manifest entry of ``root/path``: digest, size and counts. Raises UnsafePath, OSError."""
+def describe_files(root: Path, paths: Sequence[str]) -> list[Produced]:
+    """Return the manifest entries of files below ``root``: digest, size and counts. Raises UnsafePath, OSError."""
+    safe = Root(root)
+    files = [_output_file(safe, path) for path in paths]
+    return [_describe(*found) for found in zip(paths, files, digest_many(files), strict=True)]
+
+
+def _output_file(root: Root, path: str) -> Path:
     try:
         path.encode()
     except UnicodeEncodeError as exc:
         raise UnsafePath(
             f"the name of an output is not UTF-8: {path!r}", hint="a record names files in UTF-8: rename it"
         ) from exc
-    file = inside(root, path, what="output")
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError as exc:
-        raise UnsafePath(
-            f"the name of an output is not UTF-8: {path!r}", hint="give it another name"
-        ) from exc
-    digest = digest_file(file)
+    return root.path(path, what="output")
+
+
+def _describe(path: str, file: Path, digest: Digest) -> Produced:
     counts = count_records(file, path)
     entry = Entry(
         path=path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ __all__ = ["FoundInputs", "find_inputs", "note_observation"]
 _MAX_LISTED_FILES = 1_000
 _MAX_LISTED_BYTES = 256 << 20
 _MAX_OFFERED_BYTES = 1 << 30
-_NEVER = ("*.pyc", "*.pyo", ".*", "*.lock", "*.swp", "*~")
+_NEVER = re.compile(r"\..*|.*(?:\.pyc|\.pyo|\.lock|\.swp|~)\Z", re.DOTALL)
 _SHOWN = 5
 
 
@@ -136,7 +136,7 @@ def _may_be_input(project: Project, path: str, code: frozenset[str]) -> bool:
 
 def _never(path: str) -> bool:
     """Return whether a file is a cache, a lock, or hidden: those often hold secrets, and no data."""
-    return any(fnmatch.fnmatch(PurePosixPath(path).name, pattern) for pattern in _NEVER)
+    return _NEVER.match(path.rpartition("/")[2]) is not None
 
 
 def _can_be_recorded(path: str) -> bool:

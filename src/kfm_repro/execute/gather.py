@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import PurePosixPath
 
-from kfm_repro.execute.collect import Produced, describe_file, is_ephemeral, matches_any, written_files
+from kfm_repro.execute.collect import Produced, describe_files, is_ephemeral, matches_any, written_files
 from kfm_repro.execute.plan import Plan
 from kfm_repro.execute.workspace import Workspace, relocate
 from kfm_repro.model.manifest import Entry
@@ -22,20 +22,16 @@ def collect_outputs(project: Project, plan: Plan, fresh: RunDir, workspace: Work
 
     What lay in the workspace before the pipeline started counts only when its state moved on.
     """
-    written = written_files(workspace.root, ["."], workspace.before)
-    produced: dict[str, Produced] = {}
+    written = dict.fromkeys(written_files(workspace.root, ["."], workspace.before))
     places = {
         relocate(entry.path, project, plan.original, fresh): entry.path for entry in plan.outputs.entries
     }
-    for place, path in places.items():
-        if place in written:
-            produced[path] = _renamed(describe_file(workspace.root, place), path)
+    named = {place: path for place, path in places.items() if place in written}
     patterns = plan.run.pipeline.outputs
     passed_over = {_provenance_target(plan.run), *(entry.path for entry in plan.inputs.entries), *places}
-    for path in written:
-        if path not in passed_over and _wanted(project, path, patterns):
-            produced[path] = describe_file(workspace.root, path)
-    return produced
+    named |= {path: path for path in written if path not in passed_over and _wanted(project, path, patterns)}
+    described = describe_files(workspace.root, list(named))
+    return {path: _renamed(item, path) for path, item in zip(named.values(), described, strict=True)}
 
 
 def _wanted(project: Project, path: str, patterns: tuple[str, ...]) -> bool:

@@ -12,9 +12,9 @@ from kfm_repro.errors import InputUnavailable, InvalidRecord, KfmReproError
 from kfm_repro.execute.git import Repository
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.report import Precondition
-from kfm_repro.runs.hashing import Digest, digest_file
+from kfm_repro.runs.hashing import Digest, digest_file, digest_many
 from kfm_repro.runs.objects import ObjectStore, copy_file
-from kfm_repro.runs.paths import inside, kind_of, make_parent
+from kfm_repro.runs.paths import Root, kind_of
 
 __all__ = [
     "InputSource",
@@ -67,23 +67,28 @@ def resolve_inputs(
     With ``current`` today's files are taken as they are. Raises InputUnavailable when the recorded bytes are
     nowhere, UnsafePath when an entry leads out of ``root``. Git blobs are written to ``spool``.
     """
+    safe = Root(root)
+    paths = [safe.path(entry.path, what="input of the record") for entry in manifest.entries]
+    there = [path for path in paths if path.is_file()]
+    found = dict(zip(there, digest_many(there), strict=True))
     return tuple(
-        _resolve(root, entry, store, code, current=current, spool=spool) for entry in manifest.entries
+        _resolve(entry, path, found.get(path), (store, *code), current=current, spool=spool)
+        for entry, path in zip(manifest.entries, paths, strict=True)
     )
 
 
 def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
     """Copy the inputs to their places in ``workspace``. Raises InputUnavailable when one changed meanwhile."""
+    root = Root(workspace)
     for source in sources:
-        target = make_parent(workspace, source.entry.path, what="input of the record")
+        target = root.make_parent(source.entry.path, what="input of the record")
         if kind_of(target) == "folder":
             raise InvalidRecord(
                 f"the inputs manifest names a folder of the recorded code: {source.entry.path}",
                 hint="name its files, one entry each",
             )
         target.unlink(missing_ok=True)
-        copy_file(source.file, target)
-        if digest_file(target).sha256 != source.digest.sha256:
+        if copy_file(source.file, target) != source.digest.sha256:
             raise InputUnavailable(
                 f"input changed while it was copied: {source.entry.path}",
                 hint="something writes to it; try again when that has ended",
@@ -92,13 +97,14 @@ def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
 
 def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> dict[str, str | None]:
     """Return the digests of the inputs that the pipeline changed in ``workspace``, None for one that it removed."""
-    changed = {}
-    for source in sources:
-        path = workspace / source.entry.path
-        digest = digest_file(path).sha256 if path.is_file() else None
-        if digest != source.digest.sha256:
-            changed[source.entry.path] = digest
-    return changed
+    laid = {workspace / source.entry.path: source for source in sources}
+    there = [path for path in laid if path.is_file()]
+    digests = {path: digest.sha256 for path, digest in zip(there, digest_many(there), strict=True)}
+    return {
+        source.entry.path: digests.get(path)
+        for path, source in laid.items()
+        if digests.get(path) != source.digest.sha256
+    }
 
 
 def on_todays_inputs(sources: Iterable[InputSource]) -> bool:
@@ -132,10 +138,14 @@ def _names(sources: list[InputSource]) -> str:
 
 
 def _resolve(
-    root: Path, entry: Entry, store: ObjectStore, code: tuple[Repository, str], *, current: bool, spool: Path
+    entry: Entry,
+    path: Path,
+    found: Digest | None,
+    places: tuple[ObjectStore, Repository, str],
+    *,
+    current: bool,
+    spool: Path,
 ) -> InputSource:
-    path = inside(root, entry.path, what="input of the record")
-    found = digest_file(path) if path.is_file() else None
     if found is not None and (entry.sha256 is None or found.sha256 == entry.sha256):
         return InputSource(entry, path, found, Origin.WORKING_TREE)
     today = found.sha256 if found else ""
@@ -150,9 +160,10 @@ def _resolve(
             )
         return InputSource(entry, path, found, Origin.CURRENT, drift, today)
     if entry.sha256 is not None:
-        stored = store.find(entry.sha256)
+        store, code = places[0], places[1:]
+        stored = store.read(entry.sha256)
         if stored is not None:
-            return InputSource(entry, stored, digest_file(stored), Origin.OBJECT_STORE, drift, today)
+            return InputSource(entry, *stored, Origin.OBJECT_STORE, drift, today)
         blob = _from_git(entry, code, spool)
         if blob is not None:
             return InputSource(entry, *blob, Origin.GIT, drift, today)

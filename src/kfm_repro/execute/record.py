@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kfm_repro.errors import InputUnavailable, KfmReproError, PipelineFailed, UsageError
+from kfm_repro.errors import InputUnavailable, KfmReproError, NotWritable, PipelineFailed, UsageError
 from kfm_repro.execute.capture import CodeState, code_state
-from kfm_repro.execute.collect import Produced, describe_file, glob_files, is_ephemeral, written_files
+from kfm_repro.execute.collect import Produced, describe_files, glob_files, is_ephemeral, written_files
 from kfm_repro.execute.command import is_python
 from kfm_repro.execute.found import FoundInputs, find_inputs, note_observation
 from kfm_repro.execute.git import Repository, find_repository
@@ -26,17 +26,18 @@ from kfm_repro.execute.snapshot import (
     describe_run,
     snapshot_config,
     snapshot_environment,
+    snapshot_notes,
 )
 from kfm_repro.execute.stdin import STDIN, UNREAD, StdinWatch
 from kfm_repro.execute.submodules import Submodule, read_submodules
 from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
-from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.hashing import digest_many
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
-from kfm_repro.runs.paths import inside, is_safe_component, real_path
+from kfm_repro.runs.paths import Root, is_safe_component, real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
 from kfm_repro.runs.write import RunWriter, stamp, write_json
@@ -141,7 +142,8 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     shutil.rmtree(run.scratch, ignore_errors=True)
     run.scratch.mkdir(exist_ok=True)
     _finish(writer, project, outcome, inputs, unsettled)
-    notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, not_kept))
+    known = snapshot_notes(run, origins, environment)
+    notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, not_kept), *known)
     return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
 
 
@@ -313,19 +315,25 @@ def _declared_inputs(project: Project, patterns: Sequence[str]) -> tuple[Entry, 
                 f"--input {pattern!r} names no file", hint="patterns are relative to the project root"
             )
         paths.update(named)
-    pointers = [path for path in sorted(paths) if is_pointer(inside(project.root, path, what="input"))]
+    root = Root(project.root)
+    pointers = [path for path in sorted(paths) if is_pointer(root.path(path, what="input"))]
     if pointers:
         raise _pointer_error(pointers)
-    return tuple(_describe_input(project, path) for path in sorted(paths))
+    return _describe_inputs(project, {path: {} for path in sorted(paths)})
 
 
-def _describe_input(project: Project, path: str, extra: Mapping[str, Any] | None = None) -> Entry:
-    digest = digest_file(inside(project.root, path, what="input"))
-    return Entry(path=path, sha256=digest.sha256, size_bytes=digest.size_bytes, extra=dict(extra or {}))
+def _describe_inputs(project: Project, inputs: Mapping[str, dict[str, Any]]) -> tuple[Entry, ...]:
+    """Return the manifest entries of inputs; the values of ``inputs`` are their further fields."""
+    root = Root(project.root)
+    digests = digest_many([root.path(path, what="input") for path in inputs])
+    return tuple(
+        Entry(path=path, sha256=digest.sha256, size_bytes=digest.size_bytes, extra=extra)
+        for (path, extra), digest in zip(inputs.items(), digests, strict=True)
+    )
 
 
 def _describe_found(project: Project, found: FoundInputs) -> tuple[Entry, ...]:
-    return tuple(_describe_input(project, path, {"found": how}) for path, how in found.how.items())
+    return _describe_inputs(project, {path: {"found": how} for path, how in found.how.items()})
 
 
 def _pointer_error(paths: Sequence[str]) -> InputUnavailable:
@@ -358,9 +366,8 @@ def _keep_inputs(session: _Session, inputs: Sequence[Entry]) -> None:
     """Keep the bytes of inputs that git does not have at the commit, so that the run stays replayable."""
     store = ObjectStore(session.project.runs)
     in_git = _blobs(session, [entry.path for entry in inputs])
-    for entry in inputs:
-        if entry.path not in in_git:
-            store.add(session.project.root / entry.path, entry.sha256 or "")
+    root = session.project.root
+    store.add_all((root / entry.path, entry.sha256 or "") for entry in inputs if entry.path not in in_git)
 
 
 def _blobs(session: _Session, paths: Sequence[str]) -> set[str]:
@@ -407,7 +414,7 @@ def _of_another_run(project: Project, run: RunDir, path: str) -> bool:
 
 def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, FileState]) -> list[Produced]:
     folders = watched_folders(project, request.outputs)
-    written = written_files(project.root, folders, before)
+    written = dict.fromkeys(written_files(project.root, folders, before))
     if not request.outputs:
         paths = tuple(path for path in written if not is_ephemeral(path, project.ephemeral))
     else:
@@ -416,7 +423,7 @@ def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, 
             for path in glob_files(project.root, request.outputs)
             if path in written and not _of_another_run(project, run, path)
         )
-    return [describe_file(project.root, path) for path in paths]
+    return describe_files(project.root, paths)
 
 
 def _changed(project: Project, inputs: Sequence[Entry], before: dict[str, FileState]) -> dict[str, str]:
@@ -425,15 +432,15 @@ def _changed(project: Project, inputs: Sequence[Entry], before: dict[str, FileSt
     Only those whose file state moved are read again.
     """
     after = scan_files(project.root, project.settings.data_roots)
-    changed = {}
-    for entry in inputs:
-        if entry.path in before and before[entry.path] == after.get(entry.path):
-            continue
-        file = project.root / entry.path
-        digest = digest_file(file).sha256 if file.is_file() else ""
-        if digest != entry.sha256:
-            changed[entry.path] = digest
-    return dict(sorted(changed.items()))
+    moved = [
+        entry for entry in inputs if entry.path not in before or before[entry.path] != after.get(entry.path)
+    ]
+    there = [entry for entry in moved if (project.root / entry.path).is_file()]
+    digests = digest_many([project.root / entry.path for entry in there])
+    found = {entry.path: digest.sha256 for entry, digest in zip(there, digests, strict=True)}
+    changed = {entry.path: found.get(entry.path, "") for entry in moved}
+    recorded = {entry.path: entry.sha256 for entry in moved}
+    return {path: digest for path, digest in sorted(changed.items()) if digest != recorded[path]}
 
 
 def _marked(entry: Entry, changed: Mapping[str, str]) -> Entry:
@@ -463,6 +470,15 @@ def _notes_on_run(ran: _Ran, not_kept: Sequence[str]) -> tuple[str, ...]:
             f"too large to be kept as a filter of git left it, so that no replay has it: {not_kept[0]}"
         )
     return tuple(notes)
+
+
+def _keep(project: Project, produced: Sequence[Produced]) -> None:
+    wrong = ObjectStore(project.runs).add_all((item.file, item.entry.sha256 or "") for item in produced)
+    if wrong:
+        raise NotWritable(
+            f"an output changed while it was recorded: {project.relative(wrong[0])}",
+            hint="the command left something running that still writes; wait for it inside the command",
+        )
 
 
 def _notes(session: _Session, produced: Sequence[Produced], changed: Iterable[str]) -> tuple[str, ...]:

@@ -199,9 +199,7 @@ def _write_results(
     inputs = tuple(_as_laid(source) for source in sources)
     writer.manifest("inputs", inputs, outcome.started)
     writer.manifest("outputs", tuple(item.entry for item in items), outcome.finished)
-    store = ObjectStore(project.runs)
-    for item in items:
-        store.add(item.file, item.entry.sha256 or "")
+    ObjectStore(project.runs).add_all((item.file, item.entry.sha256 or "") for item in items)
     write_metrics(writer.run, outcome, items)
     redact_folder(writer.run.logs)
     labels = read_labels(project, plan.inputs.entries, plan.outputs.entries)

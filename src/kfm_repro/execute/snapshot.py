@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kfm_repro.errors import UsageError
@@ -17,19 +17,30 @@ from kfm_repro.execute.capture import CodeState
 from kfm_repro.execute.collect import glob_files, relative_pattern
 from kfm_repro.execute.command import describe_command, is_python, portable
 from kfm_repro.execute.environment import recorded_variables, unrecorded_variables
-from kfm_repro.execute.fingerprint import fingerprint, requirements_lock
+from kfm_repro.execute.fingerprint import fingerprint
+from kfm_repro.execute.lockfiles import known_hashes
+from kfm_repro.execute.requirements import requirements_lock
 from kfm_repro.execute.submodules import Submodule
 from kfm_repro.model.run import RUN_SCHEMA
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
-from kfm_repro.runs.secrets import redact, redact_arguments, redact_variables
+from kfm_repro.runs.secrets import redact, redact_arguments, redact_variables, scan
 from kfm_repro.runs.write import stamp, write_json, write_text
 
-__all__ = ["PATCH", "Request", "checked_request", "describe_run", "snapshot_config", "snapshot_environment"]
+__all__ = [
+    "PATCH",
+    "Request",
+    "checked_request",
+    "describe_run",
+    "snapshot_config",
+    "snapshot_environment",
+    "snapshot_notes",
+]
 
 PATCH = "config/dirty.patch"
+_SHOWN = 5
 _FINGERPRINT, _LOCK = "environment/fingerprint.json", "environment/requirements.lock"
 
 
@@ -96,15 +107,24 @@ def snapshot_config(project: Project, request: Request, run: RunDir) -> dict[str
 def snapshot_environment(project: Project, request: Request, run: RunDir) -> dict[str, Any]:
     """Write fingerprint and lock of the command's interpreter; return the ``environment`` of run.yaml.
 
-    The interpreter is the one that the command names, else the first ``python`` on its PATH.
+    The interpreter is the one that the command names. Where that is another program, its file is noted, and the
+    interpreter is taken for the one that it would start: the first ``python`` on its PATH.
     """
-    command = request.command[0]
-    python = shutil.which(command if is_python(command) else "python", path=request.environ.get("PATH"))
-    known = fingerprint(python, project.root, request.environ) if python else {}
+    program = _which(project, request, request.command[0])
+    named = program is not None and is_python(program)
+    python = program if named else _which(project, request, "python", "python3")
+    known = fingerprint(python, project.root, request.environ)
+    if not named and program:
+        known["program"] = {"path": program, "sha256": digest_file(Path(program)).sha256}
+    answered = bool(known.get("python"))
+    chosen = _chosen(request, python, named=named, answered=answered)
+    known["interpreter"] = {"chosen": chosen}
     write_json(run.path / _FINGERPRINT, known)
     environment: dict[str, Any] = {"fingerprint": _FINGERPRINT, "root": str(project.root)}
-    if known:
-        write_text(run.path / _LOCK, requirements_lock(known))
+    if not named or not answered:
+        environment["interpreter"] = chosen
+    if answered:
+        write_text(run.path / _LOCK, requirements_lock(known, known_hashes(project.root)))
         environment |= {
             "lock": _LOCK,
             "python": known.get("python", ""),
@@ -115,6 +135,52 @@ def snapshot_environment(project: Project, request: Request, run: RunDir) -> dic
     environment["env"] = redact_variables(variables)
     unrecorded = unrecorded_variables(request.environ)
     return environment | ({"not_recorded": list(unrecorded)} if unrecorded else {})
+
+
+def _which(project: Project, request: Request, *names: str) -> str | None:
+    """Return the file of the first of these programs that is there, looked for as the command would be."""
+    for name in names:
+        found = shutil.which(project.root / name if "/" in name else name, path=request.environ.get("PATH"))
+        if found is not None:
+            return str(found)
+    return None
+
+
+def _chosen(request: Request, python: str | None, *, named: bool, answered: bool) -> str:
+    command = PurePosixPath(request.command[0]).name
+    if named:
+        return "named by the command" if answered else "named by the command, and does not answer"
+    if python is None:
+        return f"none: the command is {command}, and there is no python on its PATH"
+    return f"assumed: the command is {command}, and this python is the first on its PATH"
+
+
+def snapshot_notes(
+    run: RunDir, origins: Mapping[str, str], environment: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return what the user should know about the snapshot: secrets in it (never their values), a guessed interpreter.
+
+    A config file is kept as it is, because a replay needs its very bytes (rule 24). ``origins`` are the project
+    paths that the files of the snapshot came from.
+    """
+    scanned = scan(run.config)
+    places = {**{name: f"{path} and in the record's config/{name}" for name, path in origins.items()},
+              PurePosixPath(PATCH).name: f"the uncommitted changes, {PATCH}"}  # fmt: skip
+    notes = [
+        f"a secret is in {places.get(hit.file, f'config/{hit.file}')}, line {hit.line} ({hit.kind}): "
+        "a replay needs the file as it is; take it out, or give the record to nobody (verify fails, pack refuses)"
+        for hit in scanned.hits[:_SHOWN]
+    ]
+    if len(scanned.hits) > _SHOWN:
+        notes.append(
+            f"{len(scanned.hits) - _SHOWN} more secrets are in the config snapshot: see kfm-repro verify"
+        )
+    notes += [f"not searched for secrets to its end: config/{name}" for name in scanned.unread]
+    if "interpreter" in environment:
+        notes.append(
+            f"the recorded environment may not be the command's; the interpreter is {environment['interpreter']}"
+        )
+    return tuple(notes)
 
 
 def describe_run(

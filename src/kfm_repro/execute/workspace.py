@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from kfm_repro.execute.inputs import InputSource, lay_inputs
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.paths import inside, kind_of, make_parent, real_path
+from kfm_repro.runs.paths import Root, inside, kind_of, make_parent, real_path
 from kfm_repro.runs.project import Project
 
 __all__ = [
@@ -71,7 +72,8 @@ def build_workspace(
     root = clone.top / clone.prefix
     for name in project.settings.data_roots:
         _empty_data_root(root, name)
-    _remove_outputs(root, outputs, {source.entry.path for source in sources})
+    safe = Root(root)
+    _remove_outputs(safe, outputs, {source.entry.path for source in sources})
     lay_inputs(sources, root)
     hide_removed(clone)
     run_dir = root / project.runs_relative / fresh.pipeline / fresh.name
@@ -79,8 +81,7 @@ def build_workspace(
         (run_dir / name).mkdir(parents=True)
     _lay_config(original, run, root, run_dir / "config")
     for entry in outputs.entries:
-        moved = relocate(entry.path, project, original, fresh)
-        make_parent(root, moved, what="output of the record")
+        safe.make_parent(relocate(entry.path, project, original, fresh), what="output of the record")
     home, temporary = place / "home", place / "tmp"
     home.mkdir()
     temporary.mkdir()
@@ -112,32 +113,61 @@ def walk_files(root: Path, folders: Iterable[str]) -> Iterator[str]:
 
     Links are followed as long as they stay inside ``root``; git's own folder and Python's caches are left out.
     """
-    base = root.resolve()
-    for folder in folders:
-        yield from _walk(root, root / folder, base, frozenset())
+    return (path for path, _, _ in _find(root, folders))
 
 
 def scan_files(root: Path, folders: Iterable[str]) -> dict[str, FileState]:
     """Return the state of every file that `walk_files` finds."""
-    return {path: _state(root / path) for path in walk_files(root, folders)}
+    return {path: _state(place, linked=linked) for path, place, linked in _find(root, folders)}
 
 
-def _walk(root: Path, top: Path, base: Path, above: frozenset[Path]) -> Iterator[str]:
-    if top.name in _NEVER_OUTPUTS:
-        return
-    place = real_path(top)
-    if place in above or not place.is_relative_to(base):
-        return
-    if place.is_dir():
-        for path in sorted(top.iterdir()):
-            yield from _walk(root, path, base, above | {place})
-    elif place.is_file():
-        yield top.relative_to(root).as_posix()
+_Found = tuple[str, str, bool]
+"""Path relative to the root, where the file was found, whether that is a link. Texts: a Path per file costs more."""
 
 
-def _state(path: Path) -> FileState:
-    stat = path.stat()
-    target = str(path.readlink()) if path.is_symlink() else ""
+def _find(root: Path, folders: Iterable[str]) -> Iterator[_Found]:
+    base, real = os.path.realpath(root), dict[Path, str]()
+    for folder in folders:
+        top = root / folder
+        if top.parent not in real:
+            real[top.parent] = os.path.realpath(top.parent)
+        linked = top.is_symlink()
+        place = os.path.realpath(top) if linked else os.path.join(real[top.parent], top.name)  # noqa: PTH118
+        if top.name in _NEVER_OUTPUTS or not _is_below(place, base):
+            continue
+        path = top.relative_to(root).as_posix()
+        if os.path.isdir(place):  # noqa: PTH112 - see _Found
+            yield from _walk("" if path == "." else f"{path}/", place, base, frozenset((place,)))
+        elif os.path.isfile(place):  # noqa: PTH113 - see _Found
+            yield path, str(top), linked
+
+
+def _walk(prefix: str, folder: str, base: str, above: frozenset[str]) -> Iterator[_Found]:
+    """Walk the real ``folder``, calling what lies in it ``prefix`` and its name; ``above`` are the folders entered."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        place, linked = entry.path, entry.is_symlink()
+        if entry.name in _NEVER_OUTPUTS:
+            continue
+        if linked:
+            place = os.path.realpath(place)
+            if not _is_below(place, base):
+                continue
+        if os.path.isdir(place) if linked else entry.is_dir():  # noqa: PTH112 - see _Found
+            if place not in above:
+                yield from _walk(f"{prefix}{entry.name}/", place, base, above | {place})
+        elif os.path.isfile(place) if linked else entry.is_file():  # noqa: PTH113 - see _Found
+            yield prefix + entry.name, entry.path, linked
+
+
+def _is_below(place: str, base: str) -> bool:
+    return place == base or place.startswith(base.rstrip("/") + "/")
+
+
+def _state(place: str, *, linked: bool) -> FileState:
+    stat = os.stat(place)  # noqa: PTH116 - see _Found
+    target = os.readlink(place) if linked else ""  # noqa: PTH115 - see _Found
     return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, target)
 
 
@@ -152,12 +182,12 @@ def _empty_data_root(root: Path, name: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_outputs(root: Path, outputs: Manifest, inputs: set[str]) -> None:
+def _remove_outputs(root: Root, outputs: Manifest, inputs: set[str]) -> None:
     """Remove recorded outputs that the checkout brought."""
     for entry in outputs.entries:
         if entry.path in inputs:
             continue
-        path = inside(root, entry.path, what="output of the record")
+        path = root.path(entry.path, what="output of the record")
         if path.is_dir() and not path.is_symlink():
             raise InvalidRecord(
                 f"the outputs manifest names a folder of the recorded code: {entry.path}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,7 +15,7 @@ from kfm_repro.execute.replay import aware, host_names
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run
 from kfm_repro.model.verdict import Accept
-from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.hashing import digest_file, digest_many
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import Root
@@ -37,15 +37,18 @@ def recorded_outputs(
     Looked for in the object store, the working tree, and git at the recorded commit. Outputs whose digest is
     the one in ``settled`` need no bytes and are not looked for. Raises UnsafePath.
     """
-    finder = _Finder(project, run, spool)
-    outputs = {}
     root = Root(project.root)
     for entry in manifest.entries:
         root.check(entry.path, what="output of the record")
-        needless = (
-            settled is not None and entry.sha256 is not None and settled.get(entry.path) == entry.sha256
-        )
-        file = None if needless else finder.find(entry)
+    needed = [
+        entry for entry in manifest.entries
+        if entry.sha256 is not None and (settled is None or settled.get(entry.path) != entry.sha256)
+    ]  # fmt: skip
+    finder = _Finder(project, run, spool)
+    found = finder.find_all(needed)
+    outputs = {}
+    for entry in manifest.entries:
+        file = found.get(entry.path)
         reason = "" if file else _why(entry, finder.store)
         outputs[entry.path] = Output(facts=entry.facts, file=file, reason=reason, declared=entry.extra)
     return outputs
@@ -111,16 +114,19 @@ class _Finder:
         self._repository: Repository | None = None
         self._asked = False
 
-    def find(self, entry: Entry) -> Path | None:
-        if entry.sha256 is None:
-            return None
-        stored = self.store.find(entry.sha256)
-        if stored is not None:
-            return stored
-        file = self._project.root / entry.path
-        if file.is_file() and digest_file(file).sha256 == entry.sha256:
-            return file
-        return self._from_git(entry)
+    def find_all(self, entries: Sequence[Entry]) -> dict[str, Path]:
+        """Return the files that were found, by the path of their entry; every entry has a digest."""
+        stored = self.store.find_all(entry.sha256 or "" for entry in entries)
+        found = {entry.path: stored[entry.sha256][0] for entry in entries if entry.sha256 in stored}
+        files = {entry.path: self._project.root / entry.path for entry in entries if entry.path not in found}
+        there = {path: file for path, file in files.items() if file.is_file()}
+        digests = dict(zip(there, digest_many([*there.values()]), strict=True))
+        for entry in entries:
+            if entry.path in digests and digests[entry.path].sha256 == entry.sha256:
+                found[entry.path] = files[entry.path]
+            elif entry.path in files and (blob := self._from_git(entry)) is not None:
+                found[entry.path] = blob
+        return found
 
     def _from_git(self, entry: Entry) -> Path | None:
         commit = self._run.pipeline.version.git_commit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -30,7 +30,7 @@ from kfm_repro.model.report import (
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.model.verdict import Accept, Verdict, run_verdict
 from kfm_repro.runs.discover import resolve_run
-from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.hashing import digest_many
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside, kind_of, real_path
@@ -94,7 +94,7 @@ def compare_paths(
     if a.is_dir() != b.is_dir():
         raise UsageError(f"{a} and {b} are not of one sort", hint="compare two files or two folders")
     rule = Rule(options=options or Options(key=key), accept=accept or Accept.IDENTICAL)
-    left, right = (_folder(a), _folder(b)) if a.is_dir() else ({a.name: _file(a)}, {a.name: _file(b)})
+    left, right = (_folder(a), _folder(b)) if a.is_dir() else (_files({a.name: a}), _files({a.name: b}))
     return compare_outputs(left, right, Context(), lambda _: rule)
 
 
@@ -227,19 +227,24 @@ def _not_both_paths(path: str, run: str, find_project: FindProject) -> KfmReproE
 def _folder(folder: Path) -> dict[str, Output]:
     """Return every file below a folder by relative path; symbolic links are not followed out of it."""
     base = folder.resolve()
-    outputs = {}
+    outputs, files = {}, dict[str, Path]()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() and not real_path(path).is_relative_to(base):
             outputs[name] = Output(facts=FileFacts(), file=None, reason="a symbolic link out of the folder")
         elif path.is_file():
-            outputs[name] = _file(path)
-    return outputs
+            files[name] = path
+    return outputs | _files(files)
 
 
-def _file(path: Path) -> Output:
+def _files(files: Mapping[str, Path]) -> dict[str, Output]:
     try:
-        digest = digest_file(path)
+        digests = digest_many([*files.values()])
     except OSError as exc:
-        raise UsageError(f"cannot be read: {path}: {exc.strerror}", hint="check its permissions") from exc
-    return Output(facts=FileFacts(sha256=digest.sha256, size_bytes=digest.size_bytes), file=path)
+        raise UsageError(
+            f"cannot be read: {exc.filename}: {exc.strerror}", hint="check its permissions"
+        ) from exc
+    return {
+        name: Output(facts=FileFacts(sha256=digest.sha256, size_bytes=digest.size_bytes), file=path)
+        for (name, path), digest in zip(files.items(), digests, strict=True)
+    }

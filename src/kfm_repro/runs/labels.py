@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kfm_repro.errors import KfmReproError
 from kfm_repro.model.manifest import Entry
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
 
 __all__ = ["UNKNOWN_LABEL", "Labels", "may_show", "read_labels", "restriction"]
@@ -52,7 +53,7 @@ class Labels:
     order: tuple[str, ...]
     disclose: str | None = None
 
-    @property
+    @cached_property
     def in_use(self) -> bool:
         """Whether any input or output has a label."""
         return any(label is not None for label in (*self.inputs.values(), *self.outputs.values()))
@@ -93,11 +94,14 @@ def read_labels(project: Project, inputs: Iterable[Entry], outputs: Iterable[Ent
     Where they disagree, the most restricted one holds. A sidecar of ``x.csv`` is ``x.csv.meta.json`` (or
     ``.meta.yaml``); one that cannot be read is an unknown label.
     """
-    settings = project.settings
+    settings, root = project.settings, Root(project.root)
+    order = settings.labels
     return Labels(
-        inputs={item.path: _label(project, item, settings.input_label(item.path)) for item in inputs},
-        outputs={item.path: _label(project, item, settings.for_output(item.path).label) for item in outputs},
-        order=settings.labels,
+        inputs={item.path: _label(root, item, settings.input_label(item.path), order) for item in inputs},
+        outputs={
+            item.path: _label(root, item, settings.for_output(item.path).label, order) for item in outputs
+        },
+        order=order,
         disclose=settings.disclose,
     )
 
@@ -108,11 +112,10 @@ def _say(label: str | None) -> str:
     return "a label that cannot be read" if label == UNKNOWN_LABEL else f"an unknown label ({label[:40]!r})"
 
 
-def _label(project: Project, entry: Entry, configured: str | None) -> str | None:
-    found = _labels_in(entry.extra) + _sidecar(project, entry.path) + ([configured] if configured else [])
+def _label(root: Root, entry: Entry, configured: str | None, order: tuple[str, ...]) -> str | None:
+    found = _labels_in(entry.extra) + _sidecar(root, entry.path) + ([configured] if configured else [])
     if not found:
         return None
-    order = project.settings.labels
     unknown = [label for label in found if restriction(label, order) is None]
     return unknown[0] if unknown else max(found, key=lambda label: restriction(label, order) or 0)
 
@@ -129,11 +132,11 @@ def _labels_in(document: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _sidecar(project: Project, path: str) -> list[str]:
+def _sidecar(root: Root, path: str) -> list[str]:
     found = []
     for suffix in _SIDECARS:
         try:
-            file = inside(project.root, path + suffix, what="sidecar")
+            file = root.path(path + suffix, what="sidecar")
             if not file.is_file():
                 continue
             if file.stat().st_size > _MAX_SIDECAR_BYTES:

@@ -45,7 +45,7 @@ def find_mentions(root: Path, tree: str, run_id: str, outputs: Iterable[Entry]) 
 
     An output is named by its path, also relative to its data root (as links of catalogues are), or its sha256.
     """
-    wanted = {entry.path: _names_of(entry) for entry in sorted(outputs, key=lambda entry: entry.path)}
+    wanted = {entry.path: entry for entry in sorted(outputs, key=lambda entry: entry.path)}
     run = _standing_alone(run_id) if _VAGUE.match(run_id) is None else None
     files, unread, count = [], [], 0
     for path in _texts(root, tree, _TEXTS):
@@ -59,9 +59,9 @@ def find_mentions(root: Path, tree: str, run_id: str, outputs: Iterable[Entry]) 
             continue
         if run is not None and run.search(text):
             return Search((name,), (), (), count)
-        named = [entry for entry, pattern in wanted.items() if pattern.search(text)]
-        for entry in named:
-            del wanted[entry]
+        named = [name for name, entry in wanted.items() if _names(text, entry)]
+        for known in named:
+            del wanted[known]
         files += [name] if named else []
         if not wanted and files:
             break
@@ -129,11 +129,14 @@ def _carries(node: dict[str, Any], run_id: str) -> bool:
     return False
 
 
-def _names_of(entry: Entry) -> re.Pattern[str]:
+def _names(text: str, entry: Entry) -> bool:
+    """Return whether a text names an output. Most do not, and finding that out by a pattern would take ages."""
     tail = entry.path.partition("/")[2] or entry.path
+    if tail not in text and (not entry.sha256 or entry.sha256 not in text):
+        return False
     names = [re.escape(entry.path), re.escape(tail if "/" in tail else entry.path)]
     digest = f"|{entry.sha256}" if entry.sha256 else ""
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(names)})(?![\w-]|\.\w){digest}")
+    return re.search(rf"(?<![\w-])(?:{'|'.join(names)})(?![\w-]|\.\w){digest}", text) is not None
 
 
 def _standing_alone(text: str) -> re.Pattern[str]:

@@ -6,17 +6,19 @@ time, so that what a run has just named is never too old to keep.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-import shutil
-from collections.abc import Container, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
+from io import FileIO
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 from uuid import uuid4
 
-from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.hashing import Digest, digest_file, digest_many
 from kfm_repro.runs.locks import locked, try_lock
 
 __all__ = ["Collected", "ObjectStore", "StoredObject", "copy_file"]
@@ -25,22 +27,43 @@ _FICLONE = 0x40049409
 _SHARD = re.compile(r"[0-9a-f]{2}\Z")
 _REST = re.compile(r"[0-9a-f]{62}\Z")
 _PART = ".part"
+_BLOCK = 1 << 17
+_CHUNK = 128
+"""Objects that are written together: their files are open at the same time."""
+_FLUSHERS = 8
+"""Threads that wait for the disk: a journal takes what is asked for at the same time in one go."""
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy the bytes of ``source`` to the new file ``target``: as a reflink where the file system can."""
-    with target.open("xb") as writer:
-        _copy_into(source, writer)
+def copy_file(source: Path, target: Path) -> str:
+    """Copy the bytes of ``source`` to the new file ``target``: as a reflink where the file system can.
+
+    Return the sha256 of the bytes that ``target`` holds now; they are read once for both.
+    """
+    with target.open("x+b", buffering=0) as writer:
+        return _copy_into(source, writer)
 
 
-def _copy_into(source: Path, writer: BinaryIO) -> None:
+def _copy_into(source: Path, writer: FileIO) -> str:
+    """Fill the empty file behind ``writer`` (open for reading, too) and return the sha256 of what it holds."""
     import fcntl
 
-    with source.open("rb") as reader:
+    with source.open("rb", buffering=0) as reader:
         try:
             fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
         except OSError:
-            shutil.copyfileobj(reader, writer, 1 << 20)
+            return _digest_of(reader, writer)
+    return _digest_of(writer)
+
+
+def _digest_of(reader: FileIO, writer: FileIO | None = None) -> str:
+    digest, block = hashlib.sha256(), bytearray(_BLOCK)
+    view = memoryview(block)
+    while count := reader.readinto(block):
+        digest.update(view[:count])
+        written = 0 if writer else count
+        while writer and written < count:
+            written += writer.write(view[written:count])
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -88,34 +111,48 @@ class ObjectStore:
         """
         if self._renew(sha256):
             return True
-        target = self._path(sha256)
-        with self._part(target) as (part, writer):
-            _copy_into(source, writer)
-            writer.flush()
-            os.fsync(writer.fileno())
-            if digest_file(part).sha256 != sha256:
-                return False
-            part.chmod(0o444)
-            with self._lock(shared=True):
-                part.replace(target)
-                os.utime(target)
-        _flush_folder(target.parent)
-        self._aside(sha256).unlink(missing_ok=True)
-        return True
+        return not self._add_new({sha256: source})
+
+    def add_all(self, items: Iterable[tuple[Path, str]]) -> tuple[Path, ...]:
+        """Keep the bytes of many files, each under its sha256, as ``add`` does; return those that have other bytes.
+
+        What ``add`` waits for, file by file, is waited for together here: the disk, and the lock of the store.
+        """
+        wanted: dict[str, Path] = {}
+        for source, sha256 in items:
+            wanted.setdefault(sha256, source)
+        there = [sha256 for sha256 in wanted if self._path(sha256).is_file()]
+        for part in _chunks(there):
+            for sha256 in self._renew_good(part):
+                del wanted[sha256]
+        for sha256 in set(there) & wanted.keys():
+            self._set_aside(sha256)
+        return self._add_new(wanted)
 
     def find(self, sha256: str) -> Path | None:
         """Return the object when it is there and its bytes are what its name says, else None.
 
         A damaged object is moved aside, and ``is_damaged`` says so from then on.
         """
-        path = self._path(sha256)
-        if not path.is_file():
-            return None
-        if digest_file(path).sha256 == sha256:
-            return path
-        with suppress(OSError):
-            self._set_aside(sha256)
-        return None
+        found = self.read(sha256)
+        return found[0] if found else None
+
+    def read(self, sha256: str) -> tuple[Path, Digest] | None:
+        """Return what ``find`` returns, with the digest that was made of its bytes."""
+        return self.find_all([sha256]).get(sha256)
+
+    def find_all(self, names: Iterable[str]) -> dict[str, tuple[Path, Digest]]:
+        """Return what ``read`` returns for each of ``names``, by name, without those that are not there."""
+        there = [sha256 for sha256 in dict.fromkeys(names) if self.has(sha256)]
+        paths = [self._path(sha256) for sha256 in there]
+        found = {}
+        for sha256, path, digest in zip(there, paths, digest_many(paths), strict=True):
+            if digest.sha256 == sha256:
+                found[sha256] = (path, digest)
+                continue
+            with suppress(OSError):
+                self._set_aside(sha256)
+        return found
 
     def is_damaged(self, sha256: str) -> bool:
         """Return whether the stored copy was found to have other bytes than its name says."""
@@ -170,18 +207,52 @@ class ObjectStore:
 
     def _renew(self, sha256: str) -> bool:
         """Return whether the object is there and good, as new as if it had just been added."""
-        path = self._path(sha256)
-        if not path.is_file():
+        if not self._path(sha256).is_file():
             return False
-        with self._lock(shared=True):
-            if not path.is_file():
-                return False
-            if digest_file(path).sha256 == sha256:
-                with suppress(PermissionError):
-                    os.utime(path)
-                return True
+        if self._renew_good([sha256]):
+            return True
         self._set_aside(sha256)
         return False
+
+    def _renew_good(self, names: Sequence[str]) -> list[str]:
+        """Make the good ones among these objects as new as if they had just been added, and return their names."""
+        with self._lock(shared=True):
+            there = [sha256 for sha256 in names if self._path(sha256).is_file()]
+            digests = digest_many([self._path(sha256) for sha256 in there])
+            good = [name for name, digest in zip(there, digests, strict=True) if digest.sha256 == name]
+            for sha256 in good:
+                with suppress(PermissionError):
+                    os.utime(self._path(sha256))
+        return good
+
+    def _add_new(self, wanted: Mapping[str, Path]) -> tuple[Path, ...]:
+        """Add objects that are not there; return the sources that have other bytes."""
+        wrong: list[Path] = []
+        with ThreadPoolExecutor(_FLUSHERS) as pool:
+            for names in _chunks(wanted):
+                wrong += self._add_some({sha256: wanted[sha256] for sha256 in names}, pool)
+            list(pool.map(_flush_folder, sorted({self._path(sha256).parent for sha256 in wanted})))
+        return tuple(wrong)
+
+    def _add_some(self, wanted: Mapping[str, Path], pool: ThreadPoolExecutor) -> list[Path]:
+        """Fill a part for each object, flush them together, then put those into their places that are right."""
+        with ExitStack() as stack:
+            parts = self._open_parts(wanted, stack)
+            good = {
+                sha256: (part, writer)
+                for sha256, (part, writer) in parts.items()
+                if _copy_into(wanted[sha256], writer) == sha256
+            }
+            for _, writer in good.values():
+                os.fchmod(writer.fileno(), 0o444)
+            list(pool.map(os.fsync, [writer.fileno() for _, writer in good.values()]))
+            with self._lock(shared=True):
+                for sha256, (part, _) in good.items():
+                    part.replace(self._path(sha256))
+                    os.utime(self._path(sha256))
+        for sha256 in good:
+            self._aside(sha256).unlink(missing_ok=True)
+        return [source for sha256, source in wanted.items() if sha256 not in good]
 
     def _set_aside(self, sha256: str) -> None:
         path, aside = self._path(sha256), self._aside(sha256)
@@ -201,19 +272,28 @@ class ObjectStore:
                 return False
         return True
 
-    @contextmanager
-    def _part(self, target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-        """Open a new file beside ``target``, locked while its writer lives; what is not renamed is removed."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.parent / f".{uuid4().hex}{_PART}"
+    def _open_parts(self, names: Iterable[str], stack: ExitStack) -> dict[str, tuple[Path, FileIO]]:
+        """Open a new file beside each object, locked while its writer lives; what is not renamed is removed."""
+        parts = {}
         with self._lock(shared=True):
-            writer = part.open("xb")
-            try_lock(writer.fileno())
-        try:
-            with writer:
-                yield part, writer
-        finally:
-            part.unlink(missing_ok=True)
+            for sha256 in names:
+                part = self._path(sha256).with_name(f".{uuid4().hex}{_PART}")
+                try:
+                    writer = part.open("x+b", buffering=0)
+                except FileNotFoundError:
+                    part.parent.mkdir(exist_ok=True)
+                    writer = part.open("x+b", buffering=0)
+                stack.callback(part.unlink, missing_ok=True)
+                stack.enter_context(writer)
+                try_lock(writer.fileno())
+                parts[sha256] = (part, writer)
+        return parts
+
+
+def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(names)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
 
 
 def _is_abandoned(path: Path) -> bool:

@@ -124,6 +124,21 @@ class Root:
         self._root = root
         self._text = os.fspath(root)
         self._good: set[str] = set()
+        self._made: set[str] = set()
+
+    def path(self, text: str, *, what: str) -> Path:
+        """Return ``root/text`` after its check. Raises UnsafePath."""
+        self.check(text, what=what)
+        return self._root / text
+
+    def make_parent(self, text: str, *, what: str) -> Path:
+        """Return what ``make_parent`` returns, every folder made once. Raises UnsafePath, InvalidRecord."""
+        path = self.path(text, what=what)
+        folder = text.rpartition("/")[0]
+        if folder not in self._made:
+            make_parent(self._root, text, what=what)
+            self._made.add(folder)
+        return path
 
     def check(self, text: str, *, what: str) -> None:
         """Raise UnsafePath when ``root/text``, or a symbolic link on the way, leads out of the root."""

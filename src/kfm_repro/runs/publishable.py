@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.mentions import Search, find_activity, find_mentions
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.paths import Root, inside
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state, read_status
 from kfm_repro.runs.secrets import Scan
@@ -177,8 +177,11 @@ def _promotion(facts: Facts) -> Line:
     if not paths:
         return line(5, _FAILED, f"no output lies in {PROCESSED}/, and none is promoted to it", "run.yaml")
     faults, open_questions = [], []
+    recorded = {entry.path: entry.sha256 for entry in facts.outputs.entries}
+    digests = {entry.sha256 for entry in facts.outputs.entries} - {None}
+    root = Root(facts.project.root)
     for path in paths:
-        state, reason = _promoted(facts, facts.outputs, path)
+        state, reason = _promoted(root, recorded, digests, path)
         if state is _FAILED:
             faults.append(f"{path} {reason}")
         elif state is _UNKNOWN:
@@ -190,11 +193,11 @@ def _promotion(facts: Facts) -> Line:
 
 
 def _promoted(  # noqa: PLR0911 - one line per answer
-    facts: Facts, outputs: Manifest, path: str
+    root: Root, recorded: Mapping[str, str | None], digests: Collection[str | None], path: str
 ) -> tuple[CheckState, str]:
     """Compare one promoted file with what was recorded: under its path, else under any output of these bytes."""
     try:
-        file = inside(facts.project.root, path, what="promoted path")
+        file = root.path(path, what="promoted path")
         if not Path(path).is_relative_to(PROCESSED):
             return _FAILED, f"does not lie in {PROCESSED}/"
         if not file.is_file():
@@ -204,12 +207,11 @@ def _promoted(  # noqa: PLR0911 - one line per answer
         return _FAILED, exc.message
     except OSError as exc:
         return _UNKNOWN, f"cannot be read: {exc.strerror}"
-    recorded = next((entry for entry in outputs.entries if entry.path == path), None)
-    if recorded is not None and recorded.sha256 is None:
+    if path in recorded and recorded[path] is None:
         return _UNKNOWN, "has no recorded hash"
-    if recorded is not None:
-        return (_PASSED, "") if recorded.sha256 == found else (_FAILED, "has other bytes than recorded")
-    if any(entry.sha256 == found for entry in outputs.entries):
+    if path in recorded:
+        return (_PASSED, "") if recorded[path] == found else (_FAILED, "has other bytes than recorded")
+    if found in digests:
         return _PASSED, ""
     return _FAILED, "has the bytes of no recorded output"
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from shapely import Point, Polygon
 
-from kfm_repro.execute.collect import Produced, describe_file
+from kfm_repro.execute.collect import Produced, describe_files
 from kfm_repro.execute.validation import geometry, schema, write_validation
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.labels import Labels
@@ -53,7 +53,7 @@ class Bench:
 
     def validate(self, *names: str) -> tuple[str, ...]:
         (self.root / "kfm-repro.toml").write_text(self.settings, encoding="utf-8")
-        produced: list[Produced] = [describe_file(self.root, name) for name in names]
+        produced: list[Produced] = describe_files(self.root, list(names))
         return write_validation(find_project(self.root), self.run, self.inputs, produced)
 
     def report(self, name: str) -> Any:
@@ -219,7 +219,7 @@ def test_rule_16_labels_without_any_label_were_not_run(bench: Bench) -> None:
 
 
 def test_rule_17_a_replay_withholds_what_the_recorded_run_had_labelled(bench: Bench) -> None:
-    produced = [describe_file(bench.root, bench.text("out.csv", "a\n77\n"))]
+    produced = describe_files(bench.root, [bench.text("out.csv", "a\n77\n")])
     (bench.root / "kfm-repro.toml").write_text("", encoding="utf-8")
     recorded = Labels(inputs={}, outputs={"out.csv": "restricted"}, order=LABELS)
     write_validation(find_project(bench.root), bench.run, [], produced, labels=recorded)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kfm_repro.runs import hashing
 from kfm_repro.runs.hashing import Digest, digest_file, digest_many
+from kfm_repro.runs.objects import copy_file
 
 EDGES = [0, 1, 4095, 4096, 4097, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 17, (1 << 17) + 4096, 300_000]
 
@@ -77,3 +78,26 @@ def test_files_whose_size_is_not_known_before_are_read_to_their_end() -> None:
     assert path.stat().st_size == 0
     assert digest_file(path) == digest_many([path])[0]
     assert digest_file(path).size_bytes > 0
+
+
+def bytes_read() -> int:
+    """Return how many bytes this process has asked the system to read so far, in all of its threads."""
+    text = Path("/proc/self/io").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("rchar:"))
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/io").exists(), reason="this system does not count what a process reads"
+)
+def test_each_file_is_read_once_for_both_of_its_digests_and_for_its_copy(tmp_path: Path) -> None:
+    large, *small = written(tmp_path, [8_000_000, *[4_000] * 1_000])
+    slack = 400_000  # our own questions, and what the test runner says to its workers meanwhile
+    for work, size in (
+        (lambda: digest_file(large), 8_000_000),
+        (lambda: digest_many(small), 4_000_000),
+        (lambda: digest_many([*small, large]), 12_000_000),
+        (lambda: copy_file(large, tmp_path / "copy"), 8_000_000),
+    ):
+        before = bytes_read()
+        work()
+        assert size <= bytes_read() - before < size + slack

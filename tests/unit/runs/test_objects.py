@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keeping import Shelf, shelf
 
-from kfm_repro.runs.objects import ObjectStore
+from kfm_repro.runs.objects import ObjectStore, copy_file
 
 
 @pytest.fixture
@@ -163,3 +163,74 @@ def test_rule_10_whatever_bits_flip_find_gives_the_named_bytes_or_nothing(
     for name, content in zip(names, contents, strict=True):
         found = kept.store.find(name)
         assert found is None or found.read_bytes() == content
+
+
+def sources(kept: Shelf, contents: list[bytes]) -> list[tuple[Path, str]]:
+    folder = kept.project.root / "sources"
+    folder.mkdir()
+    made = []
+    for number, content in enumerate(contents):
+        path = folder / f"{number}.bin"
+        path.write_bytes(content)
+        made.append((path, hashlib.sha256(content).hexdigest()))
+    return made
+
+
+@settings(max_examples=15)
+@given(contents=st.lists(st.binary(max_size=40), max_size=300))
+def test_rule_10_many_objects_added_together_are_those_added_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]
+) -> None:
+    together, alone = (shelf(tmp_path_factory.mktemp(name)) for name in ("together", "alone"))
+    for source, sha256 in sources(alone, contents):
+        assert alone.store.add(source, sha256)
+    assert together.store.add_all(sources(together, contents)) == ()
+    kinds = [
+        [
+            (item.sha256, item.size_bytes, one.object_path(item.sha256).stat().st_mode)
+            for item in one.store.objects()
+        ]
+        for one in (together, alone)
+    ]
+    assert kinds[0] == kinds[1]
+    names = [sha256 for _, sha256 in sources_of(contents)]
+    assert {name: path.read_bytes() for name, (path, _) in together.store.find_all(names).items()} == dict(
+        zip(names, contents, strict=True)
+    )
+
+
+def sources_of(contents: list[bytes]) -> list[tuple[bytes, str]]:
+    return [(content, hashlib.sha256(content).hexdigest()) for content in contents]
+
+
+def test_rule_10_among_many_the_wrong_the_damaged_and_the_old_are_each_told_apart(kept: Shelf) -> None:
+    made = sources(kept, [b"new", b"changed", b"damaged", b"old", b"again", b"again"])
+    made[1][0].write_bytes(b"written over meanwhile")
+    for name in ("damaged", "old"):
+        kept.keep(name.encode())
+    damage(kept, made[2][1], b"Damaged")
+    os.utime(kept.object_path(made[3][1]), (1_000, 1_000))
+    assert kept.store.add_all(made) == (made[1][0],)
+    assert not kept.store.has(made[1][1])
+    assert [path.name for path in (kept.project.runs / ".objects").rglob("*.part")] == []
+    assert kept.store.damaged() == ()
+    assert [item.added > 1_000 for item in kept.store.objects()] == [True] * 4
+    assert {path.read_bytes() for path, _ in kept.store.find_all([name for _, name in made]).values()} == {
+        b"new", b"damaged", b"old", b"again",
+    }  # fmt: skip
+
+
+def test_rule_10_a_source_that_cannot_be_read_among_many_leaves_no_part_behind(kept: Shelf) -> None:
+    made = sources(kept, [b"one", b"two"])
+    made[1][0].unlink()
+    with pytest.raises(FileNotFoundError, match=r"1\.bin"):
+        kept.store.add_all(made)
+    assert list((kept.project.runs / ".objects").rglob("*.part")) == []
+
+
+def test_rule_10_a_copy_is_named_by_the_bytes_that_it_holds(tmp_path: Path) -> None:
+    for size in (0, 1, (1 << 17) - 1, 1 << 17, (1 << 17) + 1, 1_000_003):
+        source, target = tmp_path / f"{size}.bin", tmp_path / f"{size}.copy"
+        source.write_bytes(os.urandom(size))
+        assert copy_file(source, target) == hashlib.sha256(target.read_bytes()).hexdigest()
+        assert target.read_bytes() == source.read_bytes()
