@@ -36,6 +36,7 @@ from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import inside, is_safe_component
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
+from kfm_repro.runs.trouble import temporary_outside
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
 __all__ = ["Recorded", "Request", "record", "write_metrics"]
@@ -75,6 +76,8 @@ def record(project: Project, request: Request) -> Recorded:
     request = checked_request(project, request)
     pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
+    ObjectStore.of(project).prepare()
+    temporary_outside(project.root)
     code = repository.state(_data_folders(project, repository))
     submodules = read_submodules(repository, code.commit)
     declared = _declared_inputs(project, request.inputs)
@@ -280,7 +283,7 @@ def _observation(request: Request, seen: Observation, found: FoundInputs) -> dic
 
 def _keep_inputs(session: _Session, inputs: Sequence[Entry]) -> None:
     """Keep the bytes of inputs that git does not have at the commit, so that the run stays replayable."""
-    store = ObjectStore(session.project.runs)
+    store = ObjectStore.of(session.project)
     in_git = _blobs(session, [entry.path for entry in inputs])
     for entry in inputs:
         if entry.path not in in_git:
@@ -354,7 +357,7 @@ def _marked(entry: Entry, changed: Collection[str]) -> Entry:
 
 
 def _keep(project: Project, produced: Sequence[Produced]) -> None:
-    store = ObjectStore(project.runs)
+    store = ObjectStore.of(project)
     for item in produced:
         if not store.add(item.file, item.entry.sha256 or ""):
             raise NotWritable(

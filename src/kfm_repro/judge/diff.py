@@ -120,7 +120,7 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
             if directory.inputs.is_file()
             else Manifest()
         )
-        outputs = disclosed(outputs, read_labels(project, inputs.entries, manifest.entries))
+        outputs = disclosed(outputs, read_labels(project, inputs.entries, manifest.entries, run=directory))
     states = [read_state(directory) for directory in directories]
     bad = [
         Precondition(

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -91,6 +91,7 @@ def write_pack(
     *,
     contents: Sequence[str],
     code: PackCode | None,
+    labels: Mapping[str, str],
     max_bytes: int,
 ) -> Packed:
     """Write a pack beside ``target`` and rename it into place.
@@ -116,6 +117,7 @@ def write_pack(
         contents=tuple(contents),
         files=facts,
         code=code if code is not None else msgspec.UNSET,
+        labels=dict(sorted(labels.items())) or msgspec.UNSET,
     )
     head = Member(LIST, msgspec.json.format(msgspec.json.encode(listed), indent=1) + b"\n")
     part = target.with_name(f".{uuid4().hex}.part")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-__all__ = ["locked", "runs_lock", "try_lock"]
+from kfm_repro.errors import NotWritable
+
+__all__ = ["locked", "runs_lock", "runs_not_writable", "try_lock"]
 
 
 @contextmanager
@@ -26,9 +29,27 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 @contextmanager
 def runs_lock(runs: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock of a runs folder: alone to delete runs, shared to mark one or to bring one in."""
-    with locked(runs / ".prune.lock", shared=shared):
+    """Hold the lock of a runs folder: alone to delete runs, shared to mark one or to bring one in.
+
+    Raises NotWritable.
+    """
+    lock = locked(runs / ".prune.lock", shared=shared)
+    try:
+        lock.__enter__()
+    except OSError as exc:
+        raise runs_not_writable(runs, exc) from exc
+    with ExitStack() as stack:
+        stack.push(lock)
         yield
+
+
+def runs_not_writable(path: Path, exc: OSError) -> NotWritable:
+    """Return the error for a runs folder, or a file in it, that could not be written."""
+    return NotWritable(
+        f"the runs folder cannot be written: {exc.strerror or exc}: {path}",
+        hint=f'make it writable (chown -R "$(id -u)" {shlex.quote(str(path))}), or point elsewhere with --runs DIR '
+        "or KFM_RUNS_ROOT",
+    )
 
 
 def try_lock(handle: int) -> bool:
