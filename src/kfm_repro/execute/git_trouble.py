@@ -20,8 +20,10 @@ OLDEST_GIT = (2, 32)
 _DUBIOUS = re.compile(
     r"dubious ownership in repository at '(?P<path>.*)'|unsafe repository \('(?P<old>.*)' is owned"
 )
-_NO_ROOM = ("no space left on device", "disk quota exceeded")
-_REFUSED = ("permission denied", "insufficient permission", "read-only file system")
+_NO_ROOM = ("no space left on device", "disk quota exceeded", "out of diskspace")
+_REFUSED = (
+    "permission denied", "insufficient permission", "read-only file system", "unable to create directory for",
+)  # fmt: skip
 _GITDIR = re.compile(r"not a git repository: (?P<path>/.*)")
 
 
@@ -57,13 +59,13 @@ def explain_failure(args: tuple[str, ...], folder: Path, said: str, exit_code: i
     )
     if blamed and any(text in blamed.casefold() for text in _NO_ROOM):
         return NotWritable(
-            f"git {action} found no space left on the device: {blamed}",
+            f"git {action} found no space left: {blamed}",
             hint="free some, or name a roomier folder for temporary files: TMPDIR=/folder kfm-repro …",
         )
     if blamed:
         return NotWritable(
             f"git {action} was refused by the file system: {blamed}",
-            hint=f'make the repository yours and writable: chown -R "$(id -u)" {shlex.quote(str(folder))}',
+            hint=f"make the repository yours and writable, as root: chown -R {os.geteuid()} {shlex.quote(str(folder))}",
         )
     return CodeNotAvailable(
         f"git {action} failed: {lines[-1] if lines else f'exit code {exit_code}'}",

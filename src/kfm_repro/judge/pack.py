@@ -28,6 +28,7 @@ from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
 from kfm_repro.runs.secrets import scan
 from kfm_repro.runs.status import mark_retained
+from kfm_repro.runs.trouble import way_out
 
 __all__ = ["PackRequest", "pack_run"]
 
@@ -100,7 +101,7 @@ def _spool(target: Path) -> Iterator[Path]:
     except OSError as exc:
         raise NotWritable(
             f"the pack cannot be written: {exc.strerror or exc}: {target.parent}",
-            hint="name a folder that you may write to with --output",
+            hint=f"{way_out(target.parent, exc)}; or name another folder with --output",
         ) from exc
     with folder as path:
         yield Path(path)

@@ -22,11 +22,12 @@ from kfm_repro.model.run import RunState
 from kfm_repro.runs.bundle import CODE
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.locks import runs_lock, runs_not_writable, try_lock
+from kfm_repro.runs.locks import runs_lock, try_lock
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project, find_project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
+from kfm_repro.runs.trouble import runs_not_writable, way_out
 from kfm_repro.runs.trust import mark_foreign
 from kfm_repro.runs.unzip import Limits, Pack, open_pack
 
@@ -93,7 +94,7 @@ def _folders_above(target: Path) -> Iterator[None]:
     except OSError as exc:
         raise NotWritable(
             f"no project can be made here: {exc.strerror or exc}: {target.parent}",
-            hint="name a place that you may write to with --into",
+            hint=f"{way_out(target.parent, exc)}; or name another place with --into",
         ) from exc
     try:
         yield
@@ -186,8 +187,8 @@ def _repository(project: Project, code: PackCode) -> Repository:
         repository = find_repository(project.root)
     except NotARepository as exc:
         raise CodeNotAvailable(
-            f"the pack holds code, and {project.root} is no git repository",
-            hint="unpack it into a new folder: --into DIR",
+            f"the pack holds code, and there is no repository for it: {exc.message}",
+            hint=f"unpack it into a new folder: --into DIR; or {exc.hint}",
         ) from exc
     if repository.prefix != code.prefix:
         raise CodeNotAvailable(

@@ -23,6 +23,7 @@ from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.member_names import check_clashes, check_spelling
 from kfm_repro.runs.status import marked_status
+from kfm_repro.runs.trouble import way_out
 from kfm_repro.runs.trust import FOREIGN
 
 __all__ = ["CODE", "LIST", "Member", "Packed", "record_members", "write_pack"]
@@ -129,7 +130,7 @@ def write_pack(
     except OSError as exc:
         raise NotWritable(
             f"the pack cannot be written: {exc.strerror or exc}: {target}",
-            hint="check the folder and its space",
+            hint=f"{way_out(target.parent, exc)}; or name another folder with --output",
         ) from exc
     finally:
         part.unlink(missing_ok=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from kfm_repro.errors import NotWritable
+from kfm_repro.runs.trouble import runs_not_writable
 
-__all__ = ["locked", "runs_lock", "runs_not_writable", "try_lock"]
+__all__ = ["locked", "runs_lock", "try_lock"]
 
 
 @contextmanager
@@ -41,15 +40,6 @@ def runs_lock(runs: Path, *, shared: bool = False) -> Iterator[None]:
     with ExitStack() as stack:
         stack.push(lock)
         yield
-
-
-def runs_not_writable(path: Path, exc: OSError) -> NotWritable:
-    """Return the error for a runs folder, or a file in it, that could not be written."""
-    return NotWritable(
-        f"the runs folder cannot be written: {exc.strerror or exc}: {path}",
-        hint=f'make it writable (chown -R "$(id -u)" {shlex.quote(str(path))}), or point elsewhere with --runs DIR '
-        "or KFM_RUNS_ROOT",
-    )
 
 
 def try_lock(handle: int) -> bool:

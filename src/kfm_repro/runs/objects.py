@@ -7,6 +7,7 @@ a new time, so that what a run has just named is never too old to keep.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from kfm_repro.errors import NotWritable
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.locks import locked, try_lock
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.trouble import runs_not_writable, way_out
 from kfm_repro.runs.users import Users
 
 __all__ = ["Collected", "ObjectStore", "StoredObject", "copy_file"]
@@ -68,7 +70,7 @@ class Collected:
 
 
 _NOTHING = Collected((), 0, 0, 0)
-OBJECTS_HINT = 'objects = "/another/folder" in kfm-repro.toml, or KFM_OBJECTS_ROOT'
+_ELSEWHERE = 'objects = "/another/folder" in kfm-repro.toml, or KFM_OBJECTS_ROOT'
 
 
 class ObjectStore:
@@ -230,9 +232,12 @@ class ObjectStore:
                 self._registered = True
             yield
         except OSError as exc:
+            place = Path(os.fsdecode(exc.filename)) if exc.filename else self._root
+            if self._users.is_own and exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise runs_not_writable(self._root.parent, exc) from exc
             raise NotWritable(
-                f"the object store cannot be written: {exc.strerror or exc}: {exc.filename or self._root}",
-                hint=f"make it writable and see to free space, or put it elsewhere: {OBJECTS_HINT}",
+                f"the object store cannot be written: {exc.strerror or exc}: {place}",
+                hint=f"{way_out(place, exc)}; or put it elsewhere: {_ELSEWHERE}",
             ) from exc
 
     def _renew(self, sha256: str) -> bool:

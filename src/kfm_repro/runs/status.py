@@ -7,7 +7,7 @@ from typing import Any
 
 from kfm_repro.errors import InvalidRecord
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.locks import runs_not_writable
+from kfm_repro.runs.trouble import runs_not_writable
 from kfm_repro.runs.write import write_text
 
 __all__ = ["KEPT_MARKS", "mark_retained", "marked_status", "retained", "status_document"]

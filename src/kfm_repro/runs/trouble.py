@@ -10,13 +10,15 @@ from pathlib import Path
 
 from kfm_repro.errors import KfmReproError, NotWritable
 
-__all__ = ["explain_refusal", "home_folder", "temporary_outside"]
+__all__ = ["explain_refusal", "home_folder", "runs_not_writable", "temporary_outside", "way_out"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM)
 _NONE_USABLE = "No usable temporary directory"
+_OTHER_TEMPORARY = "TMPDIR=/folder kfm-repro …"
 _NO_TEMPORARY = (
     "there is no folder for temporary files: neither TMPDIR nor /tmp nor /var/tmp can be written",
-    "name one that you may write to: TMPDIR=/folder kfm-repro …",
+    f"name one that you may write to: {_OTHER_TEMPORARY}",
 )
 
 
@@ -24,26 +26,45 @@ def explain_refusal(exc: OSError) -> KfmReproError | None:
     """Return the error for what the system refused, None when nothing better is known than what it says."""
     if _NONE_USABLE in str(exc):
         return NotWritable(_NO_TEMPORARY[0], hint=_NO_TEMPORARY[1])
-    place = os.fsdecode(exc.filename) if isinstance(exc.filename, str | bytes) else ""
+    place = Path(os.fsdecode(exc.filename)) if isinstance(exc.filename, str | bytes) else None
     if exc.errno in _NO_ROOM:
-        where = place or "the file system written to"
         return NotWritable(
-            f"no space left: {where}",
-            hint="free some, or name a roomier folder for temporary files: TMPDIR=/folder kfm-repro …",
+            f"no space left: {place or 'the file system written to'}", hint=way_out(place or Path("/"), exc)
         )
-    if exc.errno == errno.EROFS and place:
-        return NotWritable(
-            f"a file system that cannot be written: {place}",
-            hint="mount it writable, or keep the runs elsewhere: --runs DIR or KFM_RUNS_ROOT",
-        )
-    if exc.errno in (errno.EACCES, errno.EPERM) and place and os.path.lexists(place):
-        owner = os.lstat(place).st_uid
+    if place is None or not os.path.lexists(place):
+        return None
+    if exc.errno == errno.EROFS:
+        return NotWritable(f"a file system that cannot be written: {place}", hint=way_out(place, exc))
+    if exc.errno in _REFUSED:
         return KfmReproError(
-            f"not permitted: {place} (it belongs to uid {owner}, you are uid {os.geteuid()})",
-            hint=f'make it yours: chown -R "$(id -u)" {shlex.quote(place)}',
+            f"not permitted: {place} (it belongs to uid {os.lstat(place).st_uid}, you are uid {os.geteuid()})",
+            hint=way_out(place, exc),
             code="system",
         )
     return None
+
+
+def runs_not_writable(path: Path, exc: OSError) -> NotWritable:
+    """Return the error for a runs folder, or a file in it, that could not be written."""
+    return NotWritable(
+        f"the runs folder cannot be written: {exc.strerror or exc}: {path}",
+        hint=f"{way_out(path, exc)}; or point elsewhere with --runs DIR or KFM_RUNS_ROOT",
+    )
+
+
+def way_out(path: Path, exc: OSError) -> str:
+    """Return what to do when the system refuses to write at or below ``path``."""
+    there = next((folder for folder in (path, *path.parents) if os.path.lexists(folder)), path)
+    quoted = shlex.quote(str(there))
+    if exc.errno in _NO_ROOM:
+        return f"free some space, or name a roomier folder for temporary files: {_OTHER_TEMPORARY}"
+    if exc.errno == errno.EROFS:
+        return "mount it writable (a container: its volume without :ro or --read-only)"
+    if exc.errno not in _REFUSED:
+        return f"look at what lies there: ls -ld {quoted}"
+    if os.lstat(there).st_uid == os.geteuid():
+        return f"make it writable: chmod -R u+rwX {quoted}"
+    return f"make it yours, as root: chown -R {os.geteuid()} {quoted}"
 
 
 def home_folder() -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from kfm_repro.errors import NotWritable
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.locks import runs_not_writable
 from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.read import boot_id, process_started
+from kfm_repro.runs.trouble import runs_not_writable
 
 __all__ = ["RunWriter", "stamp", "write_json", "write_text"]
 
