@@ -67,6 +67,23 @@ def test_rule_10_replay_verify_pack_and_prune_use_the_store_where_it_is(
     assert (pruned["objects"]["removed"], pruned["objects"]["left"]) == (1, 2)
 
 
+def test_rule_10_record_and_replay_keep_the_store_within_its_cap(job: Workshop, store: Path) -> None:
+    job.write("kfm-repro.toml", f'objects = "{store}"\nobjects-max = "100 B"\n')
+    job.commit()
+    stray = store / "00" / ("0" * 62)
+    run = ""
+    for command in ("record", "replay"):
+        stray.parent.mkdir(exist_ok=True)
+        stray.write_bytes(bytes(200))
+        os.utime(stray, (1, 1))
+        if command == "record":
+            run = record(job)
+        else:
+            assert job.kfm("replay", run).code == 0
+        assert not stray.exists()
+        assert len(objects(store)) == 2
+
+
 def test_rule_10_a_store_that_is_not_there_stops_record_and_replay_before_anything_runs(
     job: Workshop, store: Path
 ) -> None:
