@@ -27,7 +27,7 @@ class Shelf:
     @property
     def store(self) -> ObjectStore:
         """The object store of the project."""
-        return ObjectStore(self.project.runs)
+        return ObjectStore.of(self.project)
 
     def run(
         self,
@@ -69,7 +69,7 @@ class Shelf:
 
     def object_path(self, sha256: str) -> Path:
         """Return where an object lies."""
-        return self.project.runs / ".objects" / sha256[:2] / sha256[2:]
+        return self.project.objects / sha256[:2] / sha256[2:]
 
     def age(self) -> None:
         """Make every stored object a day old."""

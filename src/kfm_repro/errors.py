@@ -15,6 +15,7 @@ The tree::
     │   └── NotDisclosed          secrets or restricted data would leave the project
     ├── NotReplayable             the record does not say enough to run it again
     │   ├── CodeNotAvailable
+    │   │   └── NotARepository    no git repository here
     │   └── InputUnavailable      recorded input bytes are nowhere
     ├── PipelineFailed
     ├── Unreadable                a file to compare cannot be read as its format
@@ -37,6 +38,7 @@ __all__ = [
     "InvalidRecord",
     "KfmReproError",
     "LimitExceeded",
+    "NotARepository",
     "NotDisclosed",
     "NotReplayable",
     "NotWritable",
@@ -136,6 +138,10 @@ class CodeNotAvailable(NotReplayable):
     """The recorded commit, tree or patch cannot be restored."""
 
     code = "code-unavailable"
+
+
+class NotARepository(CodeNotAvailable):
+    """A folder lies in no git repository."""
 
 
 class InputUnavailable(NotReplayable):

@@ -115,6 +115,10 @@ def _say_why(exc: BaseException, args: Sequence[str]) -> int:
         return _INTERRUPTED
     if "--debug" in args:
         traceback.print_exception(exc)
+    if isinstance(exc, OSError):
+        from kfm_repro.runs.trouble import explain_refusal
+
+        exc = explain_refusal(exc) or exc
     if isinstance(exc, KfmReproError):
         _say(args, exc.code, exc.message, exc.hint)
     elif isinstance(exc, click.ClickException):

@@ -64,7 +64,7 @@ def _run(project: Project, keep: int, options: dict[str, Any]) -> PruneReport:
     if options["yes"]:
         done = prune(project, keep, options["pipeline"], write_missing=options["prov"])
     else:
-        store = ObjectStore(project.runs)
+        store = ObjectStore.of(project)
         stored = [item.size_bytes for item in store.objects()]
         objects = Collected((), 0, len(stored), sum(stored))
         done = Pruned(plan_prune(project, keep, options["pipeline"]), objects, store.damaged())

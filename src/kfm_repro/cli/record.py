@@ -52,6 +52,7 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
     from kfm_repro.model.report import RecordReport, RunRef
     from kfm_repro.present.visible import visible
     from kfm_repro.runs.project import find_project
+    from kfm_repro.runs.retention import keep_within_cap
 
     project = find_project(options["root"], options["runs"], new=True)
     request = Request(
@@ -65,6 +66,7 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
         echo_to_stderr=options["as_json"],
     )
     recorded = record(project, request)
+    keep_within_cap(project)
     for note in recorded.notes:
         progress(f"note: {visible(note, _NOTE_CHARACTERS)}")
     if options["as_json"]:

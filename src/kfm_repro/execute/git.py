@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from kfm_repro.errors import CodeNotAvailable
+from kfm_repro.execute.git_trouble import OLDEST_GIT, explain_failure, git_missing, git_too_old
 from kfm_repro.execute.lfs import local_data, parse_pointer
 from kfm_repro.runs.objects import copy_file
 
@@ -136,29 +139,33 @@ class Repository:
 
 
 def find_repository(root: Path) -> Repository:
-    """Return the repository that ``root`` lies in. Raises CodeNotAvailable, saying what git said."""
-    try:
-        top = _git(root, ["rev-parse", "--show-toplevel"])
-        prefix = _git(root, ["rev-parse", "--show-prefix"])
-    except CodeNotAvailable as exc:
-        if "dubious ownership" in exc.message:
-            raise CodeNotAvailable(
-                f"git does not trust the repository at {root}: it belongs to another user",
-                hint=f"if you trust it: git config --global --add safe.directory {root}",
-            ) from exc
-        raise CodeNotAvailable(
-            f"not a git repository: {root}",
-            hint="a run records the commit of its code: put the project under git (git init, git commit)",
-        ) from exc
+    """Return the repository that ``root`` lies in. Raises NotARepository, or what git said of it."""
+    _require_git(os.environ.get("PATH", os.defpath))
+    top = _git(root, ["rev-parse", "--show-toplevel"])
+    prefix = _git(root, ["rev-parse", "--show-prefix"])
     return Repository(Path(os.fsdecode(top).removesuffix("\n")), os.fsdecode(prefix).removesuffix("\n"))
 
 
-def init_repository(target: Path, object_format: str, *, alone: bool = False) -> Repository:
+@lru_cache
+def _require_git(path: str) -> None:
+    """Refuse a git that is too old, once for each PATH. Raises CodeNotAvailable."""
+    del path
+    said = _git(Path("/"), ["--version"]).decode(errors="replace").strip()
+    version = re.match(r"git version (\d+)\.(\d+)", said)
+    if version and (int(version[1]), int(version[2])) < OLDEST_GIT:
+        raise git_too_old(said.removeprefix("git version "))
+
+
+def init_repository(
+    target: Path, object_format: str, *, alone: bool = False, bare: bool = False
+) -> Repository:
     """Make an empty repository in the new folder ``target``, without templates. Raises CodeNotAvailable."""
+    _require_git(os.environ.get("PATH", os.defpath))
     target.mkdir(exist_ok=alone)
     repository = Repository(target, "", alone)
+    kind = ["--bare"] if bare else []
     repository.git(
-        "init", "--quiet", "--template=", "--initial-branch=main", f"--object-format={object_format}"
+        "init", "--quiet", *kind, "--template=", "--initial-branch=main", f"--object-format={object_format}"
     )
     return repository
 
@@ -195,23 +202,12 @@ def _git(
             check=False,
             umask=0o022 if alone else -1,
         )
-    except FileNotFoundError as exc:
-        raise CodeNotAvailable("git is not installed", hint="install git; runs record their commit") from exc
+    except OSError as exc:
+        if exc.filename not in (None, "git"):
+            raise
+        found = shutil.which("git")
+        raise git_missing(exc.strerror or str(exc) if found else "there is none on PATH") from exc
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise CodeNotAvailable(
-            f"git {_verb(args)} failed: {said[-1] if said else f'exit code {done.returncode}'}",
-            hint="see the message of git above",
-        )
+        said = done.stderr.decode(errors="replace")
+        raise explain_failure(tuple(args), folder, said, done.returncode)
     return done.stdout or b""
-
-
-def _verb(args: Sequence[str]) -> str:
-    """Return the command of git among its options, for messages."""
-    words = iter(args)
-    for word in words:
-        if word == "-c":
-            next(words, "")
-        elif not word.startswith("-"):
-            return word
-    return ""

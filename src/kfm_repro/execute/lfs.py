@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Pointer", "is_pointer", "local_data", "parse_pointer"]
+__all__ = ["LARGEST_POINTER", "Pointer", "is_pointer", "is_pointer_text", "local_data", "parse_pointer"]
 
 _START = b"version https://git-lfs.github.com/spec/"
-_LARGEST = 1024
+LARGEST_POINTER = 1024
 """Git LFS specification: a pointer file is smaller than 1024 bytes and begins with its version line."""
 _OID = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
 _SIZE = re.compile(rb"^size ([0-9]{1,19})$", re.MULTILINE)
@@ -32,7 +32,7 @@ def is_pointer(path: Path) -> bool:
 
 def parse_pointer(content: bytes) -> Pointer | None:
     """Return what a pointer says, None when ``content`` is no whole pointer."""
-    if len(content) >= _LARGEST or not content.startswith(_START):
+    if len(content) >= LARGEST_POINTER or not content.startswith(_START):
         return None
     oid, size = _OID.search(content), _SIZE.search(content)
     return Pointer(oid[1].decode(), int(size[1])) if oid and size else None
@@ -55,9 +55,14 @@ def local_data(pointer: Pointer, git_folder: Path) -> Path | None:
 
 def _head(path: Path) -> bytes:
     try:
-        if path.stat().st_size >= _LARGEST:
+        if path.stat().st_size >= LARGEST_POINTER:
             return b""
         with path.open("rb") as file:
-            return file.read(_LARGEST)
+            return file.read(LARGEST_POINTER)
     except OSError:
         return b""
+
+
+def is_pointer_text(content: bytes) -> bool:
+    """Return whether a file of fewer than ``LARGEST_POINTER`` bytes that begins so is a pointer of Git LFS."""
+    return content.startswith(_START)

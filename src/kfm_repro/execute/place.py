@@ -29,12 +29,12 @@ class PathProfile(StrEnum):
         return {} if self is PathProfile.PLAIN else {"build-path": str(self)}
 
 
-def new_place(profile: PathProfile) -> Path:
-    """Return a new empty folder that no one else uses.
+def new_place(profile: PathProfile, base: Path) -> Path:
+    """Return a new empty folder in ``base`` that no one else uses.
 
     Outside of the project, lest a pipeline that looks upwards for its root finds the original.
     """
-    place = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+    place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)).resolve()
     if profile is PathProfile.SPACED:
         place = place / "another place" / "one deeper"
         place.mkdir(parents=True)

@@ -40,6 +40,7 @@ from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import Root, is_safe_component, real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
+from kfm_repro.runs.trouble import temporary_outside
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
 __all__ = ["Recorded", "Request", "record", "write_metrics"]
@@ -79,6 +80,8 @@ def record(project: Project, request: Request) -> Recorded:
     request = checked_request(project, request)
     pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
+    ObjectStore.of(project).prepare()
+    temporary_outside(project.root)
     code = code_state(repository, _data_folders(project, repository))
     submodules = read_submodules(repository, code.commit)
     declared = _declared_inputs(project, request.inputs)
@@ -142,7 +145,7 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     shutil.rmtree(run.scratch, ignore_errors=True)
     run.scratch.mkdir(exist_ok=True)
     _finish(writer, project, outcome, inputs, unsettled)
-    known = snapshot_notes(run, origins, environment)
+    known = snapshot_notes(run, origins, document["environment"])
     notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, not_kept), *known)
     return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
 
@@ -233,7 +236,7 @@ def _finish(
 
 def _unsettled(project: Project, produced: Sequence[Produced], outcome: Outcome) -> list[str]:
     """Keep the outputs, and return those that are still being written: nobody knows what they will hold."""
-    store, root = ObjectStore(project.runs), project.root.resolve()
+    store, root = ObjectStore.of(project), project.root.resolve()
     moving = {item.entry.path for item in produced if not store.add(item.file, item.entry.sha256 or "")}
     named = {item.entry.path for item in produced}
     resolved = {real_path(item.file): item.entry.path for item in produced}
@@ -364,7 +367,7 @@ def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, A
 
 def _keep_inputs(session: _Session, inputs: Sequence[Entry]) -> None:
     """Keep the bytes of inputs that git does not have at the commit, so that the run stays replayable."""
-    store = ObjectStore(session.project.runs)
+    store = ObjectStore.of(session.project)
     in_git = _blobs(session, [entry.path for entry in inputs])
     root = session.project.root
     store.add_all((root / entry.path, entry.sha256 or "") for entry in inputs if entry.path not in in_git)
@@ -473,7 +476,7 @@ def _notes_on_run(ran: _Ran, not_kept: Sequence[str]) -> tuple[str, ...]:
 
 
 def _keep(project: Project, produced: Sequence[Produced]) -> None:
-    wrong = ObjectStore(project.runs).add_all((item.file, item.entry.sha256 or "") for item in produced)
+    wrong = ObjectStore.of(project).add_all((item.file, item.entry.sha256 or "") for item in produced)
     if wrong:
         raise NotWritable(
             f"an output changed while it was recorded: {project.relative(wrong[0])}",

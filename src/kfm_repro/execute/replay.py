@@ -8,11 +8,13 @@ import platform
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.collect import Produced
@@ -44,11 +46,13 @@ from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
 from kfm_repro.model.run import RUN_SCHEMA, Run
 from kfm_repro.runs.ids import new_run_id
-from kfm_repro.runs.labels import read_labels
+from kfm_repro.runs.labels import label_fields, read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
+from kfm_repro.runs.trouble import temporary_outside
+from kfm_repro.runs.trust import foreign_labels
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
 __all__ = ["Replayed", "aware", "host_names", "run_replay"]
@@ -83,10 +87,12 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     A pipeline that fails is an outcome, not an error. Raises InputUnavailable, CodeNotAvailable, NotWritable;
     the fresh run then reads as failed, and as aborted after an interruption.
     """
+    ObjectStore.of(project).prepare()
+    temporary = temporary_outside(project.root)
     writer = RunWriter(
         project.runs, plan.original.pipeline, new_run_id(), datetime.now(UTC), of=plan.original.name
     )
-    place = new_place(request.paths)
+    place = new_place(request.paths, temporary)
     try:
         return _replay_into(writer, place, project, plan, request)
     except BaseException as exc:
@@ -103,7 +109,7 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
     document = _document(plan, fresh, request.paths)
     writer.yaml(document)
     sources = resolve_inputs(
-        project.root, plan.inputs, ObjectStore(project.runs), (plan.code.repository, plan.code.commit),
+        project.root, plan.inputs, ObjectStore.of(project), (plan.code.repository, plan.code.commit),
         current=request.current_inputs, spool=place / "spool",
     )  # fmt: skip
     workspace = build_workspace(
@@ -195,14 +201,18 @@ def _write_results(
     produced: dict[str, Produced],
 ) -> None:
     """Write manifests, objects, metrics, logs without secrets, and what can be validated."""
-    items = [produced[path] for path in sorted(produced)]
-    inputs = tuple(_as_laid(source) for source in sources)
+    labels = read_labels(project, plan.inputs.entries, plan.outputs.entries, run=plan.original)
+    recorded = {entry.path: _said_of(entry, plan) for entry in plan.outputs.entries}
+    items = [
+        replace(item, entry=_with(item.entry, recorded.get(path, {})))
+        for path, item in sorted(produced.items())
+    ]
+    inputs = tuple(_with(_as_laid(source), _said_of(source.entry, plan)) for source in sources)
     writer.manifest("inputs", inputs, outcome.started)
     writer.manifest("outputs", tuple(item.entry for item in items), outcome.finished)
-    ObjectStore(project.runs).add_all((item.file, item.entry.sha256 or "") for item in items)
+    ObjectStore.of(project).add_all((item.file, item.entry.sha256 or "") for item in items)
     write_metrics(writer.run, outcome, items)
     redact_folder(writer.run.logs)
-    labels = read_labels(project, plan.inputs.entries, plan.outputs.entries)
     write_validation(project, writer.run, inputs, items, labels=labels)
 
 
@@ -294,6 +304,16 @@ def _values(plan: Plan, workspace: Workspace) -> Values:
 def _as_laid(source: InputSource) -> Entry:
     digest = source.digest
     return Entry(path=source.entry.path, sha256=digest.sha256, size_bytes=digest.size_bytes)
+
+
+def _said_of(entry: Entry, plan: Plan) -> dict[str, Any]:
+    """Return the labels and licence of a recorded file, which hold for what a replay makes of it (rule 17)."""
+    came = foreign_labels(plan.original).get(entry.path)
+    return label_fields(entry.extra) | ({"label": came} if came else {})
+
+
+def _with(entry: Entry, extra: dict[str, Any]) -> Entry:
+    return msgspec.structs.replace(entry, extra=entry.extra | extra) if extra else entry
 
 
 def aware(moment: datetime) -> datetime:

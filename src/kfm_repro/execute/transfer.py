@@ -6,19 +6,30 @@ hook, no filter, no protocol.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from kfm_repro.errors import BadPack, CodeNotAvailable, UnsafePath
 from kfm_repro.execute.git import Repository, init_repository
+from kfm_repro.execute.lfs import LARGEST_POINTER, is_pointer_text
 from kfm_repro.runs.paths import real_path
 
-__all__ = ["clone_code", "fetch_code", "object_format", "write_bundle"]
+__all__ = ["clone_code", "fetch_code", "object_format", "pointers_in", "remove_code", "write_bundle"]
 
 _HEADERS = {"sha1": b"# v2 git bundle\n", "sha256": b"# v3 git bundle\n@object-format=sha256\n"}
 _REF = "refs/kfm-repro/packs/"
+_PACKING = (
+    "-c", "pack.window=10", "-c", "pack.depth=50", "-c", "pack.compression=6", "-c", "pack.windowMemory=0",
+    "-c", "pack.packSizeLimit=0", "-c", "pack.useBitmaps=false", "-c", "pack.usePathWalk=false",
+    "-c", "core.bigFileThreshold=512m", "-c", "core.commitGraph=false", "-c", "core.multiPackIndex=false",
+)  # fmt: skip
+"""What else would come from the settings of the user, or from a later git."""
 _MAX_LINE = 1_000
+_FILE = re.compile(r"100\d{3} blob (?P<name>[0-9a-f]+) +(?P<size>\d+)")
 
 
 def object_format(repository: Repository) -> str:
@@ -29,33 +40,82 @@ def object_format(repository: Repository) -> str:
 def write_bundle(repository: Repository, commit: str, target: Path) -> None:
     """Write the history of ``commit`` as a git bundle; the same history gives the same bytes.
 
-    Raises CodeNotAvailable, also for a shallow repository.
+    Only the objects of ``repository`` are used: its tags, packs and settings, and those of the user, would
+    change which object is written first and how. Raises CodeNotAvailable, also for a repository that has not
+    the whole history.
     """
-    if repository.git("rev-parse", "--is-shallow-repository").decode().strip() == "true":
-        raise CodeNotAvailable(
-            "the repository is shallow: its history cannot be packed whole", hint="git fetch --unshallow"
+    _refuse_partial(repository)
+    format_ = object_format(repository)
+    with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        bare = init_repository(Path(folder) / "objects.git", format_, bare=True)
+        objects = repository.top / os.fsdecode(repository.git("rev-parse", "--git-path", "objects")).rstrip(
+            "\n"
         )
-    with target.open("xb") as file:
-        file.write(_HEADERS[object_format(repository)])
-        file.write(f"{commit} {_REF}{commit}\n\n".encode())
-        file.flush()
-        repository.stream(
-            "-c", "pack.threads=1", "-c", "pack.useBitmaps=false",
-            "pack-objects", "--revs", "--stdout", "--quiet", "--no-reuse-delta", "--no-reuse-object", "--threads=1",
-            data=f"{commit}\n".encode(), sink=file,
-        )  # fmt: skip
+        (bare.top / "objects/info").mkdir(exist_ok=True)
+        (bare.top / "objects/info/alternates").write_bytes(
+            os.fsencode(f"{_quoted(str(objects.resolve()))}\n")
+        )
+        with target.open("xb") as file:
+            file.write(_HEADERS[format_])
+            file.write(f"{commit} {_REF}{commit}\n\n".encode())
+            file.flush()
+            bare.stream(
+                *_PACKING, "pack-objects", "--revs", "--stdout", "--quiet", "--no-reuse-delta", "--no-reuse-object",
+                "--threads=1", data=f"{commit}\n".encode(), sink=file,
+            )  # fmt: skip
 
 
-def fetch_code(repository: Repository, bundle: Path, commit: str) -> None:
-    """Bring the history of ``commit`` into ``repository``, kept by a ref of ours.
+def pointers_in(repository: Repository, commit: str) -> tuple[str, ...]:
+    """Return the files of ``commit`` that are only a pointer of Git LFS, by path from the top, sorted."""
+    small = {}
+    listing = repository.git("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+    for line in os.fsdecode(listing).split("\0"):
+        meta, _, path = line.partition("\t")
+        file = _FILE.fullmatch(meta)
+        if file and int(file["size"]) < LARGEST_POINTER:
+            small[path] = file["name"]
+    names = sorted(set(small.values()))
+    answer = repository.git("cat-file", "--batch", data="".join(f"{name}\n" for name in names).encode())
+    found, at = set(), 0
+    for name in names:
+        end = answer.index(b"\n", at)
+        size = int(answer[at:end].split()[2])
+        if is_pointer_text(answer[end + 1 : end + 1 + size]):
+            found.add(name)
+        at = end + 1 + size + 1
+    return tuple(sorted(path for path, name in small.items() if name in found))
 
-    Raises BadPack when the bundle is not what it says, CodeNotAvailable when git refuses it.
+
+def fetch_code(repository: Repository, bundle: Path, commit: str) -> bool:
+    """Bring the history of ``commit`` into ``repository``, kept by a ref of ours; return whether that is new.
+
+    It is read and checked beside ``bundle`` first: what is not whole never reaches ``repository``. Raises
+    BadPack when the bundle is not what it says, CodeNotAvailable when git refuses it.
     """
-    with bundle.open("rb", buffering=0) as file, Path("/dev/null").open("wb") as nowhere:
-        _read_header(file, commit, object_format(repository))
-        repository.stream("index-pack", "--stdin", "--strict", source=file, sink=nowhere)
-    repository.git("rev-list", "--objects", "--quiet", commit)
-    repository.git("update-ref", f"{_REF}{commit}", commit)
+    ref = f"{_REF}{commit}"
+    with TemporaryDirectory(prefix=f".{bundle.name}.", dir=bundle.parent) as folder:
+        stage = init_repository(Path(folder) / "code.git", object_format(repository), bare=True)
+        with bundle.open("rb", buffering=0) as file, Path("/dev/null").open("wb") as nowhere:
+            _read_header(file, commit, object_format(repository))
+            try:
+                stage.stream("index-pack", "--stdin", "--strict", source=file, sink=nowhere)
+                stage.git("rev-list", "--objects", "--quiet", commit)
+            except CodeNotAvailable as exc:
+                raise BadPack(
+                    f"the code in the pack is not whole: {exc.message}", hint="get the pack again"
+                ) from exc
+        stage.git("update-ref", ref, commit)
+        new = not repository.git("for-each-ref", ref)
+        repository.git(
+            "fetch", "--quiet", "--no-tags", "--no-auto-gc", "--no-write-fetch-head", "--no-recurse-submodules",
+            str(stage.top), f"{ref}:{ref}",
+        )  # fmt: skip
+    return new
+
+
+def remove_code(repository: Repository, commit: str) -> None:
+    """Take back what ``fetch_code`` brought in: its ref; git itself removes what no ref holds."""
+    repository.git("update-ref", "-d", f"{_REF}{commit}")
 
 
 def clone_code(bundle: Path, commit: str, format_: str, target: Path) -> Repository:
@@ -111,3 +171,26 @@ def _refuse_links_out(repository: Repository) -> None:
                 f"the code in the pack has a symbolic link that leads out of it: {path!r}",
                 hint="do not trust this pack",
             )
+
+
+def _refuse_partial(repository: Repository) -> None:
+    """Refuse a repository whose history is not all here: the pack could not be replayed elsewhere."""
+    if repository.git("rev-parse", "--is-shallow-repository").decode().strip() == "true":
+        raise CodeNotAvailable(
+            "the repository is shallow: its history cannot be packed whole", hint="git fetch --unshallow"
+        )
+    listed = (
+        repository.git("config", "--null", "--list").decode(errors="surrogateescape").casefold().split("\0")
+    )
+    if any(line.startswith("remote.") and line.endswith(".promisor\ntrue") for line in listed):
+        raise CodeNotAvailable(
+            "the repository is a partial clone: not all of its history is here",
+            hint="git fetch --refetch --no-filter, or make a full clone and pack there",
+        )
+
+
+def _quoted(path: str) -> str:
+    """Return a path as ``info/alternates`` has it, whatever characters are in it."""
+    for char, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        path = path.replace(char, escaped)
+    return f'"{path}"'

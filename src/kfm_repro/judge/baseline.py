@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kfm_repro.compare.context import Options, Side
 from kfm_repro.compare.outputs import Output, Rule
-from kfm_repro.errors import CodeNotAvailable
+from kfm_repro.errors import KfmReproError, NotARepository
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.replay import aware, host_names
 from kfm_repro.model.manifest import Entry, Manifest
@@ -20,6 +20,7 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.trouble import home_folder
 
 __all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of"]
 
@@ -49,7 +50,7 @@ def recorded_outputs(
     outputs = {}
     for entry in manifest.entries:
         file = found.get(entry.path)
-        reason = "" if file else _why(entry, finder.store)
+        reason = "" if file else _why(entry, finder)
         outputs[entry.path] = Output(facts=entry.facts, file=file, reason=reason, declared=entry.extra)
     return outputs
 
@@ -64,7 +65,7 @@ def side_of(project: Project, original: RunDir, run: Run) -> Side:
     paths = {root, str(project.root), str(original.path)}
     hosts = {run.runtime.host or ""} - {"", "localhost"}
     if run.runtime.host in host_names():
-        paths.add(str(Path.home()))
+        paths.add(home_folder())
         hosts |= set(host_names())
     usable = {path.rstrip("/") for path in paths} - {""}
     ids = run.run_id
@@ -110,9 +111,10 @@ class _Finder:
 
     def __init__(self, project: Project, run: Run, spool: Path) -> None:
         self._project, self._run, self._spool = project, run, spool
-        self.store = ObjectStore(project.runs)
+        self.store = ObjectStore.of(project)
         self._repository: Repository | None = None
         self._asked = False
+        self.trouble = ""
 
     def find_all(self, entries: Sequence[Entry]) -> dict[str, Path]:
         """Return the files that were found, by the path of their entry; every entry has a digest."""
@@ -134,8 +136,10 @@ class _Finder:
             self._asked = True
             try:
                 self._repository = find_repository(self._project.root)
-            except CodeNotAvailable:
+            except NotARepository:
                 self._repository = None
+            except KfmReproError as exc:
+                self.trouble = exc.message
         if self._repository is None or not commit:
             return None
         self._spool.mkdir(parents=True, exist_ok=True)
@@ -147,12 +151,18 @@ class _Finder:
         return None
 
 
-def _why(entry: Entry, store: ObjectStore) -> str:
+def _why(entry: Entry, finder: _Finder) -> str:
     if entry.sha256 is None:
         return "the record holds no digest of it"
-    if store.is_damaged(entry.sha256):
-        return "the stored copy of the recorded bytes is damaged, and they are neither in the working tree nor in git"
-    return "the recorded bytes are neither in the object store, nor in the working tree, nor in git"
+    git = f"; git could not be asked: {finder.trouble}" if finder.trouble else ", nor in git"
+    if finder.store.is_damaged(entry.sha256):
+        also = (
+            f", and they are not in the working tree{git}"
+            if finder.trouble
+            else (", and they are neither in the working tree nor in git")
+        )
+        return f"the stored copy of the recorded bytes is damaged{also}"
+    return f"the recorded bytes are neither in the object store, nor in the working tree{git}"
 
 
 def _seconds(moment: datetime) -> float:

@@ -124,8 +124,9 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
         )
     outputs = comparison.outputs
     inputs = [_inputs_of(directory, run) for directory, run in zip(directories, runs, strict=True)]
-    for given, manifest in zip(inputs, manifests, strict=True):
-        outputs = disclosed(outputs, read_labels(project, given.entries if given else (), manifest.entries))
+    for directory, given, manifest in zip(directories, inputs, manifests, strict=True):
+        entries = given.entries if given else ()
+        outputs = disclosed(outputs, read_labels(project, entries, manifest.entries, run=directory))
     states = [read_state(directory) for directory in directories]
     bad = [
         Precondition(

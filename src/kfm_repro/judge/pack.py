@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from tempfile import TemporaryDirectory
 
-from kfm_repro.errors import InconsistentRun, NotDisclosed
-from kfm_repro.execute.checkout import check_code
+from kfm_repro.errors import CodeNotAvailable, InconsistentRun, NotDisclosed, NotWritable
+from kfm_repro.execute.checkout import Code, check_code
 from kfm_repro.execute.inputs import resolve_inputs
-from kfm_repro.execute.transfer import object_format, write_bundle
+from kfm_repro.execute.transfer import object_format, pointers_in, write_bundle
 from kfm_repro.judge.baseline import recorded_outputs
-from kfm_repro.model.manifest import Entry, Manifest
+from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.pack import PackCode
 from kfm_repro.model.provenance import PackReport
 from kfm_repro.model.report import RunRef
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.runs.bundle import CODE, Member, record_members, write_pack
 from kfm_repro.runs.discover import resolve_run
+from kfm_repro.runs.labels import Labels, read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.locks import runs_lock
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
+from kfm_repro.runs.secrets import scan
 from kfm_repro.runs.status import mark_retained
+from kfm_repro.runs.trouble import way_out
 
 __all__ = ["PackRequest", "pack_run"]
 
-_OPEN = frozenset({"public", "open"})
-_LABELS = ("classification", "sensitivity", "label", "kfm:classification", "kfm:sensitivity", "kfm:label")
 _SHOWN = 8
 
 
@@ -44,12 +44,6 @@ class PackRequest:
     bundle: bool = False
     restricted: bool = False
     max_bytes: int = 2 << 30
-
-
-class _Hit(Protocol):
-    file: str
-    line: int
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -72,24 +66,23 @@ def pack_run(project: Project, spec: str, request: PackRequest) -> PackReport:
     record = read_run(run)
     inputs = read_manifest(run, record.inputs_manifest, "inputs")
     outputs = read_manifest(run, record.outputs_manifest, "outputs")
+    labels = read_labels(project, inputs.entries, outputs.entries, run=run)
     if not request.restricted:
-        _refuse_restricted(project, run, inputs if request.bundle else Manifest(), outputs)
+        _refuse_restricted(run, labels, with_inputs=request.bundle)
     secrets = _search_secrets(run)
-    target = request.output or Path(f"{run.pipeline}__{run.name}.zip")
-    with (
-        runs_lock(project.runs, shared=True),
-        tempfile.TemporaryDirectory(prefix="kfm-repro-pack-") as folder,
-    ):
-        found = _contents(project, run, record, (inputs, outputs), request, Path(folder))
+    target = (request.output or Path(f"{run.pipeline}__{run.name}.zip")).absolute()
+    with runs_lock(project.runs, shared=True), _spool(target) as folder:
+        found = _contents(project, run, record, (inputs, outputs), request, folder)
         packed = write_pack(
-            target.absolute(), run, found.members, contents=found.parts, code=found.code, max_bytes=request.max_bytes
+            target, run, found.members, contents=found.parts, code=found.code, labels=labels.added,
+            max_bytes=request.max_bytes,
         )  # fmt: skip
         mark_retained(run, "artifact")
     return PackReport(
         run=RunRef(
             run_id=record.run_id, pipeline=run.pipeline, git_commit=record.pipeline.version.git_commit
         ),
-        path=str(target),
+        path=str(request.output or target.name),
         sha256=packed.sha256,
         size_bytes=packed.size_bytes,
         members=packed.members,
@@ -97,6 +90,21 @@ def pack_run(project: Project, spec: str, request: PackRequest) -> PackReport:
         secrets=secrets,
         notes=tuple(found.notes),
     )
+
+
+@contextmanager
+def _spool(target: Path) -> Iterator[Path]:
+    """Make a folder beside the pack, where there has to be room for it anyway. Raises NotWritable."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = TemporaryDirectory(prefix=".kfm-repro-pack-", dir=target.parent)
+    except OSError as exc:
+        raise NotWritable(
+            f"the pack cannot be written: {exc.strerror or exc}: {target.parent}",
+            hint=f"{way_out(target.parent, exc)}; or name another folder with --output",
+        ) from exc
+    with folder as path:
+        yield Path(path)
 
 
 def _contents(
@@ -122,16 +130,19 @@ def _contents(
                 objects[entry.sha256] = Member(f"objects/{entry.sha256}", file)
     if request.bundle:
         parts += ["inputs", "code"]
-        checked = check_code(project.root, run, record.pipeline.version)
+        checked = _check_code(project, run, record)
         sources = resolve_inputs(
-            project.root, inputs, ObjectStore(project.runs), (checked.repository, checked.commit),
+            project.root, inputs, ObjectStore.of(project), (checked.repository, checked.commit),
             current=False, spool=spool / "inputs",
         )  # fmt: skip
         for source in sources:
             sha256 = source.digest.sha256
             objects[sha256] = Member(f"objects/{sha256}", source.file)
             if source.entry.sha256 is None:
-                notes.append(f"input {source.entry.path} has no recorded digest: today's file was packed")
+                notes.append(
+                    f"input {source.entry.path} has no recorded digest: today's file was packed, "
+                    "and a replay elsewhere needs it put in its place"
+                )
         write_bundle(checked.repository, checked.commit, spool / CODE)
         code = PackCode(
             commit=checked.commit,
@@ -139,17 +150,40 @@ def _contents(
             object_format=object_format(checked.repository),
         )
         members.append(Member(CODE, spool / CODE))
-        if checked.uncaptured:
-            notes.append(checked.uncaptured)
+        notes += _pointer_notes(checked, {entry.path for entry in (*inputs.entries, *outputs.entries)})
     return _Contents([*members, *objects.values()], parts, code, notes)
 
 
-def _refuse_restricted(project: Project, run: RunDir, inputs: Manifest, outputs: Manifest) -> None:
+def _check_code(project: Project, run: RunDir, record: Run) -> Code:
+    """Return the recorded code; refuse what would not replay from a pack. Raises CodeNotAvailable."""
+    code = check_code(project.root, run, record.pipeline.version)
+    if code.uncaptured:
+        raise CodeNotAvailable(
+            f"a bundle of run {run.name} would not replay anywhere: {code.uncaptured}",
+            hint="pack it without --bundle (--with-outputs packs the outputs)",
+        )
+    return code
+
+
+def _pointer_notes(code: Code, data: set[str]) -> list[str]:
+    """Say which files of the code are pointers of Git LFS, unless they are data that is packed by its bytes."""
+    prefix = code.repository.prefix
+    names = [path.removeprefix(prefix) for path in pointers_in(code.repository, code.commit)]
+    left = [name for name in names if name not in data]
+    if not left:
+        return []
+    more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+    named = f"{', '.join(left[:_SHOWN])}{more}"
+    told = f"the code has pointers of Git LFS, whose data is not in the pack: {named}"
+    return [f"{told}; what a replay reads of them has to be a declared input"]
+
+
+def _refuse_restricted(run: RunDir, labels: Labels, *, with_inputs: bool) -> None:
     """Refuse a pack of data that is not open to all (rule 17).
 
     No label is open only where no label is in use; a label that is not known is not open.
     """
-    names = _restricted_paths(project, inputs, outputs)
+    names = labels.closed(with_inputs=with_inputs)
     if names:
         shown = "".join(f"\n  {name}" for name in names[:_SHOWN])
         more = f"\n  … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -159,37 +193,18 @@ def _refuse_restricted(project: Project, run: RunDir, inputs: Manifest, outputs:
         )
 
 
-def _restricted_paths(project: Project, inputs: Manifest, outputs: Manifest) -> list[str]:
-    entries = (*inputs.entries, *outputs.entries)
-    if importlib.util.find_spec("kfm_repro.runs.labels") is not None:
-        labels = importlib.import_module("kfm_repro.runs.labels")
-        read = labels.read_labels(project, (), entries)
-        return sorted({entry.path for entry in entries if not read.may_show(entry.path)})
-    found = {entry.path: _labels(entry) for entry in entries}
-    in_use = any(found.values())
-    return sorted(path for path, own in found.items() if own - _OPEN or (in_use and not own))
-
-
-def _labels(entry: Entry) -> frozenset[str]:
-    values = [entry.extra[name] for name in _LABELS if entry.extra.get(name) is not None]
-    return frozenset(str(value).strip().casefold() for value in values)
-
-
 def _search_secrets(run: RunDir) -> str:
-    """Return ``none`` when the record was searched and holds no secret, ``not-run`` when nothing can search it.
+    """Return ``none`` when the record was searched and holds no secret, ``partial`` when not all was read.
 
     Raises NotDisclosed naming file, line and kind of each, never the value (rule 24).
     """
-    if importlib.util.find_spec("kfm_repro.runs.secrets") is None:
-        return "not-run"
-    scan = importlib.import_module("kfm_repro.runs.secrets").scan(run.path)
-    hits: tuple[_Hit, ...] = tuple(scan.hits)
-    if hits:
-        shown = "".join(f"\n  {hit.file}:{hit.line}: {hit.kind}" for hit in hits[:_SHOWN])
-        more = f"\n  … and {len(hits) - _SHOWN} more" if len(hits) > _SHOWN else ""
+    found = scan(run.path)
+    if found.hits:
+        shown = "".join(f"\n  {hit.file}:{hit.line}: {hit.kind}" for hit in found.hits[:_SHOWN])
+        more = f"\n  … and {len(found.hits) - _SHOWN} more" if len(found.hits) > _SHOWN else ""
         raise NotDisclosed(
             f"the record of run {run.name} holds what looks like secrets:{shown}{more}",
             hint="take them out of what the pipeline reads and writes, renew them, and record again",
             code="secrets-found",
         )
-    return "partial" if scan.unread else "none"
+    return "partial" if found.unread else "none"

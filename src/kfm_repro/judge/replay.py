@@ -127,7 +127,7 @@ def _judge(
     )  # fmt: skip
     context = Context(a=side_of(project, plan.original, plan.run), b=_fresh_side(replayed))
     comparison = compare_outputs(recorded, fresh, context, lambda path: rule_for(project, path, accept))
-    labels = read_labels(project, plan.inputs.entries, plan.outputs.entries)
+    labels = read_labels(project, plan.inputs.entries, plan.outputs.entries, run=plan.original)
     outputs = disclosed(comparison.outputs, labels)
     failed = outcome.outcome != "success"
     unmet = next(filter(is_unmet, replayed.preconditions), None)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from kfm_repro.errors import BadPack, CodeNotAvailable, NotWritable, UsageError
-from kfm_repro.execute.git import find_repository
-from kfm_repro.execute.transfer import clone_code, fetch_code
+import msgspec
+
+from kfm_repro.errors import BadPack, CodeNotAvailable, KfmReproError, NotARepository, NotWritable, UsageError
+from kfm_repro.execute.git import Repository, find_repository
+from kfm_repro.execute.transfer import clone_code, fetch_code, remove_code
 from kfm_repro.model.pack import PackCode
 from kfm_repro.model.provenance import UnpackReport
 from kfm_repro.model.report import RunRef
@@ -24,6 +27,7 @@ from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project, find_project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
+from kfm_repro.runs.trouble import runs_not_writable, way_out
 from kfm_repro.runs.trust import mark_foreign
 from kfm_repro.runs.unzip import Limits, Pack, open_pack
 
@@ -52,59 +56,111 @@ def unpack(
 
 def _make_project(pack: Pack, target: Path, sha256: str) -> UnpackReport:
     """Make a new project beside ``target`` and rename it into place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    stage = target.parent / f".{target.name}.unpack-{uuid4().hex}"
-    code = pack.listed.code if isinstance(pack.listed.code, PackCode) else None
-    try:
-        if code is None:
-            stage.mkdir()
-        else:
-            spool = stage.with_name(stage.name + ".bundle")
-            try:
-                pack.extract_one(CODE, spool)
-                clone_code(spool, code.commit, code.object_format, stage)
-            finally:
-                spool.unlink(missing_ok=True)
-        root = stage / (code.prefix if code else "")
-        root.mkdir(parents=True, exist_ok=True)
-        settings = find_project(root).settings
-        runs = inside(root, settings.runs, what="setting runs of the pack's code")
-        report = _bring_in(pack, Project(root, runs, settings), sha256)
-        stage.rename(target)
-    except BaseException:
-        shutil.rmtree(stage, ignore_errors=True)
-        raise
+    with _folders_above(target):
+        stage = target.parent / f".{target.name}.unpack-{uuid4().hex}"
+        code = pack.listed.code if isinstance(pack.listed.code, PackCode) else None
+        try:
+            if code is None:
+                stage.mkdir()
+            else:
+                spool = stage.with_name(stage.name + ".bundle")
+                try:
+                    pack.extract_one(CODE, spool)
+                    clone_code(spool, code.commit, code.object_format, stage)
+                finally:
+                    spool.unlink(missing_ok=True)
+            root = stage / (code.prefix if code else "")
+            root.mkdir(parents=True, exist_ok=True)
+            settings = find_project(root).settings
+            runs = inside(root, settings.runs, what="setting runs of the pack's code")
+            # Objects lie beside the runs, whatever place the settings of a stranger name.
+            stranger = msgspec.structs.replace(settings, objects=None)
+            report = _bring_in(pack, Project(root, runs, stranger), sha256, fetch=False)
+            stage.rename(target)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
     return report
 
 
-def _bring_in(pack: Pack, project: Project, sha256: str) -> UnpackReport:
+@contextmanager
+def _folders_above(target: Path) -> Iterator[None]:
+    """Make the folders that lead to ``target``; take those that are new away again when there is an error."""
+    missing = [folder for folder in target.parents if not os.path.lexists(folder)]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as exc:
+        raise NotWritable(
+            f"no project can be made here: {exc.strerror or exc}: {target.parent}",
+            hint=f"{way_out(target.parent, exc)}; or name another place with --into",
+        ) from exc
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _bring_in(pack: Pack, project: Project, sha256: str, *, fetch: bool = True) -> UnpackReport:
     """Bring the run into a project: code and objects first, last the run by one rename."""
     listed = pack.listed
     final = RunDir(project.runs / listed.pipeline / listed.run_id)
     _refuse_existing(final)
-    with _stage(project.runs) as stage:
+    code = listed.code if fetch and isinstance(listed.code, PackCode) else None
+    repository = _repository(project, code) if code else None
+    store = ObjectStore.of(project)
+    with _stage(project.runs) as stage, _taken_back_on_error() as undo:
         place = stage / listed.pipeline / listed.run_id
-        pack.extract(lambda name: _place(name, stage, place))
+        pack.extract(lambda name: None if name == CODE and code is None else _place(name, stage, place))
         staged = RunDir(place)
         commit = _check_record(staged)
-        if isinstance(listed.code, PackCode):
-            _fetch(project, listed.code, stage / CODE)
-        store = ObjectStore(project.runs)
         stored = sorted((stage / "objects").glob("*"))
+        if stored:
+            store.prepare()
+        if code and repository and fetch_code(repository, stage / CODE, code.commit):
+            undo.append(lambda: remove_code(repository, code.commit))
         for path in stored:
             if not store.add(path, path.name):
                 raise BadPack(
                     f"an object of the pack is not what it says: {path.name}", hint="get the pack again"
                 )
-        mark_foreign(staged, sha256=sha256)
+        labels = listed.labels if isinstance(listed.labels, dict) else {}
+        mark_foreign(staged, sha256=sha256, labels=labels)
         with runs_lock(project.runs):
             _refuse_existing(final)
-            final.path.parent.mkdir(exist_ok=True)
-            place.rename(final.path)
+            _settle(place, final)
     run = RunRef(run_id=listed.run_id, pipeline=listed.pipeline, git_commit=commit)
     return UnpackReport(
         run=run, path=project.relative(final.path), contents=listed.contents, objects=len(stored)
     )
+
+
+def _settle(place: Path, final: RunDir) -> None:
+    try:
+        final.path.parent.mkdir(exist_ok=True)
+        place.rename(final.path)
+    except OSError as exc:
+        raise NotWritable(
+            f"the run cannot be put in its place: {exc.strerror or exc}: {final.path}",
+            hint="something else lies there; unpack into another folder: --into DIR",
+        ) from exc
+
+
+@contextmanager
+def _taken_back_on_error() -> Iterator[list[Callable[[], None]]]:
+    """Undo what was done, last first, when the rest fails."""
+    undo: list[Callable[[], None]] = []
+    try:
+        yield undo
+    except BaseException:
+        for step in reversed(undo):
+            with suppress(KfmReproError, OSError):
+                step()
+        raise
 
 
 def _place(name: str, stage: Path, run: Path) -> Path:
@@ -125,15 +181,26 @@ def _check_record(run: RunDir) -> str | None:
     return record.pipeline.version.git_commit
 
 
-def _fetch(project: Project, code: PackCode, bundle: Path) -> None:
+def _repository(project: Project, code: PackCode) -> Repository:
+    """Return the repository that is to get the code; refuse one in which the run could not be replayed."""
     try:
         repository = find_repository(project.root)
-    except CodeNotAvailable as exc:
+    except NotARepository as exc:
         raise CodeNotAvailable(
-            f"the pack holds code, and {project.root} is no git repository",
-            hint="unpack it into a new folder: --into DIR",
+            f"the pack holds code, and there is no repository for it: {exc.message}",
+            hint=f"unpack it into a new folder: --into DIR; or {exc.hint}",
         ) from exc
-    fetch_code(repository, bundle, code.commit)
+    if repository.prefix != code.prefix:
+        raise CodeNotAvailable(
+            f"the run's project lies at {_said(code.prefix)} of its repository, this one at "
+            f"{_said(repository.prefix)}: its code would not fit here",
+            hint="unpack it into a new folder: --into DIR",
+        )
+    return repository
+
+
+def _said(prefix: str) -> str:
+    return repr(prefix) if prefix else "the top"
 
 
 def _refuse_existing(run: RunDir) -> None:
@@ -147,10 +214,13 @@ def _refuse_existing(run: RunDir) -> None:
 def _stage(runs: Path) -> Iterator[Path]:
     """Make a hidden folder in the runs folder, locked while we live, so that prune can tell what is left over."""
     stage = runs / f".unpack-{uuid4().hex}"
-    with runs_lock(runs, shared=True):
-        stage.mkdir(parents=True)
-        handle = os.open(stage, os.O_RDONLY)
-        try_lock(handle)
+    try:
+        with runs_lock(runs, shared=True):
+            stage.mkdir(parents=True)
+            handle = os.open(stage, os.O_RDONLY)
+            try_lock(handle)
+    except OSError as exc:
+        raise runs_not_writable(runs, exc) from exc
     try:
         yield stage
     finally:

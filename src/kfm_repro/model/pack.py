@@ -27,7 +27,10 @@ class PackCode(Document, frozen=True, kw_only=True):
 
 
 class PackList(Document, frozen=True, kw_only=True):
-    """Which run, what of it (record, outputs, inputs, code), and every member but this list."""
+    """Which run, what of it (record, outputs, inputs, code), and every member but this list.
+
+    ``labels`` say how restricted data is, by path, also where only sidecars and settings at home said so.
+    """
 
     schema: str = PACK_SCHEMA
     pipeline: str
@@ -35,3 +38,4 @@ class PackList(Document, frozen=True, kw_only=True):
     contents: tuple[str, ...]
     files: dict[str, PackFile]
     code: PackCode | msgspec.UnsetType = msgspec.UNSET
+    labels: dict[str, str] | msgspec.UnsetType = msgspec.UNSET

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -23,6 +23,7 @@ from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.member_names import check_clashes, check_spelling
 from kfm_repro.runs.status import marked_status
+from kfm_repro.runs.trouble import way_out
 from kfm_repro.runs.trust import FOREIGN
 
 __all__ = ["CODE", "LIST", "Member", "Packed", "record_members", "write_pack"]
@@ -91,6 +92,7 @@ def write_pack(
     *,
     contents: Sequence[str],
     code: PackCode | None,
+    labels: Mapping[str, str],
     max_bytes: int,
 ) -> Packed:
     """Write a pack beside ``target`` and rename it into place.
@@ -116,6 +118,7 @@ def write_pack(
         contents=tuple(contents),
         files=facts,
         code=code if code is not None else msgspec.UNSET,
+        labels=dict(sorted(labels.items())) or msgspec.UNSET,
     )
     head = Member(LIST, msgspec.json.format(msgspec.json.encode(listed), indent=1) + b"\n")
     part = target.with_name(f".{uuid4().hex}.part")
@@ -127,7 +130,7 @@ def write_pack(
     except OSError as exc:
         raise NotWritable(
             f"the pack cannot be written: {exc.strerror or exc}: {target}",
-            hint="check the folder and its space",
+            hint=f"{way_out(target.parent, exc)}; or name another folder with --output",
         ) from exc
     finally:
         part.unlink(missing_ok=True)

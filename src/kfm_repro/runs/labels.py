@@ -1,27 +1,34 @@
-"""How restricted data is: labels of inputs and outputs, their order, and what may be shown (rules 17 and 21)."""
+"""How restricted data is: labels of inputs and outputs, their order, and what may be shown (rules 17 and 21).
+
+Beside them the licences, which are found in the same places.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from kfm_repro.errors import KfmReproError
 from kfm_repro.model.manifest import Entry
+from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.trust import foreign_labels
 
-__all__ = ["UNKNOWN_LABEL", "Labels", "may_show", "read_labels", "restriction"]
+__all__ = ["UNKNOWN_LABEL", "Labels", "label_fields", "may_show", "read_labels", "restriction"]
 
 UNKNOWN_LABEL = "?"
 """Stands for a label that is there and cannot be read: it denies, as every label out of the order does."""
 
 _FIELDS = ("classification", "sensitivity", "label")
+_LICENSES = ("license", "license_spdx", "licence")
 _PREFIX = "kfm:"
 _SIDECARS = (".meta.json", ".meta.yaml", ".meta.yml")
 _MAX_SIDECAR_BYTES = 1 << 20
+_UNREADABLE = {_FIELDS[0]: UNKNOWN_LABEL}
 
 
 def restriction(label: str | None, order: tuple[str, ...]) -> int | None:
@@ -46,12 +53,17 @@ def may_show(label: str | None, *, in_use: bool, order: tuple[str, ...], disclos
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of one run: by path, None where there is none."""
+    """The labels of one run: by path, None where there is none.
+
+    ``added`` are those that the manifests alone do not say, ``licenses`` the licences that are known.
+    """
 
     inputs: Mapping[str, str | None]
     outputs: Mapping[str, str | None]
     order: tuple[str, ...]
     disclose: str | None = None
+    added: Mapping[str, str] = field(default_factory=dict)
+    licenses: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def in_use(self) -> bool:
@@ -62,6 +74,19 @@ class Labels:
         """Return whether example values of the output ``path`` may be shown (rule 17)."""
         label = self.outputs.get(path)
         return may_show(label, in_use=self.in_use, order=self.order, disclose=self.disclose)
+
+    def closed(self, *, with_inputs: bool) -> tuple[str, ...]:
+        """Return the outputs, and on demand the inputs, that may not leave the project unasked, sorted."""
+        known = [*self.outputs.items(), *(self.inputs.items() if with_inputs else ())]
+        return tuple(
+            sorted(
+                {
+                    path
+                    for path, label in known
+                    if not may_show(label, in_use=self.in_use, order=self.order, disclose=self.disclose)
+                }
+            )
+        )
 
     def less_restricted(self) -> tuple[str, ...]:
         """Return why outputs are, or may be, less restricted than the inputs: one sentence per output.
@@ -88,22 +113,54 @@ class Labels:
         return tuple(reasons)
 
 
-def read_labels(project: Project, inputs: Iterable[Entry], outputs: Iterable[Entry]) -> Labels:
+def read_labels(
+    project: Project, inputs: Iterable[Entry], outputs: Iterable[Entry], *, run: RunDir | None = None
+) -> Labels:
     """Return the labels of a run: from the manifests, from sidecars beside the files, from the settings.
 
     Where they disagree, the most restricted one holds. A sidecar of ``x.csv`` is ``x.csv.meta.json`` (or
-    ``.meta.yaml``); one that cannot be read is an unknown label.
+    ``.meta.yaml``); one that cannot be read is an unknown label. With ``run``, those that came with its pack
+    hold as well. Of licences the first one in this order holds.
     """
     settings, root = project.settings, Root(project.root)
-    order = settings.labels
+    came = foreign_labels(run) if run is not None else {}
+    added: dict[str, str] = {}
+    licenses: dict[str, str] = {}
+
+    def read(entry: Entry, label: str | None, license_: str | None) -> str | None:
+        sidecars = _sidecars(root, entry.path)
+        own = _labels_in(entry.extra)
+        others = [text for document in sidecars for text in _labels_in(document)]
+        found = [*own, *others, *filter(None, (label, came.get(entry.path)))]
+        known = [text for document in (entry.extra, *sidecars) for text in _texts(document, _LICENSES)]
+        for text in (*known, *filter(None, [license_])):
+            licenses.setdefault(entry.path, text)
+        strictest = _strictest(found, settings.labels)
+        if strictest is not None and strictest != _strictest(own, settings.labels):
+            added[entry.path] = strictest
+        return strictest
+
     return Labels(
-        inputs={item.path: _label(root, item, settings.input_label(item.path), order) for item in inputs},
-        outputs={
-            item.path: _label(root, item, settings.for_output(item.path).label, order) for item in outputs
+        inputs={
+            item.path: read(item, settings.input_label(item.path), settings.input_license(item.path))
+            for item in inputs
         },
-        order=order,
+        outputs={
+            item.path: read(item, given.label, given.license)
+            for item in outputs
+            for given in (settings.for_output(item.path),)
+        },
+        order=settings.labels,
         disclose=settings.disclose,
+        added=added,
+        licenses=licenses,
     )
+
+
+def label_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those fields of a manifest entry that say how restricted the data is and what its licence is."""
+    names = {prefix + name for name in (*_FIELDS, *_LICENSES) for prefix in ("", _PREFIX)}
+    return {name: value for name, value in extra.items() if name in names}
 
 
 def _say(label: str | None) -> str:
@@ -112,42 +169,46 @@ def _say(label: str | None) -> str:
     return "a label that cannot be read" if label == UNKNOWN_LABEL else f"an unknown label ({label[:40]!r})"
 
 
-def _label(root: Root, entry: Entry, configured: str | None, order: tuple[str, ...]) -> str | None:
-    found = _labels_in(entry.extra) + _sidecar(root, entry.path) + ([configured] if configured else [])
-    if not found:
-        return None
+def _strictest(found: list[str], order: tuple[str, ...]) -> str | None:
     unknown = [label for label in found if restriction(label, order) is None]
-    return unknown[0] if unknown else max(found, key=lambda label: restriction(label, order) or 0)
+    return (
+        unknown[0] if unknown else max(found, key=lambda label: restriction(label, order) or 0, default=None)
+    )
 
 
 def _labels_in(document: Mapping[str, Any]) -> list[str]:
     """Return the labels in a mapping, in the order of the fields; what is no text cannot be read."""
-    found = []
-    for field in _FIELDS:
-        for name in (field, _PREFIX + field):
-            value = document.get(name)
-            if value is not None:
-                usable = isinstance(value, str) and value.strip()
-                found.append(value.strip() if usable else UNKNOWN_LABEL)
-    return found
+    return _texts(document, _FIELDS, otherwise=UNKNOWN_LABEL)
 
 
-def _sidecar(root: Root, path: str) -> list[str]:
-    found = []
+def _texts(document: Mapping[str, Any], fields: tuple[str, ...], *, otherwise: str = "") -> list[str]:
+    """Return the texts of ``fields``, also with the prefix; ``otherwise`` stands for what is no text."""
+    values = [document.get(prefix + name) for name in fields for prefix in ("", _PREFIX)]
+    texts = [
+        value.strip() if isinstance(value, str) and value.strip() else otherwise
+        for value in values
+        if value is not None
+    ]
+    return [text for text in texts if text]
+
+
+def _sidecars(root: Root, path: str) -> list[Mapping[str, Any]]:
+    """Return what the sidecars of a file say, their ``properties`` apart."""
+    found: list[Mapping[str, Any]] = []
     for suffix in _SIDECARS:
         try:
             file = root.path(path + suffix, what="sidecar")
             if not file.is_file():
                 continue
             if file.stat().st_size > _MAX_SIDECAR_BYTES:
-                return [UNKNOWN_LABEL]
+                return [_UNREADABLE]
             document = _parse(file.read_text(encoding="utf-8"), suffix)
         except (OSError, ValueError, RecursionError, KfmReproError):
-            return [UNKNOWN_LABEL]
+            return [_UNREADABLE]
         if not isinstance(document, dict):
-            return [UNKNOWN_LABEL]
+            return [_UNREADABLE]
         properties = document.get("properties")
-        found += _labels_in(document) + (_labels_in(properties) if isinstance(properties, dict) else [])
+        found += [document, *([properties] if isinstance(properties, dict) else [])]
     return found
 
 

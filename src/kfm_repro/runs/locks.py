@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from kfm_repro.runs.trouble import runs_not_writable
 
 __all__ = ["locked", "runs_lock", "try_lock"]
 
@@ -26,8 +28,17 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 @contextmanager
 def runs_lock(runs: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock of a runs folder: alone to delete runs, shared to mark one or to bring one in."""
-    with locked(runs / ".prune.lock", shared=shared):
+    """Hold the lock of a runs folder: alone to delete runs, shared to mark one or to bring one in.
+
+    Raises NotWritable.
+    """
+    lock = locked(runs / ".prune.lock", shared=shared)
+    try:
+        lock.__enter__()
+    except OSError as exc:
+        raise runs_not_writable(runs, exc) from exc
+    with ExitStack() as stack:
+        stack.push(lock)
         yield
 
 

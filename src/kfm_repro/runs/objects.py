@@ -1,25 +1,32 @@
 """The object store: bytes of outputs and inputs by their sha256, so that later runs may overwrite files.
 
-Writers share ``.lock``; whoever takes an object away holds it alone. An object that is added again gets a new
-time, so that what a run has just named is never too old to keep.
+It lies in the runs folder, or where the setting ``objects`` says; then what was left in the runs folder before is
+still found. Writers share ``.lock``; whoever takes an object away holds it alone. An object that is added again gets
+a new time, so that what a run has just named is never too old to keep.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
+from kfm_repro.errors import NotWritable
 from kfm_repro.runs.hashing import Digest, digest_file, digest_many
 from kfm_repro.runs.locks import locked, try_lock
+from kfm_repro.runs.project import Project
+from kfm_repro.runs.trouble import runs_not_writable, way_out
+from kfm_repro.runs.users import Users
 
 __all__ = ["Collected", "ObjectStore", "StoredObject", "copy_file"]
 
@@ -85,11 +92,42 @@ class Collected:
     left_bytes: int
 
 
-class ObjectStore:
-    """Content-addressed files below ``<runs>/.objects``: read-only, never linked to files others may write."""
+_NOTHING = Collected((), 0, 0, 0)
+_ELSEWHERE = 'objects = "/another/folder" in kfm-repro.toml, or KFM_OBJECTS_ROOT'
 
-    def __init__(self, runs: Path) -> None:
-        self._root = runs / ".objects"
+
+class ObjectStore:
+    """Content-addressed files: read-only, never linked to files others may write.
+
+    They lie in ``place``, by default in ``<runs>/.objects``.
+    """
+
+    def __init__(self, runs: Path, place: Path | None = None) -> None:
+        own = runs / ".objects"
+        self._root = place or own
+        self._users = Users(self._root, runs)
+        self._earlier = None if self._root == own else ObjectStore(runs)
+        self._registered = False
+
+    @classmethod
+    def of(cls, project: Project) -> ObjectStore:
+        """Return the store of a project, where its settings say."""
+        return cls(project.runs, project.objects)
+
+    def prepare(self) -> None:
+        """Make sure, before anything depends on it, that objects can be added. Raises NotWritable."""
+        if not self._users.is_own and not self._root.is_dir():
+            raise NotWritable(
+                f"the folder of the object store does not exist: {self._root}",
+                hint=f"make it: mkdir -p {shlex.quote(str(self._root))}; or correct the setting objects",
+            )
+        with self._writing(), ExitStack() as stack:
+            self._open_parts(["0" * 64], stack)
+
+    def users(self) -> tuple[Path, ...]:
+        """Return every runs folder that uses this store, ours first. Raises NotWritable when one is not found."""
+        earlier = self._earlier.users() if self._earlier else ()
+        return tuple(dict.fromkeys((*self._users.folders(), *earlier)))
 
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256[2:]
@@ -102,13 +140,17 @@ class ObjectStore:
 
     def has(self, sha256: str) -> bool:
         """Return whether there is an object of this name (its bytes are checked when it is read)."""
-        return self._path(sha256).is_file()
+        return self._path(sha256).is_file() or (self._earlier is not None and self._earlier.has(sha256))
 
     def add(self, source: Path, sha256: str) -> bool:
         """Keep the bytes of ``source`` under ``sha256``; False when they are not those bytes.
 
-        An object that is there and good is kept; a damaged one is replaced.
+        An object that is there and good is kept; a damaged one is replaced. Raises NotWritable.
         """
+        with self._writing():
+            return self._add(source, sha256)
+
+    def _add(self, source: Path, sha256: str) -> bool:
         if self._renew(sha256):
             return True
         return not self._add_new({sha256: source})
@@ -116,18 +158,20 @@ class ObjectStore:
     def add_all(self, items: Iterable[tuple[Path, str]]) -> tuple[Path, ...]:
         """Keep the bytes of many files, each under its sha256, as ``add`` does; return those that have other bytes.
 
-        What ``add`` waits for, file by file, is waited for together here: the disk, and the lock of the store.
+        What ``add`` waits for, file by file, is waited for together here: the disk, and the lock of the store. Raises
+        NotWritable.
         """
         wanted: dict[str, Path] = {}
         for source, sha256 in items:
             wanted.setdefault(sha256, source)
-        there = [sha256 for sha256 in wanted if self._path(sha256).is_file()]
-        for part in _chunks(there):
-            for sha256 in self._renew_good(part):
-                del wanted[sha256]
-        for sha256 in set(there) & wanted.keys():
-            self._set_aside(sha256)
-        return self._add_new(wanted)
+        with self._writing():
+            there = [sha256 for sha256 in wanted if self._path(sha256).is_file()]
+            for part in _chunks(there):
+                for sha256 in self._renew_good(part):
+                    del wanted[sha256]
+            for sha256 in set(there) & wanted.keys():
+                self._set_aside(sha256)
+            return self._add_new(wanted)
 
     def find(self, sha256: str) -> Path | None:
         """Return the object when it is there and its bytes are what its name says, else None.
@@ -143,7 +187,8 @@ class ObjectStore:
 
     def find_all(self, names: Iterable[str]) -> dict[str, tuple[Path, Digest]]:
         """Return what ``read`` returns for each of ``names``, by name, without those that are not there."""
-        there = [sha256 for sha256 in dict.fromkeys(names) if self.has(sha256)]
+        wanted = list(dict.fromkeys(names))
+        there = [sha256 for sha256 in wanted if self._path(sha256).is_file()]
         paths = [self._path(sha256) for sha256 in there]
         found = {}
         for sha256, path, digest in zip(there, paths, digest_many(paths), strict=True):
@@ -152,15 +197,20 @@ class ObjectStore:
                 continue
             with suppress(OSError):
                 self._set_aside(sha256)
+        if self._earlier is not None:
+            found |= self._earlier.find_all(sha256 for sha256 in wanted if sha256 not in found)
         return found
 
     def is_damaged(self, sha256: str) -> bool:
         """Return whether the stored copy was found to have other bytes than its name says."""
-        return self._aside(sha256).is_file()
+        return self._aside(sha256).is_file() or (
+            self._earlier is not None and self._earlier.is_damaged(sha256)
+        )
 
     def damaged(self) -> tuple[str, ...]:
         """Return the names of objects that were found damaged and not put back since, sorted."""
-        return tuple(sorted(path.name for path in _files(self._root / "damaged")))
+        names = {path.name for path in _files(self._root / "damaged")}
+        return tuple(sorted(names.union(self._earlier.damaged() if self._earlier else ())))
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object by name; nothing is read."""
@@ -174,8 +224,10 @@ class ObjectStore:
     def collect(self, needed: Container[str], *, before: float, down_to: int | None = None) -> Collected:
         """Remove objects that are not ``needed`` and were last added ``before`` that time, oldest first.
 
-        With ``down_to`` only until the store holds no more than so many bytes. Raises OSError.
+        With ``down_to`` only until the store holds no more than so many bytes; what lies where an earlier
+        setting had it goes in any case. Raises OSError.
         """
+        earlier = self._earlier.collect(needed, before=before) if self._earlier else _NOTHING
         everything = list(self.objects())
         total = sum(item.size_bytes for item in everything)
         removed: list[StoredObject] = []
@@ -187,12 +239,17 @@ class ObjectStore:
                 removed.append(item)
                 total -= item.size_bytes
         freed = sum(item.size_bytes for item in removed)
-        names = tuple(sorted(item.sha256 for item in removed))
-        return Collected(names, freed, len(everything) - len(removed), total)
+        names = tuple(sorted({*earlier.removed, *(item.sha256 for item in removed)}))
+        return Collected(
+            names,
+            earlier.freed_bytes + freed,
+            earlier.left + len(everything) - len(removed),
+            earlier.left_bytes + total,
+        )
 
     def clean(self, *, before: float) -> int:
         """Remove what writers left behind that are gone; return how many files. Raises OSError."""
-        count = 0
+        count = self._earlier.clean(before=before) if self._earlier else 0
         if not self._root.is_dir():
             return count
         with self._lock():
@@ -204,6 +261,24 @@ class ObjectStore:
                         path.unlink(missing_ok=True)
                         count += 1
         return count
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Note that we use the store, once, and say clearly when it cannot be written."""
+        try:
+            if not self._registered:
+                self._root.mkdir(parents=True, exist_ok=True)
+                self._users.register()
+                self._registered = True
+            yield
+        except OSError as exc:
+            place = Path(os.fsdecode(exc.filename)) if exc.filename else self._root
+            if self._users.is_own and exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise runs_not_writable(self._root.parent, exc) from exc
+            raise NotWritable(
+                f"the object store cannot be written: {exc.strerror or exc}: {place}",
+                hint=f"{way_out(place, exc)}; or put it elsewhere: {_ELSEWHERE}",
+            ) from exc
 
     def _renew(self, sha256: str) -> bool:
         """Return whether the object is there and good, as new as if it had just been added."""
@@ -252,6 +327,9 @@ class ObjectStore:
                     os.utime(self._path(sha256))
         for sha256 in good:
             self._aside(sha256).unlink(missing_ok=True)
+            if self._earlier is not None:
+                with suppress(OSError):
+                    self._earlier._aside(sha256).unlink(missing_ok=True)  # noqa: SLF001 - another of this class
         return [source for sha256, source in wanted.items() if sha256 not in good]
 
     def _set_aside(self, sha256: str) -> None:

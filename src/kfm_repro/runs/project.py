@@ -31,6 +31,7 @@ class OutputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tolerance: dict[str, float] | float = {}
     ignore: dict[str, str] = {}
     label: str | None = None
+    license: str | None = None
     count: int | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -45,6 +46,7 @@ class InputSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What the settings say of the inputs that match one pattern."""
 
     label: str | None = None
+    license: str | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """``[tool.kfm-repro]`` of pyproject.toml, or ``kfm-repro.toml``; ``docs/settings.md``."""
 
     runs: str = _RUNS
+    objects: str | None = None
     python: str | None = None
     data_roots: tuple[str, ...] = ("data",)
     accept: Accept = Accept.IDENTICAL
@@ -98,6 +101,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         fits = [item.label for pattern, item in self.inputs.items() if _matches(path, pattern) and item.label]
         return fits[-1] if fits else None
 
+    def input_license(self, path: str) -> str | None:
+        """Return the licence of one input: that of the last matching pattern that has one."""
+        fits = [item.license for glob, item in self.inputs.items() if _matches(path, glob) and item.license]
+        return fits[-1] if fits else None
+
 
 @dataclass(frozen=True)
 class Project:
@@ -110,6 +118,12 @@ class Project:
     def relative(self, path: Path) -> str:
         """Return ``path`` relative to the root where it lies inside, else as it is."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+    @property
+    def objects(self) -> Path:
+        """The folder of the object store: the setting ``objects``, else ``.objects`` in the runs folder."""
+        given = self.settings.objects
+        return self.root / given if given else self.runs / ".objects"
 
     @property
     def ephemeral(self) -> PurePosixPath:
@@ -138,7 +152,8 @@ def find_project(
 
     A folder is a project when it has ``data/work/runs``, ``kfm-repro.toml`` or ``[tool.kfm-repro]`` in its
     pyproject.toml; for a ``new`` one the top of the git repository will do. ``runs`` or KFM_RUNS_ROOT say where
-    the runs lie, from the current folder. Raises RootNotFound, UsageError.
+    the runs lie, and KFM_OBJECTS_ROOT where the object store does, from the current folder. Raises RootNotFound,
+    UsageError.
     """
     runs_text = environ.get("KFM_RUNS_ROOT")
     runs = runs or (Path(runs_text) if runs_text else None)
@@ -159,7 +174,22 @@ def find_project(
             )
         base = found
     settings = _read_settings(base)
-    return Project(base, (runs.absolute() if runs else base / settings.runs), settings)
+    if objects := environ.get("KFM_OBJECTS_ROOT"):
+        settings = msgspec.structs.replace(settings, objects=str(Path(objects).absolute()))
+    project = Project(base, (runs.absolute() if runs else base / settings.runs), settings)
+    _refuse_objects_among_data(project)
+    return project
+
+
+def _refuse_objects_among_data(project: Project) -> None:
+    """Refuse a store inside the project where its objects would be taken for outputs, inputs or code."""
+    place = Path(os.path.normpath(project.objects))
+    allowed = (Path(os.path.normpath(project.runs)), project.root / project.ephemeral)
+    if place.is_relative_to(project.root) and not any(place.is_relative_to(folder) for folder in allowed):
+        raise UsageError(
+            f"the object store cannot lie at {project.relative(place)}: there its objects would count as data or code",
+            hint=f"put it below {project.ephemeral}/, or outside of the project",
+        )
 
 
 def _is_project(folder: Path) -> bool:

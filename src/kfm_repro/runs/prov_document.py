@@ -13,8 +13,10 @@ from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.labels import UNKNOWN_LABEL, Labels, read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
+from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest
 from kfm_repro.runs.status import status_document
 from kfm_repro.runs.write import stamp
@@ -31,12 +33,10 @@ _CONTEXT: dict[str, Any] = {
     "kfm:code_ref": {"@type": "@json"},
     "kfm:environment": {"@type": "@json"},
 }
-_SENSITIVITY = ("sensitivity", "kfm:sensitivity", "classification", "kfm:classification")
-_LICENSE = ("license", "kfm:license", "license_spdx", "licence")
 
 
-def provenance_document(run: RunDir, record: Run, state: RunState) -> dict[str, Any]:
-    """Return the PROV record of ``run``: the same record gives the same document.
+def provenance_document(project: Project, run: RunDir, record: Run, state: RunState) -> dict[str, Any]:
+    """Return the PROV record of ``run``: the same record, sidecars and settings give the same document.
 
     A run that did not succeed may lack its manifests; its Activity says so. Raises InvalidRecord, UnsafePath.
     """
@@ -44,9 +44,12 @@ def provenance_document(run: RunDir, record: Run, state: RunState) -> dict[str, 
     agents = _agents(record)
     node = _activity(run, record, state, activity)
     entities: dict[str, dict[str, Any]] = {}
-    used = [_entity(entry, run, entities)["@id"] for entry in _entries(run, record, state, "inputs", node)]
-    for entry in _entries(run, record, state, "outputs", node):
-        entity = _entity(entry, run, entities)
+    inputs = _entries(run, record, state, "inputs", node)
+    outputs = _entries(run, record, state, "outputs", node)
+    labels = read_labels(project, inputs, outputs, run=run)
+    used = [_entity(entry, run, (labels, labels.inputs.get(entry.path)), entities)["@id"] for entry in inputs]
+    for entry in outputs:
+        entity = _entity(entry, run, (labels, labels.outputs.get(entry.path)), entities)
         if entry.extra.get("written") is not False:
             entity["prov:wasGeneratedBy"] = {"@id": activity}
     if used:
@@ -99,8 +102,11 @@ def _entries(
     return manifest.entries
 
 
-def _entity(entry: Entry, run: RunDir, entities: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _entity(
+    entry: Entry, run: RunDir, known_of: tuple[Labels, str | None], entities: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     """Return the Entity of one file in one state; a file that went in and came out unchanged is one Entity."""
+    labels, label = known_of
     mark = f"sha256-{entry.sha256}" if entry.sha256 else f"run-{_quoted(run.pipeline)}:{_quoted(run.name)}"
     name = f"kfm:data:file:{quote(entry.path, safe='/')}:{mark}"
     node: dict[str, Any] = {
@@ -112,8 +118,8 @@ def _entity(entry: Entry, run: RunDir, entities: dict[str, dict[str, Any]]) -> d
         "kfm:size_bytes": entry.size_bytes,
         "kfm:row_count": entry.row_count,
         "kfm:feature_count": entry.feature_count,
-        "kfm:license": _declared(entry, _LICENSE),
-        "kfm:sensitivity": _declared(entry, _SENSITIVITY),
+        "kfm:license": labels.licenses.get(entry.path),
+        "kfm:sensitivity": None if label == UNKNOWN_LABEL else label,
     }
     known = {key: value for key, value in node.items() if value is not None}
     return _merge(entities.setdefault(name, {}), known)
@@ -123,10 +129,6 @@ def _merge(node: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     for key, value in known.items():
         node.setdefault(key, value)
     return node
-
-
-def _declared(entry: Entry, names: tuple[str, ...]) -> str | None:
-    return next((text for name in names if (text := _text(entry.extra.get(name)))), None)
 
 
 def _code(record: Run) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def write_provenance(project: Project, run: RunDir, known: Activities | None = N
             f"run {run.name} is still running: it has no end yet", hint="try again when it has ended"
         )
     record = read_record(run)
-    document = provenance_document(run, record, state)
+    document = provenance_document(project, run, record, state)
     target = provenance_target(project, run, record)
     known = known if known is not None else read_activities(project.root)
     there = known.path_of(record.run_id, run.pipeline)

@@ -263,7 +263,7 @@ def _labels(facts: Facts) -> Line:
     files = (facts.manifest_file("inputs"), facts.manifest_file("outputs"))
     if facts.inputs is None or facts.outputs is None:
         return line(8, _FAILED, facts.faults.get("inputs") or facts.faults["outputs"], *files)
-    labels = read_labels(facts.project, facts.inputs.entries, facts.outputs.entries)
+    labels = read_labels(facts.project, facts.inputs.entries, facts.outputs.entries, run=facts.run)
     if not labels.in_use:
         return line(8, _UNKNOWN, "no input and no output has a label (classification or sensitivity)", *files)
     reasons = labels.less_restricted()

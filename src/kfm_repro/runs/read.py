@@ -17,6 +17,7 @@ from kfm_repro.model.run import Run, RunState, Status
 from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside, safe_text
+from kfm_repro.runs.trouble import way_out
 
 __all__ = [
     "boot_id",
@@ -199,6 +200,8 @@ def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anythi
         return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader, the C one where it is built
     except FileNotFoundError as exc:
         raise InvalidRecord(f"{where} does not exist", hint="the run is partial; record it again") from exc
+    except PermissionError as exc:
+        raise _not_readable(path, where, exc) from exc
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as exc:
         detail = " ".join(str(exc).split())[:300]
         raise InvalidRecord(f"{where} is not YAML: {detail}", hint="correct the line it names") from exc
@@ -212,10 +215,16 @@ def _load_json(path: Path, what: str) -> Any:  # noqa: ANN401 - a parsed documen
         raise InvalidRecord(
             f"{what} does not exist", hint="the record is partial; record the run again"
         ) from exc
+    except PermissionError as exc:
+        raise _not_readable(path, what, exc) from exc
     except (OSError, ValueError, RecursionError) as exc:
         raise InvalidRecord(
             f"{what} is not JSON: {exc}", hint="restore it from where the run was made"
         ) from exc
+
+
+def _not_readable(path: Path, what: str, exc: OSError) -> InvalidRecord:
+    return InvalidRecord(f"{what} may not be read: {exc.strerror}: {path}", hint=way_out(path, exc))
 
 
 def _require_regular(path: Path) -> None:

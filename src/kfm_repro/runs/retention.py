@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from kfm_repro.errors import KfmReproError
+from kfm_repro.errors import KfmReproError, NotWritable
 from kfm_repro.model.retention import Action
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.activities import Activities, activities_of, read_activities
@@ -95,7 +95,7 @@ def prune(project: Project, keep: int, pipeline: str = "", *, write_missing: boo
         decisions = tuple(_put_away(project, item) for item in plan_prune(project, keep, pipeline))
         notes += _empty_trash(project.runs)
         objects, more = _collect(project)
-    store = ObjectStore(project.runs)
+    store = ObjectStore.of(project)
     return Pruned(decisions, objects, store.damaged(), (*notes, *more))
 
 
@@ -103,15 +103,19 @@ def keep_within_cap(project: Project) -> Collected | None:
     """Remove the oldest objects that no run names while the store is larger than ``objects-max``.
 
     For the end of a record or replay; cheap while there is room. Objects that a run names are never removed,
-    so that a store may stay above its cap. Returns None when there was room. Raises UsageError, OSError.
+    so that a store may stay above its cap. Returns None when there was room, or when others use the store and
+    what they need is not known (``prune`` says so). Raises UsageError, OSError.
     """
     cap = parse_size(project.settings.objects_max, what="objects-max")
-    store = ObjectStore(project.runs)
+    store = ObjectStore.of(project)
     if sum(item.size_bytes for item in store.objects()) <= cap:
         return None
     with runs_lock(project.runs):
-        before = _cutoff(survey(project))
-        return store.collect(_Needed(named_digests(project.runs)), before=before, down_to=cap)
+        try:
+            needed, before = _needs(project, store)
+        except NotWritable:
+            return None
+        return store.collect(needed, before=before, down_to=cap)
 
 
 class _Needed:
@@ -245,11 +249,13 @@ def _delete(folder: Path) -> None:
 
 
 def _collect(project: Project) -> tuple[Collected | None, list[str]]:
-    store = ObjectStore(project.runs)
-    before = _cutoff(survey(project))
+    store = ObjectStore.of(project)
     try:
+        needed, before = _needs(project, store)
         store.clean(before=before)
-        found = store.collect(_Needed(named_digests(project.runs)), before=before)
+        found = store.collect(needed, before=before)
+    except NotWritable as exc:
+        return None, [f"no object was removed: {exc.message} ({exc.hint})"]
     except OSError as exc:
         return None, [f"no object was removed: {exc.strerror or exc}: {exc.filename or ''}"]
     cap = parse_size(project.settings.objects_max, what="objects-max")
@@ -259,13 +265,20 @@ def _collect(project: Project) -> tuple[Collected | None, list[str]]:
     return found, []
 
 
-def _cutoff(seen: Iterable[Seen]) -> float:
-    """Return the time before which an object must have been added to be collected.
+def _needs(project: Project, store: ObjectStore) -> tuple[_Needed, float]:
+    """Return what the runs of all who use the store name, and the time before which an object must have been added.
 
-    What a running run has added so far is named by no manifest yet, so that its start counts as well.
+    What a running run or unpack has added so far is named by no manifest yet, so that its start counts as well.
+    Raises NotWritable when runs that use the store cannot be looked at, OSError.
     """
-    running = [item.started for item in seen if item.state is RunState.RUNNING or item.elsewhere]
-    return min([time.time(), *running]) - GRACE_S
+    names: set[bytes] = set()
+    moments = [time.time()]
+    for runs in store.users():
+        seen = survey(replace(project, runs=runs))
+        moments += [item.started for item in seen if item.state is RunState.RUNNING or item.elsewhere]
+        moments += [folder.stat().st_mtime for folder in runs.glob(".unpack-*")]
+        names |= named_digests(runs)
+    return _Needed(names), min(moments) - GRACE_S
 
 
 def _flush(*folders: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kfm_repro.errors import InvalidRecord
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.trouble import runs_not_writable
 from kfm_repro.runs.write import write_text
 
 __all__ = ["KEPT_MARKS", "mark_retained", "marked_status", "retained", "status_document"]
@@ -50,7 +51,11 @@ def marked_status(run: RunDir, mark: str) -> bytes:
 def mark_retained(run: RunDir, mark: str) -> None:
     """Keep ``run`` from being pruned until ``retain`` is taken out of its status.json again.
 
-    For a run that has ended: a running one would overwrite the mark. Raises InvalidRecord, OSError.
+    For a run that has ended: a running one would overwrite the mark. Raises InvalidRecord, NotWritable.
     """
     if retained(status_document(run)) not in (mark, "published"):
-        write_text(run.status, marked_status(run, mark).decode())
+        text = marked_status(run, mark).decode()
+        try:
+            write_text(run.status, text)
+        except OSError as exc:
+            raise runs_not_writable(run.path, exc) from exc

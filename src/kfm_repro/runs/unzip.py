@@ -60,10 +60,12 @@ class Pack:
         self._archive = archive
         self.listed = listed
 
-    def extract(self, place: Callable[[str], Path]) -> None:
-        """Write every listed member to the new file that ``place`` names for it. Raises BadPack, OSError."""
+    def extract(self, place: Callable[[str], Path | None]) -> None:
+        """Write every listed member to the new file that ``place`` names for it, if any. Raises BadPack, OSError."""
         for name in sorted(self.listed.files):
-            self.extract_one(name, place(name))
+            target = place(name)
+            if target is not None:
+                self.extract_one(name, target)
 
     def extract_one(self, name: str, target: Path) -> None:
         """Write one listed member to the new file ``target``. Raises BadPack, OSError."""
@@ -92,6 +94,7 @@ def open_pack(path: Path, limits: Limits) -> Iterator[Pack]:
             archive = zipfile.ZipFile(file)
         with archive:
             _check_members(archive.infolist(), path.stat().st_size, limits)
+            _check_overlaps(archive)
             with _named(LIST):
                 listed = _read_list(archive, limits)
             yield Pack(archive, listed)
@@ -126,6 +129,8 @@ def _check_directory(file: BinaryIO, limits: Limits) -> None:
     at = tail.rfind(_END)
     if at < 0 or len(tail) - at < 22:  # noqa: PLR2004 - the length of the record
         raise BadPack("not a zip file, or one that is cut off: it has no directory", hint=_HINT)
+    if len(tail) - at > 22:  # noqa: PLR2004 - the length of the record
+        raise BadPack("not a pack: something stands behind the end of its directory", hint=_HINT)
     members, length = struct.unpack("<HI", tail[at + 10 : at + 16])
     if at >= 20 and tail[at - 20 : at - 16] == _LOCATOR:  # noqa: PLR2004 - the length of the record
         (where,) = struct.unpack("<Q", tail[at - 12 : at - 4])
@@ -163,6 +168,20 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, limits: Limits) ->
             f"the pack of {size} bytes would unpack to {total}: more than {limits.ratio} times as much",
             hint=_HINT,
         )
+
+
+def _check_overlaps(archive: zipfile.ZipFile) -> None:
+    """Refuse members that share bytes of the file, or leave some to nobody before the first."""
+    end = 0
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        if info.header_offset < end or (end == 0 and info.header_offset):
+            raise BadPack(
+                f"members of the pack do not follow one another: {info.orig_filename!r}", hint=_HINT
+            )
+        name = info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437", errors="replace")
+        end = info.header_offset + 30 + len(name) + info.compress_size
+    if end > archive.start_dir:
+        raise BadPack("the last member of the pack reaches into its directory", hint=_HINT)
 
 
 def _check_member(info: zipfile.ZipInfo) -> None:

@@ -13,6 +13,7 @@ from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.read import boot_id, process_started
+from kfm_repro.runs.trouble import runs_not_writable
 
 __all__ = ["RunWriter", "stamp", "write_json", "write_text"]
 
@@ -64,10 +65,7 @@ class RunWriter:
             self.run.path.mkdir(parents=True)
             write_json(self.run.status, self._status)
         except OSError as exc:
-            raise NotWritable(
-                f"the runs folder cannot be written: {exc.strerror or exc}: {self.run.path}",
-                hint="make it writable, or point elsewhere with --runs DIR or KFM_RUNS_ROOT",
-            ) from exc
+            raise runs_not_writable(runs, exc) from exc
         for folder in ("config", "manifests", "logs", "validation", "metrics", "scratch"):
             (self.run.path / folder).mkdir()
 

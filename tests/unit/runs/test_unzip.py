@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from keeping import Shelf, shelf
 from workshop import Workshop
 
+from kfm_repro.cli import main
 from kfm_repro.errors import KfmReproError
 from kfm_repro.judge.pack import PackRequest, pack_run
 from kfm_repro.judge.unpack import unpack
@@ -103,6 +104,61 @@ def many_claimed_64(content: bytes) -> bytes:
     return content[:at] + end + struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1) + content[at:]
 
 
+def central(content: bytes, name: bytes) -> int:
+    """Return where the directory entry of a member begins."""
+    return content.rindex(name) - 46
+
+
+def wrong_crc(content: bytes) -> bytes:
+    """Return a zip whose last member has another checksum, in both places, and is otherwise good."""
+    at = content.rfind(b"PK\x01\x02")
+    content = content[: at + 16] + b"\x01\x02\x03\x04" + content[at + 20 :]
+    (where,) = struct.unpack("<I", content[at + 42 : at + 46])
+    return content[: where + 14] + b"\x01\x02\x03\x04" + content[where + 18 :]
+
+
+def local_name(content: bytes) -> bytes:
+    """Return a zip in which a member has another name before its bytes than in the directory."""
+    at = content.index(b"run/logs/stderr.log")
+    return content[:at] + b"../logs/stderr.logx"[:19] + content[at + 19 :]
+
+
+def overlapping(members: Members) -> bytes:
+    """Return a zip with a member whose bytes lie inside those of another, as bombs have it (Fifield, 2019).
+
+    The inner one is a whole member, header and all, so that every single look at it finds it good.
+    """
+    inner = b"inner " * 50
+    outer = zipped({"run/in.txt": inner})
+    start = outer.index(b"PK\x03\x04", 4)
+    kernel = outer[start : outer.index(inner) + len(inner)]
+    content = zipped(members | {"run/in.txt": inner, "run/logs/out.log": kernel + b"rest"})
+    at = central(content, b"run/in.txt")
+    where = content.index(kernel + b"rest")
+    return content[: at + 42] + struct.pack("<I", where) + content[at + 46 :]
+
+
+def extra_64(content: bytes, field: bytes) -> bytes:
+    """Return a zip whose last member is said to have a 64-bit size, which ``field`` (an extra field) is to tell."""
+    at = content.rfind(b"PK\x01\x02")
+    name_length, extra_length = struct.unpack("<HH", content[at + 28 : at + 32])
+    assert not extra_length
+    end = content.rfind(b"PK\x05\x06")
+    head = content[at : at + 24] + b"\xff" * 4 + content[at + 28 : at + 30] + struct.pack("<H", len(field))
+    entry = head + content[at + 32 : at + 46 + name_length] + field
+    (length,) = struct.unpack("<I", content[end + 12 : end + 16])
+    last = content[end : end + 12] + struct.pack("<I", length + len(field)) + content[end + 16 :]
+    return content[:at] + entry + content[at + 46 + name_length : end] + last
+
+
+def nested(members: Members) -> bytes:
+    """Return a pack whose object is a pack that unpacks to a thousand times as much."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("run/bomb", bytes(40 << 20))
+    return zipped({LIST.replace("kfm", "old"): target.getvalue()} | members)
+
+
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Members:
     """Return the members of a good pack."""
@@ -163,6 +219,23 @@ CORPUS: dict[str, tuple[str, Callable[[Members], bytes]]] = {
         "path-unsafe", lambda members: zipped(members | {"run/é": b"", "run/e\u0301": b""}),
     ),
     "file and folder": ("path-unsafe", with_name("run/logs/stderr.log/x")),
+    "case collision of folders": ("path-unsafe", with_name("run/LOGS/stderr.log/x")),
+    "ligature collision": (
+        "path-unsafe", lambda members: zipped(members | {"run/ﬁle": b"", "run/file": b""}),
+    ),
+    "other name before the bytes": ("pack-invalid", lambda members: local_name(zipped(members))),
+    "wrong checksum": ("pack-invalid", lambda members: wrong_crc(zipped(members))),
+    "overlapping": ("pack-invalid", overlapping),
+    "bytes before the first member": ("pack-invalid", lambda members: b"#!/bin/sh\n" + zipped(members)),
+    "bytes behind the directory": ("pack-invalid", lambda members: zipped(members) + b"trailer"),
+    "pack in a pack": ("pack-invalid", nested),
+    "64-bit size of exabytes": (
+        "limit-exceeded", lambda members: extra_64(zipped(members), struct.pack("<HHQ", 1, 8, 1 << 62)),
+    ),
+    "64-bit size that is cut off": (
+        "pack-invalid", lambda members: extra_64(zipped(members), struct.pack("<HHI", 1, 4, 7)),
+    ),
+    "64-bit size that is missing": ("limit-exceeded", lambda members: extra_64(zipped(members), b"")),
     "encrypted": ("pack-invalid", lambda members: encrypted(zipped(members))),
     "cut off": ("pack-invalid", lambda members: zipped(members)[:-40]),
     "cut off in the middle": ("pack-invalid", lambda members: zipped(members)[: len(zipped(members)) // 2]),
@@ -250,6 +323,52 @@ def test_rule_18_a_hostile_pack_is_refused_and_leaves_nothing(
     assert error.value.hint
     assert everything(outside) == before
     assert not list((kept.project.runs / ".objects").glob("??/*"))
+
+
+@pytest.mark.parametrize("name", [name for name in CORPUS if name != "very many members"])
+def test_a_hostile_pack_is_told_in_one_line_with_a_hint_and_exit_code_2(
+    name: str, record: Members, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "hostile.zip"
+    file.write_bytes(CORPUS[name][1](record))
+    into = tmp_path / "new/and/deep"
+    assert main(["unpack", str(file), "--into", str(into), "--max-size", "64 MiB"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    error, hint = err.splitlines()
+    assert error.startswith("error: ")
+    assert hint.startswith("  hint: ")
+    assert err.replace("\n", "").isprintable()
+    assert [path.name for path in tmp_path.iterdir()] == ["hostile.zip"]
+
+
+@pytest.mark.parametrize("what", ["pipeline", "link to nowhere", "runs", "objects", "shard"])
+def test_a_file_where_a_folder_is_needed_is_named_and_nothing_is_brought_in(
+    what: str, record: Members, tmp_path: Path
+) -> None:
+    kept = shelf(tmp_path / "project")
+    runs = kept.project.runs
+    (shard,) = {name[8:10] for name in record if name.startswith("objects/")}
+    places = {"runs": runs, "objects": runs / ".objects", "shard": runs / ".objects" / shard}
+    place = places.get(what, runs / "job")
+    if what == "runs":
+        runs.rmdir()
+    place.parent.mkdir(exist_ok=True)
+    if what == "link to nowhere":
+        place.symlink_to(tmp_path / "nowhere")
+    else:
+        place.write_text("mine")
+    file = tmp_path / "good.zip"
+    file.write_bytes(zipped(record))
+    before = everything(tmp_path)
+    with pytest.raises(KfmReproError) as error:
+        unpack(file, None, lambda: kept.project, LIMITS)
+    assert error.value.code == "not-writable"
+    assert str(place) in error.value.message
+    assert "\n" not in error.value.message
+    assert {path: content for path, content in everything(tmp_path).items() if ".unpack" in path} == {}
+    assert everything(tmp_path) == before
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_the_pack_that_the_hostile_ones_are_made_from_is_good(record: Members, tmp_path: Path) -> None:
