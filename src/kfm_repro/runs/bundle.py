@@ -113,13 +113,9 @@ def write_pack(
             hint="raise --max-size, or pack without --bundle",
         )
     listed = PackList(
-        pipeline=run.pipeline,
-        run_id=run.name,
-        contents=tuple(contents),
-        files=facts,
-        code=code if code is not None else msgspec.UNSET,
-        labels=dict(sorted(labels.items())) or msgspec.UNSET,
-    )
+        pipeline=run.pipeline, run_id=run.name, contents=tuple(contents), files=facts,
+        code=code or msgspec.UNSET, labels=dict(sorted(labels.items())) or msgspec.UNSET,
+    )  # fmt: skip
     head = Member(LIST, msgspec.json.format(msgspec.json.encode(listed), indent=1) + b"\n")
     part = target.with_name(f".{uuid4().hex}.part")
     try:
