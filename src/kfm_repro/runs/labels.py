@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from kfm_repro.errors import KfmReproError
@@ -94,12 +96,12 @@ def read_labels(project: Project, inputs: Iterable[Entry], outputs: Iterable[Ent
     Where they disagree, the most restricted one holds. A sidecar of ``x.csv`` is ``x.csv.meta.json`` (or
     ``.meta.yaml``); one that cannot be read is an unknown label.
     """
-    settings, root = project.settings, Root(project.root)
+    settings, beside = project.settings, _Sidecars(project.root)
     order = settings.labels
     return Labels(
-        inputs={item.path: _label(root, item, settings.input_label(item.path), order) for item in inputs},
+        inputs={item.path: _label(beside, item, settings.input_label(item.path), order) for item in inputs},
         outputs={
-            item.path: _label(root, item, settings.for_output(item.path).label, order) for item in outputs
+            item.path: _label(beside, item, settings.for_output(item.path).label, order) for item in outputs
         },
         order=order,
         disclose=settings.disclose,
@@ -112,8 +114,31 @@ def _say(label: str | None) -> str:
     return "a label that cannot be read" if label == UNKNOWN_LABEL else f"an unknown label ({label[:40]!r})"
 
 
-def _label(root: Root, entry: Entry, configured: str | None, order: tuple[str, ...]) -> str | None:
-    found = _labels_in(entry.extra) + _sidecar(root, entry.path) + ([configured] if configured else [])
+class _Sidecars:
+    """Finds sidecars below a root: every folder is listed once, for most files have none."""
+
+    def __init__(self, root: Path) -> None:
+        self._base, self._root = root, Root(root)
+        self._names: dict[str, frozenset[str]] = {}
+
+    def of(self, path: str, suffix: str) -> Path | None:
+        """Return the sidecar of ``path`` with this suffix, None when there is none. Raises UnsafePath, OSError."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._names:
+            self._root.check(path + suffix, what="sidecar")
+            try:
+                names = os.listdir(self._base / folder)  # noqa: PTH208 - a Path per file costs more
+            except (FileNotFoundError, NotADirectoryError):
+                names = []
+            self._names[folder] = frozenset(found for found in names if found.endswith(_SIDECARS))
+        if name + suffix not in self._names[folder]:
+            return None
+        file = self._root.path(path + suffix, what="sidecar")
+        return file if file.is_file() else None
+
+
+def _label(beside: _Sidecars, entry: Entry, configured: str | None, order: tuple[str, ...]) -> str | None:
+    found = _labels_in(entry.extra) + _sidecar(beside, entry.path) + ([configured] if configured else [])
     if not found:
         return None
     unknown = [label for label in found if restriction(label, order) is None]
@@ -132,12 +157,12 @@ def _labels_in(document: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _sidecar(root: Root, path: str) -> list[str]:
+def _sidecar(beside: _Sidecars, path: str) -> list[str]:
     found = []
     for suffix in _SIDECARS:
         try:
-            file = root.path(path + suffix, what="sidecar")
-            if not file.is_file():
+            file = beside.of(path, suffix)
+            if file is None:
                 continue
             if file.stat().st_size > _MAX_SIDECAR_BYTES:
                 return [UNKNOWN_LABEL]
