@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -113,6 +114,7 @@ class _Finder:
         self._project, self._run, self._spool = project, run, spool
         self.store = ObjectStore.of(project)
         self._repository: Repository | None = None
+        self._tracked: frozenset[str] = frozenset()
         self._asked = False
         self.trouble = ""
 
@@ -120,13 +122,17 @@ class _Finder:
         """Return the files that were found, by the path of their entry; every entry has a digest."""
         stored = self.store.find_all(entry.sha256 or "" for entry in entries)
         found = {entry.path: stored[entry.sha256][0] for entry in entries if entry.sha256 in stored}
-        files = {entry.path: self._project.root / entry.path for entry in entries if entry.path not in found}
-        there = {path: file for path, file in files.items() if file.is_file()}
-        digests = dict(zip(there, digest_many([*there.values()]), strict=True))
+        root = self._project.root
+        there = [
+            entry.path
+            for entry in entries
+            if entry.path not in found and os.path.isfile(f"{root}/{entry.path}")  # noqa: PTH113 - no Path per file
+        ]
+        digests = dict(zip(there, digest_many([root / path for path in there]), strict=True))
         for entry in entries:
             if entry.path in digests and digests[entry.path].sha256 == entry.sha256:
-                found[entry.path] = files[entry.path]
-            elif entry.path in files and (blob := self._from_git(entry)) is not None:
+                found[entry.path] = root / entry.path
+            elif entry.path not in found and (blob := self._from_git(entry)) is not None:
                 found[entry.path] = blob
         return found
 
@@ -140,15 +146,26 @@ class _Finder:
                 self._repository = None
             except KfmReproError as exc:
                 self.trouble = exc.message
-        if self._repository is None or not commit:
+            self._tracked = self._paths_at(commit)
+        if self._repository is None or self._repository.prefix + entry.path not in self._tracked:
             return None
         self._spool.mkdir(parents=True, exist_ok=True)
         target = self._spool / (entry.sha256 or "")
-        if self._repository.blob(commit, self._repository.prefix + entry.path, target):
+        if self._repository.blob(commit or "", self._repository.prefix + entry.path, target):
             if digest_file(target).sha256 == entry.sha256:
                 return target
             target.unlink()
         return None
+
+    def _paths_at(self, commit: str | None) -> frozenset[str]:
+        """Return every path of a commit, so that git need not be asked for each of many outputs."""
+        if self._repository is None or not commit or commit.startswith("-"):
+            return frozenset()
+        try:
+            listing = self._repository.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit)
+        except CodeNotAvailable:
+            return frozenset()
+        return frozenset(listing.decode(errors="surrogateescape").split("\0"))
 
 
 def _why(entry: Entry, finder: _Finder) -> str:

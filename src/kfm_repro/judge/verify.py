@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from kfm_repro.compare.outputs import Output
@@ -64,15 +65,20 @@ def _outputs(facts: Facts) -> tuple[Line, bool]:
             found = recorded_outputs(facts.project, facts.record, facts.outputs, Path(spool))
         except KfmReproError as exc:
             return line(3, CheckState.FAIL, exc.message, file), True
-        checked = [(entry, *_check(entry, found[entry.path])) for entry in entries]
+        count, notes, shown = Counter[CheckState](), Counter[str](), defaultdict[CheckState, list[str]](list)
+        for entry in entries:
+            state, reason = _check(entry, found[entry.path])
+            count[state] += 1
+            if state is CheckState.PASS:
+                notes[reason] += 1
+            elif count[state] <= _SHOWN:
+                shown[state].append(f"{entry.path}: {reason}")
         vectors = any(_has_features(entry, found[entry.path]) for entry in entries)
     for state in (CheckState.FAIL, CheckState.UNKNOWN):
-        reasons = [f"{entry.path}: {reason}" for entry, seen, reason in checked if seen is state]
-        if reasons:
-            more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
-            return line(3, state, "; ".join(reasons[:_SHOWN]) + more, file), vectors
-    notes = [reason for _, _, reason in checked if reason]
-    told = "".join(f"; {notes.count(note)} {note}" for note in sorted(set(notes)))
+        if count[state]:
+            more = f"; and {count[state] - _SHOWN} more" if count[state] > _SHOWN else ""
+            return line(3, state, "; ".join(shown[state]) + more, file), vectors
+    told = "".join(f"; {notes[note]} {note}" for note in sorted(notes) if note)
     return line(3, CheckState.PASS, f"{len(entries)} of {len(entries)}{told}", file), vectors
 
 

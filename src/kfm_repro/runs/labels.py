@@ -6,9 +6,11 @@ Beside them the licences, which are found in the same places.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from kfm_repro.errors import KfmReproError
@@ -122,13 +124,13 @@ def read_labels(
     ``.meta.yaml``); one that cannot be read is an unknown label. With ``run``, those that came with its pack
     hold as well. Of licences the first one in this order holds.
     """
-    settings, root = project.settings, Root(project.root)
+    settings, beside = project.settings, _Sidecars(project.root)
     came = foreign_labels(run) if run is not None else {}
     added: dict[str, str] = {}
     licenses: dict[str, str] = {}
 
     def read(entry: Entry, label: str | None, license_: str | None) -> str | None:
-        sidecars = _sidecars(root, entry.path)
+        sidecars = _sidecars(beside, entry.path)
         own = _labels_in(entry.extra)
         others = [text for document in sidecars for text in _labels_in(document)]
         found = [*own, *others, *filter(None, (label, came.get(entry.path)))]
@@ -169,6 +171,29 @@ def _say(label: str | None) -> str:
     return "a label that cannot be read" if label == UNKNOWN_LABEL else f"an unknown label ({label[:40]!r})"
 
 
+class _Sidecars:
+    """Finds sidecars below a root: every folder is listed once, for most files have none."""
+
+    def __init__(self, root: Path) -> None:
+        self._base, self._root = root, Root(root)
+        self._names: dict[str, frozenset[str]] = {}
+
+    def of(self, path: str, suffix: str) -> Path | None:
+        """Return the sidecar of ``path`` with this suffix, None when there is none. Raises UnsafePath, OSError."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._names:
+            self._root.check(path + suffix, what="sidecar")
+            try:
+                names = os.listdir(self._base / folder)  # noqa: PTH208 - a Path per file costs more
+            except (FileNotFoundError, NotADirectoryError):
+                names = []
+            self._names[folder] = frozenset(found for found in names if found.endswith(_SIDECARS))
+        if name + suffix not in self._names[folder]:
+            return None
+        file = self._root.path(path + suffix, what="sidecar")
+        return file if file.is_file() else None
+
+
 def _strictest(found: list[str], order: tuple[str, ...]) -> str | None:
     unknown = [label for label in found if restriction(label, order) is None]
     return (
@@ -192,13 +217,13 @@ def _texts(document: Mapping[str, Any], fields: tuple[str, ...], *, otherwise: s
     return [text for text in texts if text]
 
 
-def _sidecars(root: Root, path: str) -> list[Mapping[str, Any]]:
+def _sidecars(beside: _Sidecars, path: str) -> list[Mapping[str, Any]]:
     """Return what the sidecars of a file say, their ``properties`` apart."""
     found: list[Mapping[str, Any]] = []
     for suffix in _SIDECARS:
         try:
-            file = root.path(path + suffix, what="sidecar")
-            if not file.is_file():
+            file = beside.of(path, suffix)
+            if file is None:
                 continue
             if file.stat().st_size > _MAX_SIDECAR_BYTES:
                 return [_UNREADABLE]

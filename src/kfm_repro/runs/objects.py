@@ -140,7 +140,8 @@ class ObjectStore:
 
     def has(self, sha256: str) -> bool:
         """Return whether there is an object of this name (its bytes are checked when it is read)."""
-        return self._path(sha256).is_file() or (self._earlier is not None and self._earlier.has(sha256))
+        there = os.path.isfile(f"{self._root}/{sha256[:2]}/{sha256[2:]}")  # noqa: PTH113 - no Path per object
+        return there or (self._earlier is not None and self._earlier.has(sha256))
 
     def add(self, source: Path, sha256: str) -> bool:
         """Keep the bytes of ``source`` under ``sha256``; False when they are not those bytes.
