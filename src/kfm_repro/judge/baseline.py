@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kfm_repro.compare.context import Options, Side
 from kfm_repro.compare.outputs import Output, Rule
-from kfm_repro.errors import KfmReproError, NotARepository
+from kfm_repro.errors import CodeNotAvailable, KfmReproError, NotARepository
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.replay import aware, host_names
 from kfm_repro.model.manifest import Entry, Manifest
