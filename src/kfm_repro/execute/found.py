@@ -10,11 +10,19 @@ from pathlib import Path, PurePosixPath
 from kfm_repro.errors import UnsafePath
 from kfm_repro.execute.collect import is_ephemeral
 from kfm_repro.execute.observe import Observation, SeenState
-from kfm_repro.runs.paths import safe_relative
+from kfm_repro.runs.paths import real_path, safe_relative
 from kfm_repro.runs.project import Project
 
-__all__ = ["FoundInputs", "find_inputs", "note_observation"]
+__all__ = ["KNOWN_GAPS", "FoundInputs", "find_inputs", "note_observation"]
 
+KNOWN_GAPS = (
+    "files outside of the project are not seen",
+    "hidden folders, caches and virtual environments are not watched",
+    "files of which only the name, the size or the time was asked are not seen",
+    "files that another program had open before, or opened on another machine, are not seen",
+)
+"""What watching from outside never sees, whatever the machine."""
+_MAX_DEPTH = 50
 _MAX_LISTED_FILES = 1_000
 _MAX_LISTED_BYTES = 256 << 20
 _MAX_OFFERED_BYTES = 1 << 30
@@ -65,7 +73,52 @@ def find_inputs(project: Project, seen: Observation, code: Collection[str]) -> F
         folders = {f for f in seen.listed if _is_data(project, f) and not is_ephemeral(f, project.ephemeral)}
         more = {path for path in files if str(PurePosixPath(path).parent) in folders}
         gaps += _add(how, more - how.keys(), files, "listed", _MAX_LISTED_BYTES)
+    passed_over = [
+        path for path in seen.opened if path in seen.before and _never(path) and _is_data(project, path)
+    ]
+    if passed_over:
+        gaps.append(f"hidden files, locks and caches are never taken: {_names(passed_over)}")
+    if seen.remote:
+        gaps.append(
+            f"the project lies on {', '.join(seen.remote)}: what other machines open there is not seen"
+        )
+    how |= _through_links(project, seen, how)
     return FoundInputs(dict(sorted(how.items())), tuple(gaps))
+
+
+def _through_links(project: Project, seen: Observation, how: dict[str, str]) -> dict[str, str]:
+    """Return the names that found files have through links below the data roots: a replay has no such link.
+
+    The kernel tells the real name only, whichever was opened.
+    """
+    found: dict[str, str] = {}
+    if not seen.aliases:
+        return found
+    # Behind a link below the data roots may lie code as well.
+    waiting = {
+        path: "opened" for path in seen.opened if _state(project.root / path) == seen.before.get(path, ())
+    }
+    waiting |= how
+    while waiting and len(found) < _MAX_LISTED_FILES:
+        named: dict[str, str] = {}
+        for link, target in seen.aliases.items():
+            for path, kind in waiting.items():
+                if path == target or path.startswith(f"{target}/"):
+                    named[f"{link}{path[len(target) :]}"] = kind
+        waiting = {
+            path: kind
+            for path, kind in named.items()
+            if path not in found and path not in how and path.count("/") < _MAX_DEPTH
+        }
+        found |= waiting
+    return {
+        path: kind
+        for path, kind in found.items()
+        if _is_data(project, path)
+        and not _never(path)
+        and _can_be_recorded(path)
+        and (project.root / path).is_file()
+    }
 
 
 def note_observation(
@@ -84,6 +137,7 @@ def note_observation(
     notes = (
         _notes_on_declared(found, declared, outputs) if declared else _notes_on_found(project, seen, found)
     )
+    same = {real_path(project.root / path) for path in outputs} if seen.aliases else set()
     elsewhere = [
         path
         for path in seen.written
@@ -91,6 +145,7 @@ def note_observation(
         and path not in outputs
         and not _never(path)
         and (project.root / path).is_file()
+        and project.root / path not in same
         and _state(project.root / path) != seen.before.get(path)
     ]
     if elsewhere:

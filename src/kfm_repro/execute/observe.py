@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import select
 import stat
 import struct
@@ -19,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from kfm_repro.runs.paths import real_path
+from kfm_repro.runs.paths import kind_of, real_path
 
-__all__ = ["Observation", "SeenState", "Watch"]
+__all__ = ["Observation", "SeenState", "Watch", "remote_systems"]
 
 SeenState = tuple[int, int, int]
 """Size in bytes, modification time in nanoseconds, inode: a link or a mode that changes is no change of data."""
@@ -35,6 +36,22 @@ _WRITTEN = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
 _MASK = _OPEN | _CLOSE_NOWRITE | _WRITTEN | _ONLYDIR | _DONT_FOLLOW
 _EVENT = struct.Struct("iIII")
 
+_REMOTE = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "ceph",
+    "lustre",
+    "gpfs",
+    "afs",
+    "beegfs",
+    "glusterfs",
+    "sshfs",
+    "s3fs",
+)
+"""How the types of file systems begin, or end after ``fuse.``, that other machines write to as well."""
+
 _MAX_FOLDERS = 50_000
 _ENVIRONMENT = frozenset({"pyvenv.cfg", "conda-meta"})
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages"})
@@ -45,8 +62,9 @@ class Observation:
     """What was seen, by path relative to the project root; every tuple is sorted.
 
     ``before`` are the files that were there when the command began, ``read_first`` those that it read before it
-    changed them, ``links`` symbolic links that lead out of the project. ``gap`` says why something may be
-    missing; it is empty when every open was seen.
+    changed them, ``links`` symbolic links that lead out of the project, ``aliases`` those that stay inside, with the
+    path that they lead to: what is opened through one is seen there. ``gap`` says why something may be missing; it
+    is empty when every open was seen. ``remote`` are the kinds of file systems of other machines below the project.
     """
 
     before: dict[str, SeenState] = field(default_factory=dict)
@@ -55,6 +73,8 @@ class Observation:
     written: tuple[str, ...] = ()
     read_first: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    aliases: dict[str, str] = field(default_factory=dict)
+    remote: tuple[str, ...] = ()
     gap: str = ""
 
 
@@ -70,6 +90,7 @@ class Watch:
         self._passed_over = passed_over.resolve()
         self._before: dict[str, SeenState] = {}
         self._links: list[str] = []
+        self._aliases: dict[str, str] = {}
         self._folders: dict[int, str] = {}
         self._opened: set[str] = set()
         self._listed: set[str] = set()
@@ -114,6 +135,8 @@ class Watch:
             written=tuple(sorted(self._written)),
             read_first=tuple(sorted(self._read_first)),
             links=tuple(sorted(self._links)),
+            aliases=dict(sorted(self._aliases.items())),
+            remote=remote_systems(self._root, _mounts()),
             gap=self._gap,
         )
 
@@ -177,6 +200,8 @@ class Watch:
                 target = real_path(Path(entry.path))
                 if not target.is_relative_to(self._root):
                     self._links.append(path)
+                elif target != self._root and kind_of(target) in ("file", "folder"):
+                    self._aliases[path] = target.relative_to(self._root).as_posix()
 
     def _follow(self) -> None:
         poll = select.poll()
@@ -232,3 +257,35 @@ class Watch:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+def remote_systems(root: Path, mounts: str) -> tuple[str, ...]:
+    """Return the kinds of file systems of other machines that ``root`` lies on or holds, sorted.
+
+    ``mounts`` is the text of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+    """
+    found, above = set(), (0, "")
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        if len(before.split()) <= _MOUNT_POINT or not after:
+            continue
+        point = Path(
+            re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), before.split()[_MOUNT_POINT])
+        )
+        kind = after.split()[0]
+        if root.is_relative_to(point):
+            above = max(above, (len(point.parts), kind), key=lambda item: item[0])
+        elif point.is_relative_to(root):
+            found.add(kind)
+    names = {kind.removeprefix("fuse.") for kind in {*found, above[1]}}
+    return tuple(sorted(name for name in names if name.startswith(_REMOTE)))
+
+
+_MOUNT_POINT = 4
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""

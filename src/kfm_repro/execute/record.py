@@ -13,7 +13,7 @@ from kfm_repro.errors import InputUnavailable, KfmReproError, NotWritable, Pipel
 from kfm_repro.execute.capture import CodeState, code_state
 from kfm_repro.execute.collect import Produced, describe_files, glob_files, is_ephemeral, written_files
 from kfm_repro.execute.command import is_python
-from kfm_repro.execute.found import FoundInputs, find_inputs, note_observation
+from kfm_repro.execute.found import KNOWN_GAPS, FoundInputs, find_inputs, note_observation
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.lfs import is_pointer
@@ -360,7 +360,7 @@ def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, A
         "method": "none" if seen.gap and not seen.opened else "inotify",
         "inputs": "declared" if request.inputs else "offered" if seen.gap else "observed",
         "outputs": "declared" if request.outputs else "changed files below the data roots",
-        "gaps": [*(() if request.inputs else found.gaps), "files outside of the project are not seen"],
+        "gaps": [*(() if request.inputs else found.gaps), *KNOWN_GAPS],
         **more,
     }
 

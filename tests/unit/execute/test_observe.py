@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kfm_repro.execute.observe import Observation, Watch
+from kfm_repro.execute.observe import Observation, Watch, remote_systems
 
 
 def watch(root: Path, code: str, *, on: bool = True) -> Observation:
@@ -97,3 +97,26 @@ def test_ten_thousand_opens_are_all_seen(tmp_path: Path) -> None:
     lay(tmp_path, *(f"{n % 50}/{n}" for n in range(10_000)))
     seen = watch(tmp_path, "for n in range(10_000): open(f'{n % 50}/{n}').close()")
     assert (seen.gap, len(seen.opened)) == ("", 10_000)
+
+
+MOUNTS = (
+    "22 1 254:0 / / rw - ext4 /dev/vda rw\n"
+    "30 22 0:40 / /home/me/my\\040maps rw shared:1 - nfs4 server:/maps rw\n"
+    "31 30 0:41 / /home/me/my\\040maps/data/raw rw - fuse.sshfs other:/raw rw\n"
+    "32 22 0:42 / /elsewhere rw - cifs //server/x rw\n"
+    "broken line\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("root", "systems"),
+    [
+        ("/home/me/my maps", ("nfs4", "sshfs")),
+        ("/home/me/my maps/data", ("nfs4", "sshfs")),
+        ("/home/me", ("nfs4", "sshfs")),
+        ("/home/other", ()),
+        ("/elsewhere/deep", ("cifs",)),
+    ],
+)
+def test_file_systems_of_other_machines_are_told(root: str, systems: tuple[str, ...]) -> None:
+    assert remote_systems(Path(root), MOUNTS) == systems
