@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kfm_repro.errors import InputUnavailable, KfmReproError, NotWritable, PipelineFailed, UsageError
-from kfm_repro.execute.capture import CodeState, code_state
+from kfm_repro.errors import KfmReproError, PipelineFailed, UsageError
+from kfm_repro.execute.capture import code_state
 from kfm_repro.execute.collect import Produced, describe_files, glob_files, is_ephemeral, written_files
 from kfm_repro.execute.command import is_python
 from kfm_repro.execute.found import KNOWN_GAPS, FoundInputs, find_inputs, note_observation
 from kfm_repro.execute.git import Repository, find_repository
+from kfm_repro.execute.given import (
+    Session,
+    changed_by_command,
+    code_files,
+    declared_inputs,
+    describe_found,
+    keep_inputs,
+    marked,
+    not_kept,
+    pointer_error,
+)
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.lfs import is_pointer
 from kfm_repro.execute.observe import Observation, Watch
@@ -29,15 +40,14 @@ from kfm_repro.execute.snapshot import (
     snapshot_notes,
 )
 from kfm_repro.execute.stdin import STDIN, UNREAD, StdinWatch
-from kfm_repro.execute.submodules import Submodule, read_submodules
+from kfm_repro.execute.submodules import read_submodules
 from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
-from kfm_repro.runs.hashing import digest_many
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
-from kfm_repro.runs.paths import Root, is_safe_component, real_path
+from kfm_repro.runs.paths import is_safe_component, real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
 from kfm_repro.runs.trouble import temporary_outside
@@ -58,18 +68,6 @@ class Recorded:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Session:
-    """What is known before the command begins."""
-
-    project: Project
-    request: Request
-    repository: Repository
-    code: CodeState
-    submodules: tuple[Submodule, ...]
-    declared: tuple[Entry, ...]
-
-
 def record(project: Project, request: Request) -> Recorded:
     """Run a command in the project and record it.
 
@@ -84,8 +82,8 @@ def record(project: Project, request: Request) -> Recorded:
     temporary_outside(project.root)
     code = code_state(repository, _data_folders(project, repository))
     submodules = read_submodules(repository, code.commit)
-    declared = _declared_inputs(project, request.inputs)
-    session = _Session(project, request, repository, code, submodules, declared)
+    declared = declared_inputs(project, request.inputs)
+    session = Session(project, request, repository, code, submodules, declared)
     writer = RunWriter(project.runs, pipeline, new_run_id(), datetime.now(UTC))
     try:
         return _record_into(writer, session)
@@ -113,30 +111,30 @@ class _Ran:
     stdin: str
 
 
-def _record_into(writer: RunWriter, session: _Session) -> Recorded:
+def _record_into(writer: RunWriter, session: Session) -> Recorded:
     project, request, run = session.project, session.request, writer.run
     document, origins = _begin(writer, session)
     before = scan_files(project.root, watched_folders(project, request.outputs))
     ran = _run(session, writer, document)
     outcome, seen = ran.outcome, ran.seen
     produced = _outputs(project, request, run, before)
-    found = find_inputs(project, seen, {*_code_files(session), *origins.values()})
-    inputs = session.declared or _describe_found(project, found)
-    changed = _changed(project, inputs, before)
+    found = find_inputs(project, seen, {*code_files(session), *origins.values()})
+    inputs = session.declared or describe_found(project, found)
+    changed = changed_by_command(project, inputs, before)
     if not session.declared:
-        _keep_inputs(session, inputs)
+        keep_inputs(session, inputs)
     unsettled = _unsettled(project, produced, outcome)
     told = note_observation(
         project, seen, found,
         declared={entry.path for entry in session.declared}, outputs={item.entry.path for item in produced},
     )  # fmt: skip
-    not_kept = _not_kept(session, seen, inputs)
-    if not_kept:
-        document["pipeline"]["version"]["not_kept"] = not_kept
+    lost = not_kept(session, seen, inputs)
+    if lost:
+        document["pipeline"]["version"]["not_kept"] = lost
     document["runtime"] |= {"finished_at": stamp(outcome.finished)}
     document["observation"] = _observation(request, ran, found)
     writer.yaml(document)
-    inputs = tuple(_marked(entry, changed) for entry in inputs)
+    inputs = tuple(marked(entry, changed) for entry in inputs)
     writer.manifest("inputs", inputs, outcome.started)
     writer.manifest("outputs", tuple(item.entry for item in produced), outcome.finished)
     write_metrics(run, outcome, produced)
@@ -146,18 +144,18 @@ def _record_into(writer: RunWriter, session: _Session) -> Recorded:
     run.scratch.mkdir(exist_ok=True)
     _finish(writer, project, outcome, inputs, unsettled)
     known = snapshot_notes(run, origins, document["environment"])
-    notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, not_kept), *known)
+    notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, lost), *known)
     return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
 
 
-def _begin(writer: RunWriter, session: _Session) -> tuple[dict[str, Any], dict[str, str]]:
+def _begin(writer: RunWriter, session: Session) -> tuple[dict[str, Any], dict[str, str]]:
     """Write what is known before the command begins; return run.yaml, and where its config came from."""
     project, request, run = session.project, session.request, writer.run
     origins = snapshot_config(project, request, run)
     if session.code.patch:
         (run.path / PATCH).write_bytes(session.code.patch)
     environment = snapshot_environment(project, request, run)
-    _keep_inputs(session, session.declared)
+    keep_inputs(session, session.declared)
     document = describe_run(
         project, request, run, session.code, session.submodules, origins, environment, datetime.now(UTC)
     )
@@ -165,7 +163,7 @@ def _begin(writer: RunWriter, session: _Session) -> tuple[dict[str, Any], dict[s
     return document, origins
 
 
-def _run(session: _Session, writer: RunWriter, document: dict[str, Any]) -> _Ran:
+def _run(session: Session, writer: RunWriter, document: dict[str, Any]) -> _Ran:
     """Run the command while what it opens is watched from outside: its environment gets KFM_* and no more.
 
     Raises what is to be raised when it destroyed its own record, which then reads as failed.
@@ -219,7 +217,7 @@ def _finish(
         )
     elif pointers:
         reason = f"it read pointers of Git LFS instead of data: {', '.join(pointers[:5])}"
-        error = _pointer_error(pointers)
+        error = pointer_error(pointers)
     elif unsettled:
         who = f" ({', '.join(outcome.left.programs)})" if outcome.left.programs else ""
         reason = f"something still wrote to {unsettled[0]} after the command had ended{who}"
@@ -237,7 +235,8 @@ def _finish(
 def _unsettled(project: Project, produced: Sequence[Produced], outcome: Outcome) -> list[str]:
     """Keep the outputs, and return those that are still being written: nobody knows what they will hold."""
     store, root = ObjectStore.of(project), project.root.resolve()
-    moving = {item.entry.path for item in produced if not store.add(item.file, item.entry.sha256 or "")}
+    wrong = frozenset(store.add_all((item.file, item.entry.sha256 or "") for item in produced))
+    moving = {item.entry.path for item in produced if item.file in wrong}
     named = {item.entry.path for item in produced}
     resolved = {real_path(item.file): item.entry.path for item in produced}
     for path in outcome.left.writing:
@@ -304,50 +303,6 @@ def _data_folders(project: Project, repository: Repository) -> list[str]:
     return [repository.prefix + name for name in names]
 
 
-def _declared_inputs(project: Project, patterns: Sequence[str]) -> tuple[Entry, ...]:
-    """Return the inputs that ``patterns`` name, hashed before the command can change them."""
-    paths: set[str] = set()
-    for pattern in patterns:
-        named = [
-            path
-            for path in glob_files(project.root, [pattern])
-            if not (project.root / path).is_relative_to(project.runs)
-        ]
-        if not named:
-            raise UsageError(
-                f"--input {pattern!r} names no file", hint="patterns are relative to the project root"
-            )
-        paths.update(named)
-    root = Root(project.root)
-    pointers = [path for path in sorted(paths) if is_pointer(root.path(path, what="input"))]
-    if pointers:
-        raise _pointer_error(pointers)
-    return _describe_inputs(project, {path: {} for path in sorted(paths)})
-
-
-def _describe_inputs(project: Project, inputs: Mapping[str, dict[str, Any]]) -> tuple[Entry, ...]:
-    """Return the manifest entries of inputs; the values of ``inputs`` are their further fields."""
-    root = Root(project.root)
-    digests = digest_many([root.path(path, what="input") for path in inputs])
-    return tuple(
-        Entry(path=path, sha256=digest.sha256, size_bytes=digest.size_bytes, extra=extra)
-        for (path, extra), digest in zip(inputs.items(), digests, strict=True)
-    )
-
-
-def _describe_found(project: Project, found: FoundInputs) -> tuple[Entry, ...]:
-    return _describe_inputs(project, {path: {"found": how} for path, how in found.how.items()})
-
-
-def _pointer_error(paths: Sequence[str]) -> InputUnavailable:
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return InputUnavailable(
-        f"an input is a pointer of Git LFS, not the data: {paths[0]}{more}",
-        hint="fetch the data first: git lfs pull",
-        code="input-missing",
-    )
-
-
 def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, Any]:
     """Return what run.yaml says of how inputs and outputs were found, and of what cannot be kept."""
     seen = ran.seen
@@ -363,50 +318,6 @@ def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, A
         "gaps": [*(() if request.inputs else found.gaps), *KNOWN_GAPS],
         **more,
     }
-
-
-def _keep_inputs(session: _Session, inputs: Sequence[Entry]) -> None:
-    """Keep the bytes of inputs that git does not have at the commit, so that the run stays replayable."""
-    store = ObjectStore.of(session.project)
-    in_git = _blobs(session, [entry.path for entry in inputs])
-    root = session.project.root
-    store.add_all((root / entry.path, entry.sha256 or "") for entry in inputs if entry.path not in in_git)
-
-
-def _blobs(session: _Session, paths: Sequence[str]) -> set[str]:
-    """Return those of ``paths`` whose bytes are a blob of the commit, at the same path."""
-    plain = [path for path in paths if "\n" not in path and not path.startswith('"')]
-    if not plain:
-        return set()
-    places = "\n".join(str(session.project.root.resolve() / path) for path in plain)
-    data = f"{places}\n".encode(errors="surrogateescape")
-    hashed = (
-        session.repository.git("hash-object", "--no-filters", "--stdin-paths", data=data).decode().split()
-    )
-    recorded = _tree(session, session.code.commit)
-    return {path for path, digest in zip(plain, hashed, strict=True) if recorded.get(path) == digest}
-
-
-def _code_files(session: _Session) -> set[str]:
-    """Return the files that come with commit and patch, relative to the project root."""
-    prefix, code = session.repository.prefix, session.code
-    return {name.removeprefix(prefix) for name in code.files - {*code.left_out} if name.startswith(prefix)}
-
-
-def _not_kept(session: _Session, seen: Observation, inputs: Sequence[Entry]) -> list[str]:
-    """Return files that git rewrote, that are too large for a patch, and that the command may have read."""
-    prefix = session.repository.prefix
-    kept = {prefix + entry.path for entry in inputs}
-    opened = {prefix + path for path in seen.opened}
-    return [name for name in session.code.left_out if name not in kept and (seen.gap or name in opened)]
-
-
-def _tree(session: _Session, treeish: str) -> dict[str, str]:
-    """Return the blobs of a commit or tree by path, relative to the project root."""
-    prefix = session.repository.prefix
-    listing = session.repository.git("ls-tree", "-r", "-z", "--full-tree", treeish)
-    lines = (line.partition("\t") for line in listing.decode(errors="surrogateescape").split("\0") if line)
-    return {name.removeprefix(prefix): meta.split()[-1] for meta, _, name in lines if name.startswith(prefix)}
 
 
 def _of_another_run(project: Project, run: RunDir, path: str) -> bool:
@@ -429,36 +340,7 @@ def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, 
     return describe_files(project.root, paths)
 
 
-def _changed(project: Project, inputs: Sequence[Entry], before: dict[str, FileState]) -> dict[str, str]:
-    """Return the digests of inputs that the command changed, empty for one that is gone.
-
-    Only those whose file state moved are read again.
-    """
-    after = scan_files(project.root, project.settings.data_roots)
-    moved = [
-        entry for entry in inputs if entry.path not in before or before[entry.path] != after.get(entry.path)
-    ]
-    there = [entry for entry in moved if (project.root / entry.path).is_file()]
-    digests = digest_many([project.root / entry.path for entry in there])
-    found = {entry.path: digest.sha256 for entry, digest in zip(there, digests, strict=True)}
-    changed = {entry.path: found.get(entry.path, "") for entry in moved}
-    recorded = {entry.path: entry.sha256 for entry in moved}
-    return {path: digest for path, digest in sorted(changed.items()) if digest != recorded[path]}
-
-
-def _marked(entry: Entry, changed: Mapping[str, str]) -> Entry:
-    if entry.path not in changed:
-        return entry
-    after = changed[entry.path]
-    return Entry(
-        path=entry.path,
-        sha256=entry.sha256,
-        size_bytes=entry.size_bytes,
-        extra=entry.extra | {"changed_during_run": True, "sha256_after": after or None},
-    )
-
-
-def _notes_on_run(ran: _Ran, not_kept: Sequence[str]) -> tuple[str, ...]:
+def _notes_on_run(ran: _Ran, lost: Sequence[str]) -> tuple[str, ...]:
     """Return what the user should know of what the command had and no replay will have."""
     notes = []
     if ran.stdin != UNREAD:
@@ -468,23 +350,12 @@ def _notes_on_run(ran: _Ran, not_kept: Sequence[str]) -> tuple[str, ...]:
         notes.append(
             f"the command left processes running when it ended ({names}): what they write later is not recorded"
         )
-    if not_kept:
-        notes.append(
-            f"too large to be kept as a filter of git left it, so that no replay has it: {not_kept[0]}"
-        )
+    if lost:
+        notes.append(f"too large to be kept as a filter of git left it, so that no replay has it: {lost[0]}")
     return tuple(notes)
 
 
-def _keep(project: Project, produced: Sequence[Produced]) -> None:
-    wrong = ObjectStore.of(project).add_all((item.file, item.entry.sha256 or "") for item in produced)
-    if wrong:
-        raise NotWritable(
-            f"an output changed while it was recorded: {project.relative(wrong[0])}",
-            hint="the command left something running that still writes; wait for it inside the command",
-        )
-
-
-def _notes(session: _Session, produced: Sequence[Produced], changed: Iterable[str]) -> tuple[str, ...]:
+def _notes(session: Session, produced: Sequence[Produced], changed: Iterable[str]) -> tuple[str, ...]:
     project, notes = session.project, []
     if not produced:
         notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import mmap
+import re
 import sqlite3
 import struct
 from collections.abc import Callable, Iterable
@@ -84,14 +86,23 @@ class _Typed(msgspec.Struct):
 
 
 def _json_lines(path: Path) -> dict[str, int]:
-    """Count records: lines that are not blank, or what follows a record separator (RFC 8142)."""
+    """Count records: lines that are not blank, or what follows a record separator (RFC 8142).
+
+    No count when the first or the last of the lines is no JSON: the text is another, or was cut off.
+    """
     with path.open("rb") as file:
-        first = next((line for line in file if line.strip()), b"")
+        first = next((line for line in file if line.strip()), b"").removeprefix(b"\xef\xbb\xbf")
         file.seek(0)
         if first.startswith(_RECORD_SEPARATOR):
             blocks = iter(lambda: file.read(1 << 20), b"")
             return {"feature_count": sum(block.count(_RECORD_SEPARATOR) for block in blocks)}
-        count = sum(1 for line in file if not line.isspace())
+        count, last = 0, first
+        for line in file:
+            if not line.isspace():
+                count, last = count + 1, line
+    if first:
+        json.loads(first)
+        json.loads(last.removeprefix(b"\xef\xbb\xbf"))
     try:
         is_feature = msgspec.json.decode(first, type=_Typed).type == "Feature"
     except msgspec.MsgspecError:
@@ -110,16 +121,47 @@ def _geopackage_features(path: Path) -> dict[str, int]:
         if layers:
             return {"feature_count": _sum_rows(database, layers)}
         tables = [name for name, kind in kinds.items() if kind == "attributes"]
-        return {"row_count": _sum_rows(database, tables)} if tables else {"feature_count": 0}
+        if tables:
+            return {"row_count": _sum_rows(database, tables)}
+        return {} if kinds else {"feature_count": 0}
 
 
 def _database_rows(path: Path) -> dict[str, int]:
     with closing(_open_database(path)) as database:
-        found = database.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-            "ORDER BY name"
+        found = dict(
+            database.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+                "ORDER BY name"
+            )
         )
-        return {"row_count": _sum_rows(database, [row[0] for row in found])}
+        return {"row_count": _sum_rows(database, _tables_of_rows(found))}
+
+
+def _tables_of_rows(found: dict[str, str | None]) -> list[str]:
+    """Return the tables that hold a user's rows: none that a virtual table keeps for itself, no catalogue.
+
+    ``found`` has the statement that made each. A full text table has rows; an index or a view of another does not.
+    """
+    virtual = {name: match[1].lower() for name, sql in found.items() if (match := _VIRTUAL.match(sql or ""))}
+    kept_by_them = tuple(f"{name}_" for name in virtual)
+    catalogues = _CATALOGUES if "geometry_columns" in map(str.lower, found) else ()
+    return [
+        name
+        for name in found
+        if not name.lower().startswith(catalogues)
+        and (virtual[name].startswith("fts") if name in virtual else not name.startswith(kept_by_them))
+    ]
+
+
+_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s+TABLE\b.*?\bUSING\s+(\w+)", re.IGNORECASE | re.DOTALL)
+_CATALOGUES = (
+    "data_licenses", "elementarygeometries", "geom_cols_ref_sys", "geometry_columns", "iso_metadata", "knn", "networks",
+    "raster_coverages", "rl2map_", "se_external_graphics", "se_fonts", "se_group_style", "se_raster_style",
+    "se_vector_style", "spatial_ref_sys", "spatialindex", "spatialite_history", "sql_statements_log",
+    "stored_procedures", "stored_variables", "topologies", "vector_coverages", "vector_layers",
+    "views_geometry_columns", "virts_geometry_columns", "wms_",
+)  # fmt: skip
+"""How the tables begin that OGR and SpatiaLite keep beside a user's own."""
 
 
 def _open_database(path: Path) -> sqlite3.Connection:
@@ -168,17 +210,37 @@ def _shapefile_features(path: Path) -> dict[str, int]:
         code, words = struct.unpack(">i20xi", file.read(28))
     if code != _SHAPEFILE_CODE or words * 2 != index.stat().st_size:
         return {}
-    return {"feature_count": (words * 2 - 100) // 8}
+    count = (words * 2 - 100) // 8
+    table = next(
+        (found for suffix in (".dbf", ".DBF") if (found := path.with_suffix(suffix)).is_file()), None
+    )
+    if table is None:
+        return {"feature_count": count}
+    records, deleted = _dbf_records(table)
+    return {"feature_count": count - deleted} if records == count else {}
 
 
 _SHAPEFILE_CODE = 9994
 
 
 def _dbf_rows(path: Path) -> dict[str, int]:
+    count, deleted = _dbf_records(path)
+    return {"row_count": count - deleted}
+
+
+def _dbf_records(path: Path) -> tuple[int, int]:
+    """Return how many records a dBASE table has, and how many of them are marked as deleted (a ``*`` in front).
+
+    Raises OSError for a table that is cut off.
+    """
     with path.open("rb") as file:
         count, header, record = struct.unpack("<4xIHH", file.read(12))
-    whole = path.stat().st_size >= header + count * record
-    return {"row_count": count} if whole and header and record else {}
+        if not header or not record or path.stat().st_size < header + count * record:
+            raise OSError("the table is cut off")
+        if not count:
+            return 0, 0
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            return count, text[header : header + count * record : record].count(b"*")
 
 
 def _rows(count: int | None) -> dict[str, int]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import sqlite3
+import struct
 from contextlib import closing
 from pathlib import Path
 
 import geopandas
 import pandas as pd
 import pyarrow as pa
+import pyogrio
 import pytest
 import shapely
 from hypothesis import given
@@ -54,7 +57,11 @@ def test_records_are_counted_as_csv_reader_counts_them_wherever_the_blocks_are_c
         ("a.csv", "id,height\n1,5'11\"\n2,6'0\"\n", 2),
         ("a.csv", "", 0),
         ("a.tsv", 'id\ttext, more, and more\n1\t"x\ny"\n', 1),
+        ("a.csv", "a\r1\r2\r", 2),
+        ("a.csv", "a\n1\n2", 2),
         ("a.jsonl", '{"a": 1}\n\n{"a": 2}', 2),
+        ("a.jsonl", '\ufeff{"a": 1}\r\n \t\r\n[2]\r\n', 2),
+        ("a.jsonl", "", 0),
     ],
 )
 def test_rows_of_a_text_are_records_not_lines(tmp_path: Path, name: str, text: str, rows: int) -> None:
@@ -140,3 +147,103 @@ def test_a_truncated_index_or_table_is_no_count(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-3])
     assert count(tmp_path / "a.shp") == {}
     assert count(tmp_path / "a.dbf") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pretty.jsonl", '{\n "a": 1\n}\n'),
+        ("cut.jsonl", '{"a": 1}\n{"a": '),
+        ("log.ndjson", "hello\nworld\n"),
+        ("a.json", '{"type": "GeometryCollection", "geometries": []}'),
+    ],
+)
+def test_a_text_that_is_not_what_its_name_says_has_no_count(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert count(tmp_path / name) == {}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_wide_characters_and_compressed_tables_have_no_count_rather_than_a_wrong_one(
+    tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes("id\n1\n".encode(encoding))
+    with gzip.open(tmp_path / "a.csv.gz", "wt", encoding="utf-8") as file:
+        file.write("id\n1\n")
+    assert count(tmp_path / "a.csv") == {}
+    assert count(tmp_path / "a.csv.gz") == {}
+
+
+def test_the_rows_are_counted_and_not_what_a_geopackage_claims_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    SEVEN.to_file(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE gpkg_ogr_contents SET feature_count = 99")
+        database.commit()
+    assert count(path) == {"feature_count": 7}
+
+
+def test_a_geopackage_of_tiles_has_no_features_and_no_count(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    SEVEN.iloc[:0].to_file(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE gpkg_contents SET data_type = 'tiles'")
+        database.commit()
+    assert count(path) == {}
+
+
+def test_attributes_beside_features_are_not_features(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    pyogrio.write_dataframe(pd.DataFrame({"a": [1, 2, 3]}), path, layer="notes")
+    assert count(path) == {"row_count": 3}
+    SEVEN.to_file(path, layer="counties")
+    assert count(path) == {"feature_count": 7}
+
+
+def test_a_flatgeobuf_that_does_not_know_its_count_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.fgb"
+    SEVEN.to_file(path, driver="FlatGeobuf", SPATIAL_INDEX="NO")
+    data = bytearray(path.read_bytes())
+    place = data.index(struct.pack("<Q", 7), 12)
+    data[place : place + 8] = bytes(8)
+    path.write_bytes(data)
+    assert pyogrio.read_info(path)["features"] == -1
+    assert count(path) == {}
+
+
+def test_deleted_records_of_a_shapefile_are_not_counted_as_gdal_does_not_read_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.shp"
+    SEVEN.to_file(path)
+    table = tmp_path / "a.dbf"
+    data = bytearray(table.read_bytes())
+    header, record = struct.unpack("<HH", data[8:12])
+    for row in (0, 6):
+        data[header + row * record] = ord("*")
+    table.write_bytes(data)
+    read = len(pyogrio.read_dataframe(path))
+    assert (read, count(path), count(table)) == (5, {"feature_count": 5}, {"row_count": 5})
+
+
+@pytest.mark.parametrize("options", [{}, {"SPATIALITE": "YES"}])
+def test_catalogues_and_indexes_of_a_spatial_database_are_no_rows(
+    tmp_path: Path, options: dict[str, str]
+) -> None:
+    path = tmp_path / "a.sqlite"
+    try:
+        pyogrio.write_dataframe(SEVEN, path, driver="SQLite", **options)
+    except pyogrio.errors.DataSourceError as exc:
+        pytest.skip(f"GDAL was built without it: {exc}")
+    assert count(path) == {"row_count": pyogrio.read_info(path)["features"]}
+
+
+def test_tables_that_a_virtual_table_keeps_for_itself_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE VIRTUAL TABLE notes USING fts5(text)")
+        database.executemany("INSERT INTO notes VALUES (?)", [("one",), ("two",)])
+        database.execute("CREATE VIRTUAL TABLE places USING rtree(id, a, b)")
+        database.execute("INSERT INTO places VALUES (1, 0, 1)")
+        database.execute("CREATE TABLE networks (x)")
+        database.executemany("INSERT INTO networks VALUES (?)", [(1,), (2,), (3,)])
+        database.commit()
+    assert count(path) == {"row_count": 5}
