@@ -1,7 +1,8 @@
 """Processes that a command leaves running when it ends: what they write later is in no record.
 
-While a command runs, this process adopts its orphans (PR_SET_CHILD_SUBREAPER), however they were detached. Where the
-system cannot do that, or does not list children, none are seen.
+While a command runs, this process adopts its orphans (PR_SET_CHILD_SUBREAPER), however they were detached. They are
+told from other children of this process by a variable that the command was given, or by its session; one that cleared
+its environment and left the session is not seen. Nor are any where the system does not list children.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -27,16 +28,27 @@ _END_S = 5.0
 
 @dataclass(frozen=True)
 class LeftRunning:
-    """What was still running: the names of the programs, and the files that they had open for writing; sorted."""
+    """What was still running: the names of the programs, and the files that they had open for writing; sorted.
+
+    ``known`` is whether this system tells.
+    """
 
     programs: tuple[str, ...] = ()
-    writing: tuple[Path, ...] = field(default=())
+    writing: tuple[Path, ...] = ()
+    known: bool = False
 
 
 class Orphans:
-    """Adopts what a command leaves behind, from entering to leaving the context."""
+    """Adopts what a command leaves behind, from entering to leaving the context.
 
-    def __init__(self) -> None:
+    ``mark`` is a variable of the command (``NAME=value``) that nothing else has; without one every new child counts.
+    ``session`` is the session that the command leads, once it has one.
+    """
+
+    def __init__(self, mark: str = "") -> None:
+        self._mark = mark.encode(errors="surrogateescape")
+        self.session: int | None = None
+        self._mine: set[int] = set()
         self._libc = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
         self._had = 0
         self._known: frozenset[int] = frozenset()
@@ -64,6 +76,7 @@ class Orphans:
         return LeftRunning(
             programs=tuple(sorted(filter(None, (_name(pid) for pid in running)))),
             writing=tuple(sorted({path for pid in running for path in _written_by(pid)})),
+            known=Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists(),
         )
 
     def end(self) -> None:
@@ -78,8 +91,9 @@ class Orphans:
     def _running(self) -> list[int]:
         """Return the living descendants that came since we began; the dead among our children are buried."""
         found: list[int] = []
-        waiting = [pid for pid in _children(os.getpid()) if pid not in self._known]
+        waiting = [pid for pid in _children(os.getpid()) if pid not in self._known and self._is_mine(pid)]
         for pid in waiting:
+            self._mine.add(pid)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
         while waiting:
@@ -88,6 +102,15 @@ class Orphans:
             if _state(pid) not in ("", "Z", "X"):
                 found.append(pid)
         return sorted(found)
+
+    def _is_mine(self, pid: int) -> bool:
+        if not self._mark or pid in self._mine:
+            return True
+        with contextlib.suppress(OSError):
+            if self.session is not None and os.getsid(pid) == self.session:
+                return True
+            return self._mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return False
 
 
 def _children(pid: int) -> list[int]:

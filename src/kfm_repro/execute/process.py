@@ -25,6 +25,8 @@ __all__ = ["Echo", "Outcome", "Process", "run_command"]
 _LINE_BYTES = 64 << 10
 _GRACE_S = 5.0
 _DRAIN_S = 2.0
+"""How long we wait for the rest of the output when a process that was left behind may hold the pipe open."""
+_LONGEST_DRAIN_S = 20.0
 _PATIENCE_S = 2.0
 _LONGEST_PAUSE_S = 0.05
 
@@ -80,8 +82,9 @@ def run_command(process: Process) -> Outcome:
     lets KeyboardInterrupt through after the command and its children were ended.
     """
     started = datetime.now(UTC)
-    with RunLog(process.logs) as log, Orphans() as orphans:
+    with RunLog(process.logs) as log, Orphans(_mark(process)) as orphans:
         child = _start(process)
+        orphans.session = child.pid if process.own_group else None
         pumps = [
             _pump(child.stdout, "stdout", log, _STREAMS[process.echo][0]()),
             _pump(child.stderr, "stderr", log, _STREAMS[process.echo][1]()),
@@ -94,7 +97,7 @@ def run_command(process: Process) -> Outcome:
             if process.own_group:
                 _kill_group(child.pid)
                 orphans.end()
-        deadline = time.monotonic() + _DRAIN_S
+        deadline = time.monotonic() + (_DRAIN_S if left.programs or not left.known else _LONGEST_DRAIN_S)
         for pump in pumps:
             pump.join(max(0.0, deadline - time.monotonic()))
     state = "timeout" if timed_out else "success" if child.returncode == 0 else "failed"
@@ -116,6 +119,12 @@ _STREAMS: dict[Echo, tuple[Callable[[], BinaryIO | None], Callable[[], BinaryIO 
     Echo.BOTH: (lambda: sys.stdout.buffer, lambda: sys.stderr.buffer),
     Echo.STDERR: (lambda: sys.stderr.buffer, lambda: sys.stderr.buffer),
 }
+
+
+def _mark(process: Process) -> str:
+    """Return the variable by which what the command starts is known: its run's own folder, or id."""
+    names = (name for name in ("KFM_RUN_DIR", "KFM_RUN_ID") if name in process.env)
+    return next((f"{name}={process.env[name]}" for name in names), "")
 
 
 def _start(process: Process) -> subprocess.Popen[bytes]:

@@ -154,3 +154,26 @@ def test_an_interruption_between_the_end_of_the_command_and_our_note_of_it_is_st
     with pytest.raises(KeyboardInterrupt):
         run_command(process)
     assert interrupted
+
+
+def test_other_children_of_this_process_are_neither_taken_for_the_commands_nor_ended(tmp_path: Path) -> None:
+    started = []
+
+    class Other(Process):
+        """Starts a process of somebody else while the command is being started."""
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "argv" and not started:
+                started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+            return super().__getattribute__(name)
+
+    outcome = run_command(
+        Other([sys.executable, "-c", ""], tmp_path, {**os.environ, "KFM_RUN_DIR": str(tmp_path)}, tmp_path)
+    )
+    (other,) = started
+    try:
+        assert outcome.left.programs == ()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
