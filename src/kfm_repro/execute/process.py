@@ -1,7 +1,12 @@
-"""Run one command: its output logged and bounded, its end awaited, its group ended when we are interrupted."""
+"""Run one command: its output logged and bounded, its end awaited, everything it started ended.
+
+A command with a ``confinement`` runs under a supervisor of its own, see isolate/; one without, as `record` runs it,
+is our child.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
 import signal
@@ -17,6 +22,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from kfm_repro.errors import NotReplayable
+from kfm_repro.execute.isolate import Confinement, Jail
 from kfm_repro.execute.logs import RunLog
 
 __all__ = ["Echo", "Outcome", "Process", "run_command"]
@@ -29,7 +35,12 @@ _LONGEST_PAUSE_S = 0.05
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended. ``outcome`` is success, failed or timeout; times in seconds, memory in bytes."""
+    """How a command ended; times in seconds, memory in bytes, a negative exit code is a signal.
+
+    ``outcome`` is success, failed or timeout; of a confined command also out-of-memory, disk-full,
+    too-many-processes or killed (by a signal that was not ours). ``evidence`` says what speaks for it. ``left``
+    processes outlived a confined command and were ended; ``contained`` is false when some could not be.
+    """
 
     outcome: str
     exit_code: int
@@ -39,6 +50,9 @@ class Outcome:
     system_s: float
     peak_memory_bytes: int
     last_lines: tuple[str, ...] = ()
+    evidence: str = ""
+    left: int = 0
+    contained: bool = True
 
     @property
     def duration_s(self) -> float:
@@ -56,7 +70,10 @@ class Echo(StrEnum):
 
 @dataclass(frozen=True)
 class Process:
-    """What to run. ``own_group`` keeps Ctrl-C from the command, so that we can end it in order."""
+    """What to run. ``own_group`` keeps Ctrl-C from the command, so that we can end it in order.
+
+    With a ``confinement``, whose limits hold the timeout, ``argv``, ``cwd`` and ``env`` are as the command sees them.
+    """
 
     argv: Sequence[str]
     cwd: Path
@@ -65,6 +82,7 @@ class Process:
     timeout_s: float | None = None
     echo: Echo = Echo.NONE
     own_group: bool = True
+    confinement: Confinement | None = None
 
 
 def run_command(process: Process) -> Outcome:
@@ -73,38 +91,64 @@ def run_command(process: Process) -> Outcome:
     ``echo`` says whether its output also goes to ours, unchanged. Raises NotReplayable when it cannot be started, and
     lets KeyboardInterrupt through after the command and its children were ended.
     """
-    started = datetime.now(UTC)
     with RunLog(process.logs) as log:
-        child = _start(process)
-        pumps = [
-            _pump(child.stdout, "stdout", log, _STREAMS[process.echo][0]()),
-            _pump(child.stderr, "stderr", log, _STREAMS[process.echo][1]()),
-        ]
-        timed_out = False
-        try:
-            usage = _wait(child, process.timeout_s)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-            usage = _end(child, process.own_group)
-        except BaseException:
-            _end(child, process.own_group)
-            raise
-        if process.own_group:
-            _kill_group(child.pid)
-        finished = datetime.now(UTC)
-        deadline = time.monotonic() + _DRAIN_S
-        for pump in pumps:
-            pump.join(max(0.0, deadline - time.monotonic()))
-    state = "timeout" if timed_out else "success" if child.returncode == 0 else "failed"
+        outcome = _run_confined(process, log) if process.confinement else _run_child(process, log)
+    return dataclasses.replace(outcome, last_lines=log.last_lines)
+
+
+def _run_child(process: Process, log: RunLog) -> Outcome:
+    started = datetime.now(UTC)
+    child = _start(process)
+    pumps = _pump_both(child.stdout, child.stderr, log, process.echo)
+    timed_out = False
+    try:
+        usage = _wait(child, process.timeout_s)
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        usage = _end(child, process.own_group)
+    except BaseException:
+        _end(child, process.own_group)
+        raise
+    if process.own_group:
+        _kill_group(child.pid)
+    finished = datetime.now(UTC)
+    _drain(pumps)
     return Outcome(
-        outcome=state,
+        outcome="timeout" if timed_out else "success" if child.returncode == 0 else "failed",
         exit_code=child.returncode,
         started=started,
         finished=finished,
         user_s=usage.ru_utime,
         system_s=usage.ru_stime,
         peak_memory_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        last_lines=log.last_lines,
+    )
+
+
+def _run_confined(process: Process, log: RunLog) -> Outcome:
+    if process.confinement is None:
+        raise ValueError("a command without a confinement is our own child")
+    jail = Jail(process.argv, process.cwd, process.env, process.confinement)
+    started = datetime.now(UTC)
+    pumps = _pump_both(jail.stdout, jail.stderr, log, process.echo)
+    try:
+        report = jail.wait()
+    except BaseException:
+        jail.stop()
+        _drain(pumps)
+        raise
+    finished = datetime.now(UTC)
+    _drain(pumps)
+    return Outcome(
+        outcome=report.cause or ("success" if report.exit_code == 0 else "failed"),
+        exit_code=report.exit_code,
+        started=started,
+        finished=finished,
+        user_s=report.user_s,
+        system_s=report.system_s,
+        peak_memory_bytes=report.peak_bytes,
+        evidence=report.evidence,
+        left=report.left,
+        contained=report.contained,
     )
 
 
@@ -189,6 +233,20 @@ def _kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def _pump_both(
+    stdout: IO[bytes] | None, stderr: IO[bytes] | None, log: RunLog, echo: Echo
+) -> tuple[threading.Thread, threading.Thread]:
+    to_stdout, to_stderr = _STREAMS[echo]
+    return _pump(stdout, "stdout", log, to_stdout()), _pump(stderr, "stderr", log, to_stderr())
+
+
+def _drain(pumps: Sequence[threading.Thread]) -> None:
+    """Wait for what was said last, but not for what somebody may yet say who holds a pipe."""
+    deadline = time.monotonic() + _DRAIN_S
+    for pump in pumps:
+        pump.join(max(0.0, deadline - time.monotonic()))
 
 
 def _pump(pipe: IO[bytes] | None, stream: str, log: RunLog, echo: BinaryIO | None) -> threading.Thread:
