@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kfm_repro.errors import NotReplayable
 from kfm_repro.execute.isolate.cell import Cell, Limits, Mount
-from kfm_repro.execute.isolate.levels import CONFINE
+from kfm_repro.execute.isolate.levels import CONFINE, SHARED_MEMORY
 from kfm_repro.execute.isolate.system import (
     helper_places,
     made_files,
@@ -21,7 +21,8 @@ __all__ = ["HELPER", "SIZED", "bubblewrap_arguments"]
 
 HELPER = "/run/kfm-repro/confine"
 """Where the supervisor lies in the private root."""
-SIZED = ("/tmp", "/dev/shm")  # noqa: S108 - these are the command's own
+TEMPORARY = "/tmp"  # noqa: S108 - the command's own
+SIZED = (TEMPORARY, SHARED_MEMORY)
 """File systems in memory that are the command's own, as large as its limits say."""
 
 
@@ -34,35 +35,41 @@ def bubblewrap_arguments(cell: Cell, limits: Limits) -> list[str]:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise NotReplayable("bubblewrap is not installed", hint="kfm-repro doctor says how to get it")
-    uid = os.geteuid() if cell.uid is None else cell.uid
-    gid = os.getegid() if cell.uid is None else cell.uid
-    argv = [
-        bwrap, "--unshare-all", *(["--share-net"] if cell.network else []), "--die-with-parent", "--new-session",
-        "--as-pid-1", "--cap-drop", "ALL", "--hostname", cell.host,
-        *(["--uid", str(uid), "--gid", str(gid)] if cell.uid is not None else []),
-    ]  # fmt: skip
+    argv = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1"]
+    argv += ["--cap-drop", "ALL", "--hostname", cell.host]
+    if cell.network:
+        argv += ["--share-net"]
+    uid, gid = os.geteuid(), os.getegid()
+    if cell.uid is not None:
+        uid = gid = cell.uid
+        argv += ["--uid", str(uid), "--gid", str(gid)]
     for path in (*system_paths(), *shared_paths()):
         argv += ["--ro-bind", path, path]
     for target, path in system_links():
         argv += ["--symlink", target, path]
     argv += _etc(cell, uid, gid)
-    size = str(limits.temporary_bytes)
-    argv += ["--dev", "/dev", "--perms", "1777", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    argv += ["--proc", "/proc"]
-    if not any(mount.at == Path("/tmp") for mount in cell.places):  # noqa: S108 - the command's own
-        argv += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]  # noqa: S108 - the command's own
-    argv += ["--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run"]  # noqa: S108 - the same
+    sized = ["--perms", "1777", "--size", str(limits.temporary_bytes), "--tmpfs"]
+    argv += ["--dev", "/dev", *sized, SHARED_MEMORY, "--remount-ro", "/dev", "--proc", "/proc"]
+    if not any(mount.at == Path(TEMPORARY) for mount in cell.places):
+        argv += [*sized, TEMPORARY]
+    argv += ["--symlink", f"..{TEMPORARY}", f"/var{TEMPORARY}", "--symlink", "../run", "/var/run"]
+    return [*argv, *_places(cell), "--remount-ro", "/"]
+
+
+def _places(cell: Cell) -> list[str]:
+    argv: list[str] = []
     helpers, hidden = helper_places(cell.places)
-    helpers += (Mount(CONFINE, Path(HELPER)),)
-    for mount in sorted((*helpers, *cell.places), key=lambda mount: (len(mount.at.parts), str(mount.at))):
+    every = (*helpers, Mount(CONFINE, Path(HELPER)), *cell.places)
+    for mount in sorted(every, key=lambda mount: (len(mount.at.parts), str(mount.at))):
         if not mount.source.exists():
             raise NotReplayable(
-                f"a place that the command needs does not exist: {mount.source}", hint="has it just been removed?"
+                f"a place that the command needs does not exist: {mount.source}",
+                hint="has it just been removed?",
             )
         argv += ["--bind" if mount.writable else "--ro-bind", str(mount.source), str(mount.at)]
     for folder in hidden:
         argv += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
-    return [*argv, "--remount-ro", "/"]
+    return argv
 
 
 def _etc(cell: Cell, uid: int, gid: int) -> list[str]:

@@ -14,7 +14,10 @@ _PATH_LISTS = frozenset((
     "PROJ_LIB", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "LOCPATH", "TZDIR",
     "FONTCONFIG_PATH", "FONTCONFIG_FILE", "MPLCONFIGDIR", "R_LIBS", "JAVA_HOME", "CONDA_PREFIX", "VIRTUAL_ENV",
 ))  # fmt: skip
-_TOO_BROAD = frozenset(map(Path, ("/", "/home", "/root", "/tmp", "/var", "/etc", "/run", "/dev", "/proc", "/sys")))  # noqa: S108
+_TOO_BROAD = frozenset(
+    Path("/", name)
+    for name in ("", "home", "root", "tmp", "var", "etc", "run", "dev", "proc", "sys", "mnt", "srv")
+)
 
 
 @dataclass(frozen=True)

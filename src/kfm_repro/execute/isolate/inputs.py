@@ -74,6 +74,6 @@ def _whole_folders(shown: Mapping[str, Path], outputs: frozenset[str]) -> dict[s
         if others or not same_names or folder in written or folder == ".":
             continue
         nested = any(other != folder and PurePosixPath(other).is_relative_to(folder) for other in groups)
-        if not nested and set(os.listdir(source)) == set(files):
+        if not nested and {entry.name for entry in source.iterdir()} == set(files):
             folders[folder] = source
     return folders

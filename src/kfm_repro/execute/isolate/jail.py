@@ -10,14 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kfm_repro.errors import NotReplayable
 from kfm_repro.execute.isolate.bubblewrap import HELPER, SIZED, bubblewrap_arguments
 from kfm_repro.execute.isolate.cell import Cell, Limits
-from kfm_repro.execute.isolate.levels import CONFINE, Isolation
+from kfm_repro.execute.isolate.levels import CONFINE, SHARED_MEMORY, Isolation
 from kfm_repro.execute.isolate.places import Place
 from kfm_repro.execute.isolate.system import DEVICES, own_paths, shared_paths, system_paths
 
@@ -36,7 +36,7 @@ class Confinement:
 
     cell: Cell
     level: Isolation
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     place: Place | None = None
     umask: int | None = None
 
@@ -118,7 +118,12 @@ class Jail:
         return Report(**{name: document[name] for name in Report.__dataclass_fields__})
 
     def stop(self) -> None:
-        """Ask the command to end (SIGINT, then SIGTERM, then SIGKILL) and wait until it and its children have."""
+        """Ask the command to end (SIGINT, then SIGTERM, then SIGKILL) and wait until it and its children have.
+
+        Does nothing when they have already.
+        """
+        if self._report < 0:
+            return
         with contextlib.suppress(OSError):
             os.write(self._lifeline, b"s")
         try:
@@ -207,13 +212,15 @@ def _rules(cell: Cell) -> dict[str, list[str]]:
             *system_paths(), *shared_paths(), *own_paths(), "/proc",
             *(str(mount.source) for mount in cell.places if not mount.writable),
         ],
-        "write": ["/dev/shm", *(str(mount.source) for mount in cell.places if mount.writable)],  # noqa: S108
+        "write": [SHARED_MEMORY, *(str(mount.source) for mount in cell.places if mount.writable)],
         "device": list(DEVICES),
     }  # fmt: skip
 
 
 def _lost() -> Report:
-    return Report(-9, "killed", "its supervisor was killed", 0, contained=False, user_s=0, system_s=0, peak_bytes=0)
+    return Report(
+        -9, "killed", "its supervisor was killed", 0, contained=False, user_s=0, system_s=0, peak_bytes=0
+    )
 
 
 def _in_memory(data: bytes) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,11 +13,17 @@ from pathlib import Path
 
 from kfm_repro.errors import NotReplayable, UsageError
 
-__all__ = ["AUTO", "CONFINE", "Chosen", "Isolation", "LevelState", "choose", "detect"]
+__all__ = ["AUTO", "CONFINE", "SHARED_MEMORY", "Chosen", "Isolation", "LevelState", "choose", "detect"]
 
 AUTO = "auto"
 CONFINE = Path(__file__).with_name("confine")
 """The folder that ``python -I -S`` runs as the supervisor."""
+
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where every Linux has it
+"""A file system in memory; the level namespace has one of its own."""
+
+SETTINGS = Path("/proc/sys")
+"""Where the kernel's settings are read when a namespace was refused."""
 
 _PATIENCE_S = 30
 
@@ -50,25 +55,28 @@ class Chosen:
     lost: tuple[str, ...] = ()
 
 
+_BELOW_NAMESPACE = (
+    "inputs are copies: a pipeline that writes into one changes its copy",
+    "shared memory (the folder dev/shm) is that of this machine, without a limit",
+    "processes that got away are ended only at the next start if kfm-repro and its supervisor are killed together",
+)
 _LOST: dict[Isolation, tuple[str, ...]] = {
     Isolation.NAMESPACE: (),
     Isolation.LANDLOCK: (
         "paths, host name, user and process numbers are those of this machine",
         "that an undeclared file exists can be seen, though it cannot be opened",
         "UNIX sockets with a path can be connected to; there is no loopback network",
-        "inputs are copies: a pipeline that writes into one changes its copy",
-        "/dev/shm is shared; processes that escape are ended at the next start when kfm-repro is killed together "
-        "with its supervisor",
+        *_BELOW_NAMESPACE,
+    ),
+    Isolation.AGENT: (
+        "the pipeline can read and write whatever you can, and use the network: observed, not prevented",
+        *_BELOW_NAMESPACE,
+    ),
+    Isolation.NONE: (
+        "the pipeline can read and write whatever you can, and use the network, unobserved",
+        *_BELOW_NAMESPACE,
     ),
 }
-_LOST[Isolation.AGENT] = (
-    "the pipeline can read and write whatever you can, and use the network: that is observed, not prevented",
-    *_LOST[Isolation.LANDLOCK][3:],
-)
-_LOST[Isolation.NONE] = (
-    "the pipeline can read and write whatever you can, and use the network, unobserved",
-    *_LOST[Isolation.LANDLOCK][3:],
-)
 
 
 @functools.cache
@@ -123,7 +131,8 @@ def _namespace() -> LevelState:
     argv = [
         bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL",
         "--hostname", "kfm", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
-        "--size", "65536", "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--", "true",
+        "--perms", "1777", "--size", "65536", "--tmpfs", SHARED_MEMORY, "--remount-ro", "/dev",
+        "--", "true",
     ]  # fmt: skip
     error = _attempt(argv)[1]
     if error:
@@ -176,7 +185,7 @@ def _enable(error: str) -> str:
         return "sudo sysctl -w user.max_user_namespaces=15000"
     if "Unknown option" in error:
         return f"{_install('bubblewrap')} (0.7 or later)"
-    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or os.environ.get("container"):
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         return (
             "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
             "--security-opt systempaths=unconfined …"
@@ -186,7 +195,7 @@ def _enable(error: str) -> str:
 
 def _setting(name: str) -> str:
     try:
-        return Path("/proc/sys", *name.split(".")).read_text(encoding="ascii").strip()
+        return SETTINGS.joinpath(*name.split(".")).read_text(encoding="ascii").strip()
     except OSError:
         return ""
 

@@ -111,8 +111,9 @@ def _take(path: Path) -> Place | None:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.stat(path / _LOCK).st_ino != os.fstat(lock).st_ino:
-            raise BlockingIOError
+        if (path / _LOCK).stat().st_ino != os.fstat(lock).st_ino:
+            os.close(lock)
+            return None
         processes = os.open(path / _PROCESSES, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         (path / _BOOT).write_text(boot_id() or "", encoding="ascii")
     except (BlockingIOError, FileNotFoundError):
@@ -158,14 +159,14 @@ def _marked(path: Path) -> dict[int, int]:
     mark = b"=" + os.fsencode(path) + b"/"
     found: dict[int, int] = {}
     with contextlib.suppress(OSError):
-        for name in os.listdir("/proc"):
-            if name.isdigit() and int(name) != os.getpid():
-                with contextlib.suppress(OSError):
-                    if os.stat(f"/proc/{name}").st_uid != os.geteuid():
-                        continue
-                    started = process_started(int(name))
-                    if started is not None and mark in Path(f"/proc/{name}/environ").read_bytes():
-                        found[int(name)] = started
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit() or int(folder.name) == os.getpid():
+                continue
+            with contextlib.suppress(OSError):
+                started = process_started(int(folder.name))
+                ours = folder.stat().st_uid == os.geteuid()
+                if ours and started is not None and mark in (folder / "environ").read_bytes():
+                    found[int(folder.name)] = started
     return found
 
 
@@ -176,7 +177,7 @@ def _end(processes: dict[int, int]) -> int:
         with contextlib.suppress(OSError, AttributeError):
             handle = os.pidfd_open(pid)
             handles.append(handle)
-            if process_started(pid) != started or os.stat(f"/proc/{pid}").st_uid != os.geteuid():
+            if process_started(pid) != started or Path(f"/proc/{pid}").stat().st_uid != os.geteuid():
                 os.close(handles.pop())
                 continue
             signal.pidfd_send_signal(handle, signal.SIGKILL)

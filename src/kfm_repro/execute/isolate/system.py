@@ -10,9 +10,28 @@ from pathlib import Path
 
 from kfm_repro.execute.isolate.cell import Cell, Mount, readable
 
-__all__ = ["DEVICES", "helper_places", "made_files", "own_paths", "shared_paths", "system_links", "system_paths"]
+__all__ = [
+    "DEVICES",
+    "helper_places",
+    "made_files",
+    "own_paths",
+    "shared_paths",
+    "system_links",
+    "system_paths",
+]
 
-_PROGRAMS = ("/usr", "/opt", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
+_PROGRAMS = (
+    "/usr",
+    "/opt",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/gnu/store",
+)
 _SHARED = (
     "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted", "/etc/ca-certificates/extracted",
@@ -72,5 +91,7 @@ def helper_places(places: tuple[Mount, ...]) -> tuple[tuple[Mount, ...], tuple[P
     missing = sorted(path for path in wanted if not any(path.is_relative_to(folder) for folder in shown))
     library = Path(sysconfig.get_path("stdlib"))
     packages = [library / "site-packages", library / "dist-packages"]
-    hidden = [path for path in packages if path.is_dir() and any(path.is_relative_to(folder) for folder in missing)]
+    hidden = [
+        path for path in packages if path.is_dir() and any(path.is_relative_to(folder) for folder in missing)
+    ]
     return tuple(readable(path) for path in missing), tuple(hidden)

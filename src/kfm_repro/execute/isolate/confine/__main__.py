@@ -12,6 +12,7 @@ if not __package__:
     sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     __package__ = "confine"
 
+
 def main() -> None:
     """Run one job; its report is one line of JSON on the descriptor that the job names."""
     if sys.argv[1] == "--probe":

@@ -74,7 +74,11 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
             rights &= _OF_FILES
         rule = struct.pack("=Qi", rights, handle)
         syscall(
-            _ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), ctypes.c_char_p(rule), ctypes.c_uint(0)
+            _ADD_RULE,
+            ctypes.c_int(ruleset),
+            ctypes.c_int(_PATH_BENEATH),
+            ctypes.c_char_p(rule),
+            ctypes.c_uint(0),
         )
     finally:
         os.close(handle)

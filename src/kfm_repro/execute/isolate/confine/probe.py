@@ -42,7 +42,7 @@ def _try() -> int:
         kernel.drop_capabilities(0)
         seccomp.restrict(network=False)
         step = 3
-        held = _refused(lambda: os.listdir("/")) and _refused(lambda: open("/dev/null/x"))
+        held = _refused(lambda: os.listdir("/")) and _refused(lambda: os.open("/etc/passwd", os.O_RDONLY))
         held = held and _refused(lambda: socket.socket(socket.AF_INET)) and _clock_is_safe()
         os.close(os.open("/dev/null", os.O_RDWR))
     except Exception:  # noqa: BLE001 - whatever it is, this level cannot be had

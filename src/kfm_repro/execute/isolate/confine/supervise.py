@@ -67,7 +67,7 @@ class Supervisor:
             kernel.become_subreaper()
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _heard)
-        os.set_blocking(self._waker, False)  # noqa: FBT003 - the standard library's own signature
+        os.set_blocking(self._waker, False)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         self._note()
 
@@ -119,7 +119,11 @@ class Supervisor:
                 if cause and not self._cause:
                     self._cause, self._evidence = cause, evidence
                     self._kill()
-            due = [next_look, *([deadline] if deadline and not self._cause else []), *(at for at, _ in self._stops[:1])]
+            due = [
+                next_look,
+                *([deadline] if deadline and not self._cause else []),
+                *(at for at, _ in self._stops[:1]),
+            ]
             for handle, _ in poll.poll(max(0.0, min(due) - time.monotonic()) * 1000 + 1):
                 self._hear(handle)
 
@@ -178,7 +182,10 @@ class Supervisor:
         if code == -signal.SIGKILL and _machine_wide_kills() > killed_by_kernel:
             self._cause, self._evidence = "out-of-memory", "the kernel ran out of memory and killed it"
         elif code == -signal.SIGXFSZ:
-            self._cause, self._evidence = "disk-full", f"a file reached the limit of {self._job['disk']} bytes"
+            self._cause, self._evidence = (
+                "disk-full",
+                f"a file reached the limit of {self._job['disk']} bytes",
+            )
         elif evidence := watch.full():
             self._cause, self._evidence = "disk-full", evidence
         elif code < 0:
@@ -206,7 +213,14 @@ def _become(job: dict[str, Any], supervisor: int, processes: int | None, tell: i
         _limit(job, processes)
         if job["umask"] is not None:
             os.umask(job["umask"])
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+        for number in (
+            signal.SIGINT,
+            signal.SIGTERM,
+            signal.SIGHUP,
+            signal.SIGCHLD,
+            signal.SIGPIPE,
+            signal.SIGXFSZ,
+        ):
             signal.signal(number, signal.SIG_DFL)
         step = f"the working folder {job['cwd']}"
         os.chdir(job["cwd"])
