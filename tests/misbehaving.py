@@ -31,6 +31,7 @@ from kfm_repro.execute.isolate import (
     protect,
     writable,
 )
+from kfm_repro.execute.isolate.levels import landlock_abi
 from kfm_repro.execute.process import Outcome, Process, run_command
 
 HEAD = """
@@ -49,7 +50,6 @@ def write(path):
 
 ROOT = os.geteuid() == 0
 _ALL = ("namespace", "landlock", "agent", "none")
-_KEPT = ("namespace", "landlock")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Case:
     stated: dict[str, str]
     limits: Limits = field(default_factory=lambda: Limits(timeout_s=60))
     left: int = 0
+    abi: int = 1
+    """The version of Landlock that it takes for the level landlock to keep its word."""
 
 
 @dataclass
@@ -112,11 +114,13 @@ CASES = (
     Case("writes to /etc", "attempt(lambda: write('/etc/passwd'))", _at("success: EROFS", "success: EACCES")),
     Case("forks a daemon", "sleeper(); print('said done')", _everywhere("success: done"), left=1),
     Case("forks twice and leaves the session",
+         "heard, tell = os.pipe()\n"
          "if os.fork() == 0:\n    os.setsid()\n    if os.fork(): os._exit(0)\n    sleeper(start_new_session=True)\n"
-         "    time.sleep(600)\nos.wait(); time.sleep(0.2); print('said done')", _everywhere("success: done"), left=2),
+         "    os.write(tell, b'x'); time.sleep(600)\nos.wait(); os.read(heard, 1); print('said done')",
+         _everywhere("success: done"), left=2),
     Case("changes its group and goes on",
-         "if os.fork() == 0:\n    os.setpgid(0, 0)\n    time.sleep(600)\nprint('said waits', flush=True); os.wait()",
-         _everywhere("timeout: waits"), Limits(timeout_s=1, grace_s=0.4)),
+         "if os.fork() == 0:\n    os.setpgid(0, 0)\n    time.sleep(600)\nos.wait()",
+         _everywhere("timeout"), Limits(timeout_s=1, grace_s=0.4)),
     Case("connects by TCP", "attempt(lambda: socket.create_connection(('127.0.0.1', port), 10).send(b'tcp'))",
          _at("success: ECONNREFUSED", "success: ENETUNREACH", "success: 3")),
     Case("sends by UDP", "attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'udp', ('192.0.2.1', 9)))",
@@ -128,11 +132,11 @@ CASES = (
     Case("fills the disk with one file", "with open('big', 'wb') as file:\n    for _ in range(64): file.write(bytes(1 << 20))",
          _everywhere("disk-full"), _SMALL),
     Case("fills the disk with many files",
-         "for n in range(4000):\n    with open(f'f{n}', 'wb') as file: file.write(bytes(1 << 20))\ntime.sleep(600)",
+         "for n in range(1000):\n    with open(f'f{n}', 'wb') as file: file.write(bytes(1 << 18))\ntime.sleep(600)",
          _everywhere("disk-full"), Limits(timeout_s=60, disk_bytes=64 << 20)),
     Case("fills /tmp", "with open('/tmp/big', 'wb') as file:\n    for _ in range(64): file.write(bytes(1 << 20))",
          {"namespace": "disk-full"}, Limits(timeout_s=60, temporary_bytes=16 << 20)),
-    Case("eats memory", "held = []\nwhile True: held.append(bytearray(os.urandom(1 << 16) * 64))",
+    Case("eats memory", "held = []\nwhile len(held) < 400: held.append(bytearray(os.urandom(1 << 16) * 64))\ntime.sleep(600)",
          _everywhere("out-of-memory"), Limits(timeout_s=60, memory_bytes=256 << 20)),
     Case("eats memory in many processes",
          "for _ in range(8):\n    if os.fork() == 0:\n        held = bytearray(os.urandom(1 << 16) * 1024); time.sleep(600)\nos.wait()",
@@ -142,24 +146,24 @@ CASES = (
          _everywhere("too-many-processes" if ROOT else "failed"), Limits(timeout_s=60, processes=60)),
     Case("floods stdout", "for n in range(150_000): print('a line of output, and another one', n)\nprint('said done')",
          _everywhere("success: done")),
-    Case("floods one line", "for n in range(64): sys.stdout.write('x' * (1 << 20))\nprint(); print('said done')",
+    Case("floods one line", "for n in range(24): sys.stdout.write('x' * (1 << 20))\nprint(); print('said done')",
          _everywhere("success: done")),
     Case("ignores SIGTERM",
          "for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): signal.signal(n, signal.SIG_IGN)\n"
-         "print('said waits', flush=True); time.sleep(600)",
-         _everywhere("timeout: waits"), Limits(timeout_s=1, grace_s=0.4)),
-    Case("stops itself", "print('said waits', flush=True); os.kill(os.getpid(), signal.SIGSTOP)",
-         _everywhere("timeout: waits"), Limits(timeout_s=1, grace_s=0.4)),
+         "time.sleep(600)",
+         _everywhere("timeout"), Limits(timeout_s=1, grace_s=0.4)),
+    Case("stops itself", "os.kill(os.getpid(), signal.SIGSTOP)",
+         _everywhere("timeout"), Limits(timeout_s=1, grace_s=0.4)),
     Case("deletes its workspace", "here = os.getcwd(); shutil.rmtree(here, ignore_errors=True); print('said done')",
          _everywhere("success: done")),
     Case("sets the clock", "attempt(lambda: time.clock_settime(time.CLOCK_REALTIME, time.time()))", _everywhere("success: EPERM")),
     Case("kills its supervisor", "attempt(lambda: os.kill(os.getppid(), signal.SIGKILL))",
-         _at("success: done", "success: EPERM")),
+         _at("success: done", "success: EPERM"), abi=6),
     Case("kills its supervisor and goes on", "os.kill(os.getppid(), signal.SIGKILL); time.sleep(600)",
          {"agent": "killed", "none": "killed"}),
     Case("kills whoever it can",
          "if os.fork() == 0: time.sleep(600)\nattempt(lambda: os.kill(-1, signal.SIGKILL))", {"namespace": "success: done"}),
-    Case("kills us", "attempt(lambda: os.kill(us, signal.SIGKILL))", _at("success: ESRCH", "success: EPERM")),
+    Case("kills us", "attempt(lambda: os.kill(us, signal.SIGKILL))", _at("success: ESRCH", "success: EPERM"), abi=6),
     Case("writes into our memory", "attempt(lambda: open(f'/proc/{us}/mem', 'r+b'))", _at("success: ENOENT", "success: EACCES")),
     Case("writes into the memory of its supervisor", "attempt(lambda: open(f'/proc/{os.getppid()}/mem', 'r+b'))",
          _everywhere("success: EACCES")),
@@ -170,10 +174,15 @@ CASES = (
     Case("exits 0 without output", "", _everywhere("success")),
     Case("exits 137", "sys.exit(137)", _everywhere("failed")),
     Case("kills itself", "os.kill(os.getpid(), signal.SIGKILL)", _everywhere("killed")),
-    Case("closes stdin, stdout and stderr", "for n in range(3): os.close(n)\ntime.sleep(0.2); os._exit(0)", _everywhere("success")),
+    Case("closes stdin, stdout and stderr", "for n in range(3): os.close(n)\nos._exit(0)", _everywhere("success")),
     Case("looks for open files", "print('said', sorted(int(n) for n in os.listdir('/proc/self/fd'))[3:-1] or 'none')",
          _everywhere("success: none")),
 )  # fmt: skip
+
+
+def can_run(case: Case, level: Isolation) -> bool:
+    """Return whether a case is stated for a level and cannot do harm there: an old Landlock lets signals through."""
+    return level in case.stated and (level is not Isolation.LANDLOCK or landlock_abi() >= case.abi)
 
 
 class Arena:
@@ -300,7 +309,7 @@ def _server() -> Iterator[tuple[int, list[str]]]:
 if __name__ == "__main__":
     for chosen in sys.argv[1:]:
         for each in CASES:
-            if chosen in each.stated:
+            if can_run(each, Isolation(chosen)):
                 begun = time.monotonic()
                 with tempfile.TemporaryDirectory() as base:
                     seen = Arena(Path(base)).run(each, Isolation(chosen))

@@ -127,14 +127,17 @@ def _sound(folders: Iterable[Path], hidden: tuple[Path, ...]) -> tuple[Path, ...
         folder
         for folder in folders
         if folder not in _TOO_BROAD
-        and folder.exists()
+        and os.access(folder, os.R_OK)
         and folder != Path.home()
         and not any(path == folder or path.is_relative_to(folder) for path in hidden)
     )
 
 
 def _is_prefix(folder: Path) -> bool:
-    return (folder / "pyvenv.cfg").is_file() or any((folder / "lib").glob("python3*"))
+    try:
+        return (folder / "pyvenv.cfg").is_file() or any((folder / "lib").glob("python3*"))
+    except OSError:
+        return False
 
 
 def _home_of(settings: Path) -> Path | None:

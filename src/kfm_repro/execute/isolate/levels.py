@@ -13,7 +13,17 @@ from pathlib import Path
 
 from kfm_repro.errors import NotReplayable, UsageError
 
-__all__ = ["AUTO", "CONFINE", "SHARED_MEMORY", "Chosen", "Isolation", "LevelState", "choose", "detect"]
+__all__ = [
+    "AUTO",
+    "CONFINE",
+    "SHARED_MEMORY",
+    "Chosen",
+    "Isolation",
+    "LevelState",
+    "choose",
+    "detect",
+    "landlock_abi",
+]
 
 AUTO = "auto"
 CONFINE = Path(__file__).with_name("confine")
@@ -79,6 +89,14 @@ _LOST: dict[Isolation, tuple[str, ...]] = {
 }
 
 
+_SINCE = (
+    (2, "files cannot be moved from one folder to another, only copied"),
+    (3, "undeclared files that you may write to can be cut short"),
+    (6, "other processes of yours, kfm-repro too, can be sent signals"),
+)
+"""What the level landlock does not keep before a version of Landlock."""
+
+
 @functools.cache
 def detect() -> tuple[LevelState, ...]:
     """Return every level, best first, tried once per process by doing it."""
@@ -100,7 +118,7 @@ def choose(wanted: str = AUTO) -> Chosen:
     if wanted == AUTO:
         level = next(state.level for state in states if state.available)
         refused = [f"{state.level}: {state.reason}" for state in states if not state.available]
-        return Chosen(level, (*refused[: states_before(level)], *_LOST[level]))
+        return Chosen(level, (*refused[: states_before(level)], *_lost(level)))
     if wanted not in tuple(Isolation):
         raise UsageError(
             f"no isolation level is called {wanted!r}", hint=f"one of {AUTO}, {', '.join(Isolation)}"
@@ -114,7 +132,21 @@ def choose(wanted: str = AUTO) -> Chosen:
             hint=f"{line}take the best there is with --isolation auto ({best})",
             code="isolation-unavailable",
         )
-    return Chosen(state.level, _LOST[state.level])
+    return Chosen(state.level, _lost(state.level))
+
+
+def landlock_abi() -> int:
+    """Return the version of Landlock that was found to hold here, 0 for none."""
+    state = next(state for state in detect() if state.level is Isolation.LANDLOCK)
+    return int(state.reason.removeprefix("ABI ")) if state.available else 0
+
+
+def _lost(level: Isolation) -> tuple[str, ...]:
+    """Return what is lost at a level on this machine: an old Landlock keeps less."""
+    if level is not Isolation.LANDLOCK:
+        return _LOST[level]
+    version = landlock_abi()
+    return (*_LOST[level], *(f"{text} (Landlock ABI {version})" for since, text in _SINCE if version < since))
 
 
 def states_before(level: Isolation) -> int:

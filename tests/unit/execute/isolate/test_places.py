@@ -104,7 +104,7 @@ def test_processes_of_another_boot_are_not_ours(tmp_path: Path) -> None:
 
 def test_a_process_whose_variables_point_into_the_place_is_ended(tmp_path: Path) -> None:
     place = new_place(tmp_path)
-    inside, beside = sleeper(TMPDIR=f"{place.path}/tmp"), sleeper(TMPDIR=f"{place.path}-beside/tmp")
+    inside, beside = sleeper(TMPDIR=f"{place.path}/t"), sleeper(TMPDIR=f"{place.path}-beside/t")
     abandon(place)
     assert collect_leftovers(tmp_path).ended == 1
     assert inside.wait(60) == -signal.SIGKILL

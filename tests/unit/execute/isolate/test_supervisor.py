@@ -198,7 +198,7 @@ def test_threads_processes_locks_and_pools_work(bench: Bench, level: Isolation) 
         "import concurrent.futures as f, multiprocessing as m, operator\n"
         "if __name__ == '__main__':\n"
         "    lock = m.Lock()\n"
-        "    with f.ProcessPoolExecutor(2, mp_context=m.get_context('fork')) as pool, f.ThreadPoolExecutor(4) as more:\n"
+        "    with f.ProcessPoolExecutor(2, m.get_context('fork')) as pool, f.ThreadPoolExecutor(4) as more:\n"
         "        sums = sum(pool.map(abs, range(9))), sum(more.map(abs, range(9)))\n"
         "    print(*sums, lock.acquire(), m.Manager().list([1])[0])\n"
     )
@@ -230,8 +230,9 @@ def test_inputs_are_shown_from_where_they_lie_few_many_and_whole_folders(
     assert arranged.copies == ("data/mixed/0",)
     assert len(arranged.mounts) == 20
     code = (
-        "import os, pathlib\nd = pathlib.Path('data'); texts = [p.read_text() for p in d.rglob('*') if p.is_file()]\n"
-        "print(sum(map(len, texts)), len(os.listdir(d / 'whole')), os.path.exists('data/mixed/undeclared'), os.access('data/whole/3', os.W_OK))"
+        "import os, pathlib\nd = pathlib.Path('data'); t = [p.read_text() for p in d.rglob('*') if p.is_file()]\n"
+        "print(sum(map(len, t)), len(os.listdir(d / 'whole')), "
+        "os.path.exists('data/mixed/undeclared'), os.access('data/whole/3', os.W_OK))"
     )
     bench.run(level, code, cell=bench.cell(*arranged.mounts))
     length = sum(len(f"whole {n}") for n in range(150)) + sum(len(f"mixed {n}") for n in range(1, 20))
