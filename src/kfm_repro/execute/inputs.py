@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,12 +60,18 @@ def resolve_inputs(
     )
 
 
-def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
-    """Copy the inputs to their places in ``workspace``. Raises InputUnavailable when one changed meanwhile."""
+def lay_inputs(sources: Iterable[InputSource], workspace: Path, copies: Collection[str]) -> None:
+    """Copy the inputs ``copies`` to their places in ``workspace``, and leave an empty file where one is shown.
+
+    Raises InputUnavailable when one changed meanwhile.
+    """
     for source in sources:
         target = inside(workspace, source.entry.path, what="input")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
+        if source.entry.path not in copies:
+            target.touch()
+            continue
         copy_file(source.file, target)
         if digest_file(target).sha256 != source.digest.sha256:
             raise InputUnavailable(
@@ -74,11 +80,16 @@ def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
             )
 
 
-def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> tuple[str, ...]:
-    """Return the declared inputs that the pipeline changed or removed in ``workspace``, in manifest order."""
+def changed_inputs(
+    sources: Iterable[InputSource], workspace: Path, copies: Collection[str]
+) -> tuple[str, ...]:
+    """Return the declared inputs that the pipeline changed or removed, in manifest order.
+
+    Those that are no ``copies`` in ``workspace`` were shown from where they lie, and are looked at there.
+    """
     changed = []
     for source in sources:
-        path = workspace / source.entry.path
+        path = workspace / source.entry.path if source.entry.path in copies else source.file
         if not path.is_file() or digest_file(path).sha256 != source.digest.sha256:
             changed.append(source.entry.path)
     return tuple(changed)

@@ -6,9 +6,7 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,11 +18,13 @@ from typing import Any
 from kfm_repro.errors import KfmReproError
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
+from kfm_repro.execute.confinement import confine
 from kfm_repro.execute.environment import replay_environment
 from kfm_repro.execute.fingerprint import environment_drift, fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
+from kfm_repro.execute.isolate import Confinement, Place, collect_leftovers, new_place
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
     changed_precondition,
@@ -82,32 +82,31 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
         project.runs, plan.original.pipeline, new_run_id(), datetime.now(UTC), of=plan.original.name
     )
     # Outside of the project, lest a pipeline that looks upwards for its root finds the original.
-    place = Path(tempfile.mkdtemp(prefix="kfm-repro-")).resolve()
+    collect_leftovers()
+    place = new_place()
     try:
         return _replay_into(writer, place, project, plan, request)
     except BaseException as exc:
         ours = isinstance(exc, KfmReproError)
         reason = f"not run: {exc}" if ours else type(exc).__name__
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
-        shutil.rmtree(place, ignore_errors=True)
+        place.remove()
         raise
 
 
-def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, request: Request) -> Replayed:
+def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, request: Request) -> Replayed:
     fresh = writer.run
     document = _document(plan, fresh)
     writer.yaml(document)
     sources = resolve_inputs(
         project.root, plan.inputs, ObjectStore(project.runs), (plan.code.repository, plan.code.commit),
-        current=request.current_inputs, spool=place / "spool",
+        current=request.current_inputs, spool=place.path / "spool",
     )  # fmt: skip
-    workspace = build_workspace(
-        place, project, plan.original, plan.run, fresh, plan.code, sources, plan.outputs
-    )
+    workspace = build_workspace(place.path, project, plan, fresh, sources)
     environ, environment = _environment(project, plan, fresh, workspace)
     untouched = project_state(project, plan)
     _wait_until_clocks_moved_on(plan.run)
-    outcome = _execute(plan, fresh, workspace, environ)
+    outcome = _execute(plan, fresh, workspace, environ, confine(project, plan, workspace, environ, place))
     document["runtime"] |= {"started_at": stamp(outcome.started), "finished_at": stamp(outcome.finished)}
     document["environment"] |= {"env": {k: v for k, v in environ.items() if not k.startswith("KFM_RUN")}}
     writer.yaml(document)
@@ -121,13 +120,13 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
         code_precondition(plan),
         *original_precondition(plan),
         describe_inputs(sources),
-        *changed_precondition(changed_inputs(sources, workspace.root), plan),
+        *changed_precondition(changed_inputs(sources, workspace.root, workspace.copies), plan),
         environment,
         plan.interpreter.precondition,
         *trespass(untouched, project_state(project, plan)),
     )
     return Replayed(
-        run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=place,
+        run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=place.path,
         preconditions=preconditions, drift=environment_drift(_recorded_fingerprint(plan), today),
         held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, finish=partial(_finish, writer, place, outcome),
@@ -149,7 +148,9 @@ def _environment(
     return environ, precondition
 
 
-def _execute(plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str]) -> Outcome:
+def _execute(
+    plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str], confinement: Confinement
+) -> Outcome:
     values = _values(plan, workspace)
     return run_command(
         Process(
@@ -157,7 +158,7 @@ def _execute(plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str,
             cwd=working_folder(plan.run.pipeline, workspace.root),
             env=environ,
             logs=fresh.logs,
-            timeout_s=plan.timeout_s,
+            confinement=confinement,
         )
     )
 
@@ -184,15 +185,16 @@ def _write_results(
     write_validation(project, writer.run, inputs, items, labels=labels)
 
 
-def _finish(writer: RunWriter, place: Path, outcome: Outcome, aborted: str = "") -> None:
+def _finish(writer: RunWriter, place: Place, outcome: Outcome, aborted: str = "") -> None:
     """Bring the fresh run to its end and remove its workspace."""
-    shutil.rmtree(place, ignore_errors=True)
+    place.remove()
     if aborted:
         writer.finish("aborted", datetime.now(UTC), reason=aborted)
     elif outcome.outcome == "success":
         writer.finish("success", outcome.finished)
     else:
-        reason = f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}"
+        evidence = f" ({outcome.evidence})" if outcome.evidence else ""
+        reason = f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}{evidence}"
         writer.finish("failed", outcome.finished, reason=reason)
 
 
@@ -230,7 +232,7 @@ def _document(plan: Plan, fresh: RunDir) -> dict[str, Any]:
         "inputs_manifest": "manifests/inputs.json",
         "outputs_manifest": "manifests/outputs.json",
         "environment": {"fingerprint": "environment/fingerprint.json", "executable": plan.interpreter.path},
-        "replay": {"of": plan.original.name, "setting": {}, "isolation": "none"},
+        "replay": {"of": plan.original.name, "setting": {}, "isolation": str(plan.isolation.level)},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from kfm_repro.execute.isolate.levels import Chosen
 from kfm_repro.model.report import Scope
 
 __all__ = ["AXES", "replay_scope"]
@@ -19,14 +20,10 @@ _BY_VARIABLE: Mapping[str, str] = {"PYTHONHASHSEED": "hash-seed", "TZ": "timezon
 _NATURAL = frozenset(("aslr", "build-path", "clock", "entropy", "home-user", "input-mtime", "pid", "tmp-dir"))
 
 _NAMED = 5
-_NOTE = (
-    "isolation none: environment and code are fresh, but nothing keeps the pipeline from reading files that are "
-    "not declared"
-)
 
 
-def replay_scope(held: Mapping[str, str], not_compared: Sequence[str] = ()) -> Scope:
-    """Return the scope of a plain replay at isolation level ``none``.
+def replay_scope(held: Mapping[str, str], not_compared: Sequence[str], isolation: Chosen) -> Scope:
+    """Return the scope of a plain replay at the level of isolation that was chosen.
 
     ``held`` are the environment variables that the record pins. What is held is not exercised either; a hash
     seed that nobody pins is drawn anew by every Python and so is natural.
@@ -44,5 +41,5 @@ def replay_scope(held: Mapping[str, str], not_compared: Sequence[str] = ()) -> S
         natural=tuple(sorted(natural)),
         not_exercised=tuple(axis for axis in AXES if axis not in natural),
         level="R1",
-        notes=(_NOTE, *notes),
+        notes=(*(f"isolation {isolation.level}: {text}" for text in isolation.lost), *notes),
     )
