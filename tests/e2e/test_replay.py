@@ -16,6 +16,8 @@ import jsonschema
 import pytest
 from workshop import REPOSITORY, Workshop, hear_ctrl_c
 
+from kfm_repro.execute.isolate import Isolation, detect
+
 CLEAN = """
 import csv, pathlib
 rows = list(csv.DictReader(open("data/raw/in.csv", encoding="utf-8")))
@@ -616,7 +618,18 @@ def test_the_python_api_replays_and_compares(job: Workshop) -> None:
     assert kr.diff(data, data).identical
 
 
-def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharmed(job: Workshop) -> None:
+def at_level(level: str) -> str:
+    """Return a level of isolation that this machine has, or skip the test."""
+    (state,) = (state for state in detect() if state.level == level)
+    if not state.available:
+        pytest.skip(state.reason)
+    return level
+
+
+@pytest.mark.parametrize("level", list(Isolation))
+def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharmed(
+    job: Workshop, level: str
+) -> None:
     job.write(
         "pipelines/job.py",
         script("pathlib.Path('data/raw/in.csv').write_text('gone')\n(out / 'a.txt').write_text('x')\n"),
@@ -625,10 +638,17 @@ def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharme
     before = (job.root / "data/raw/in.csv").read_bytes()
     run = record(job)
     (job.root / "data/raw/in.csv").write_bytes(before)
-    report = replay(job, run, code=0)
-    assert "changed its own inputs: data/raw/in.csv" in next(
-        i["detail"] for i in report["preconditions"] if i["name"] == "inputs-after"
-    )
+    contained = at_level(level) in ("namespace", "landlock")
+    report = replay(job, run, "--isolation", level, code=2 if contained else 0)
+    assert report["replays"][0]["isolation"] == level
+    if contained:
+        refusal = {"namespace": "Read-only file system", "landlock": "Permission denied"}[level]
+        assert report["error"]["code"] == "pipeline-failed"
+        assert f"{refusal}: 'data/raw/in.csv'" in report["error"]["message"]
+    else:
+        assert "changed its own inputs: data/raw/in.csv" in next(
+            i["detail"] for i in report["preconditions"] if i["name"] == "inputs-after"
+        )
     assert (job.root / "data/raw/in.csv").read_bytes() == before
 
 
@@ -734,8 +754,57 @@ def test_a_pipeline_that_reaches_into_the_project_gets_no_verdict(job: Workshop)
         "p.parent.mkdir(parents=True, exist_ok=True)\np.write_text('x')\n",
     )
     job.commit()
-    report = replay(job, record(job), code=2)
+    run = record(job)
+    report = replay(job, run, "--isolation", "none", code=2)
     assert (report["verdict"], report["error"]["code"]) == ("unknown", "project-changed")
+    before = project_digest(job)
+    for level in ("landlock", "namespace"):
+        report = replay(job, run, "--isolation", at_level(level), code={"landlock": 2, "namespace": 1}[level])
+        assert report["verdict"] == {"landlock": "unknown", "namespace": "not-reproducible"}[level]
+        assert project_digest(job) == before
+
+
+@pytest.mark.parametrize("level", list(Isolation))
+def test_a_clean_pipeline_is_reproducible_at_every_level_and_leaves_no_workspace(
+    job: Workshop, level: str, tmp_path: Path
+) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    run = record(job)
+    done = job.kfm("replay", run, "--json", "--isolation", at_level(level), env={"TMPDIR": str(room)})
+    assert done.code == 0, done.out + done.err
+    assert done.json["replays"][0]["isolation"] == level
+    assert any(f"isolation {level}:" in note for note in done.json["scope"]["notes"]) == (
+        level != "namespace"
+    )
+    assert list(room.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("level", "said"), [("namespace", "No such file or directory"), ("landlock", "Permission denied")]
+)
+def test_an_input_that_nobody_declared_is_not_there(job: Workshop, level: str, said: str) -> None:
+    secret = job.root.parent / "secret.csv"
+    secret.write_text("x", encoding="utf-8")
+    job.write("pipelines/job.py", script(f"(out / 'a.txt').write_text(open('{secret}').read())\n"))
+    job.commit()
+    report = replay(job, record(job), "--isolation", at_level(level), code=2)
+    assert f"{said}: '{secret}'" in report["error"]["message"]
+
+
+def test_a_level_that_cannot_be_had_is_refused_before_anything_is_written(
+    job: Workshop, tmp_path: Path
+) -> None:
+    run = record(job)
+    runs = sorted((job.root / "data/work/runs").rglob("*"))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("git", "sh", "env"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    done = job.kfm("replay", run, "--json", "--isolation", "namespace", env={"PATH": str(tools)})
+    assert (done.code, done.json["error"]["code"]) == (2, "isolation-unavailable")
+    assert "bubblewrap" in done.json["error"]["hint"]
+    assert sorted((job.root / "data/work/runs").rglob("*")) == runs
 
 
 def test_code_from_an_editable_install_is_the_recorded_one(job: Workshop) -> None:

@@ -33,7 +33,7 @@ __all__ = ["command"]
     "--isolation",
     type=click.Choice(["auto", "namespace", "landlock", "agent", "none"]),
     default="auto",
-    help="How the replay is kept apart. This version knows only none: a fresh workspace and environment.",
+    help="How the replay is kept apart; auto: the best that works here (docs/isolation.md).",
 )
 @click.option(
     "--timeout",
@@ -50,20 +50,17 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     RUN is an id, a unique prefix of one, or latest:PIPELINE.
     """
     from kfm_repro.cli.output import print_report, progress, shortest
-    from kfm_repro.errors import UsageError
     from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
     from kfm_repro.model.verdict import Accept, exit_code
     from kfm_repro.runs.project import find_project
 
-    if options["isolation"] not in ("auto", "none"):
-        raise UsageError(
-            f"this version cannot isolate at level {options['isolation']}",
-            hint="use --isolation auto; the report says what was isolated",
-        )
     project = find_project(options["root"], options["runs"])
     request = Request(
-        current_inputs=options["inputs"] == "current", trust=options["trust"], timeout_s=options["timeout"]
+        current_inputs=options["inputs"] == "current",
+        trust=options["trust"],
+        timeout_s=options["timeout"],
+        isolation=options["isolation"],
     )
     times, loud = options["times"], not options["quiet"] and not options["as_json"]
 

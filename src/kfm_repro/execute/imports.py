@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 from pathlib import Path
 
-__all__ = ["import_roots"]
+__all__ = ["import_roots", "outside_folders"]
 
 _PROBE = """
 import importlib.metadata as m, json, sys, sysconfig
@@ -28,6 +29,19 @@ def import_roots(python: str, root: Path) -> tuple[str, ...]:
 
     A replay puts its own checkout of them first, lest today's code run under the name of the recorded commit.
     """
+    base = root.resolve()
+    inside = (path for path in _imported(python) if path.is_relative_to(base))
+    return tuple(dict.fromkeys(path.relative_to(base).as_posix() for path in inside))
+
+
+def outside_folders(python: str, root: Path) -> tuple[Path, ...]:
+    """Return the folders outside of ``root`` that ``python`` imports from besides its own."""
+    base = root.resolve()
+    return tuple(dict.fromkeys(path for path in _imported(python) if not path.is_relative_to(base)))
+
+
+@functools.cache
+def _imported(python: str) -> tuple[Path, ...]:
     try:
         done = subprocess.run(
             [python, "-I", "-c", _PROBE], cwd="/", capture_output=True, text=True, timeout=60, check=True
@@ -35,11 +49,9 @@ def import_roots(python: str, root: Path) -> tuple[str, ...]:
         paths, *own = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return ()
-    base = root.resolve()
-    found: dict[str, None] = {}
-    for text in paths:
-        path = Path(text)
-        mine = any(path.is_relative_to(prefix) for prefix in own) or not path.is_dir()
-        if text and not mine and path.resolve().is_relative_to(base):
-            found[path.resolve().relative_to(base).as_posix()] = None
-    return tuple(found)
+    found = [
+        path
+        for path in map(Path, filter(None, paths))
+        if path.is_dir() and not any(path.is_relative_to(prefix) for prefix in own)
+    ]
+    return tuple(path.resolve() for path in found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -77,8 +77,11 @@ def resolve_inputs(
     )
 
 
-def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
-    """Copy the inputs to their places in ``workspace``. Raises InputUnavailable when one changed meanwhile."""
+def lay_inputs(sources: Iterable[InputSource], workspace: Path, copies: Collection[str]) -> None:
+    """Copy the inputs ``copies`` to their places in ``workspace``, and leave an empty file where one is shown.
+
+    Raises InputUnavailable when one changed meanwhile.
+    """
     root = Root(workspace)
     for source in sources:
         target = root.make_parent(source.entry.path, what="input of the record")
@@ -88,6 +91,9 @@ def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
                 hint="name its files, one entry each",
             )
         target.unlink(missing_ok=True)
+        if source.entry.path not in copies:
+            target.touch()
+            continue
         if copy_file(source.file, target) != source.digest.sha256:
             raise InputUnavailable(
                 f"input changed while it was copied: {source.entry.path}",
@@ -95,15 +101,24 @@ def lay_inputs(sources: Iterable[InputSource], workspace: Path) -> None:
             )
 
 
-def changed_inputs(sources: Iterable[InputSource], workspace: Path) -> dict[str, str | None]:
-    """Return the digests of the inputs that the pipeline changed in ``workspace``, None for one that it removed."""
-    laid = {workspace / source.entry.path: source for source in sources}
-    there = [path for path in laid if path.is_file()]
-    digests = {path: digest.sha256 for path, digest in zip(there, digest_many(there), strict=True)}
+def changed_inputs(
+    sources: Iterable[InputSource], workspace: Path, copies: Collection[str]
+) -> dict[str, str | None]:
+    """Return the digests of the inputs that the pipeline changed, None for one that it removed.
+
+    Those that are no ``copies`` in ``workspace`` were shown from where they lie, and are looked at there.
+    """
+    laid = {
+        source.entry.path: workspace / source.entry.path if source.entry.path in copies else source.file
+        for source in sources
+    }
+    there = {path: file for path, file in laid.items() if file.is_file()}
+    found = zip(there, digest_many([*there.values()]), strict=True)
+    digests = {path: digest.sha256 for path, digest in found}
     return {
-        source.entry.path: digests.get(path)
-        for path, source in laid.items()
-        if digests.get(path) != source.digest.sha256
+        source.entry.path: digests.get(source.entry.path)
+        for source in sources
+        if digests.get(source.entry.path) != source.digest.sha256
     }
 
 

@@ -1,15 +1,11 @@
-"""Where a replay runs: a fresh folder outside of the project, in one of a few shapes."""
+"""Where in its place a replay runs: paths of a few shapes, lest a path shape the outputs."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from enum import StrEnum
 from pathlib import Path
 
-__all__ = ["PathProfile", "new_place", "remove_place"]
-
-_PREFIX = "kfm-repro-"
+__all__ = ["PathProfile"]
 
 
 class PathProfile(StrEnum):
@@ -28,22 +24,10 @@ class PathProfile(StrEnum):
         """What the record of a replay says of it: nothing when it is plain."""
         return {} if self is PathProfile.PLAIN else {"build-path": str(self)}
 
-
-def new_place(profile: PathProfile, base: Path) -> Path:
-    """Return a new empty folder in ``base`` that no one else uses.
-
-    Outside of the project, lest a pipeline that looks upwards for its root finds the original.
-    """
-    place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)).resolve()
-    if profile is PathProfile.SPACED:
-        place = place / "another place" / "one deeper"
-        place.mkdir(parents=True)
-    return place
-
-
-def remove_place(place: Path) -> None:
-    """Remove what ``new_place`` made, and all in it; never raises."""
-    for folder in (place, *place.parents):
-        if folder.name.startswith(_PREFIX):
-            shutil.rmtree(folder, ignore_errors=True)
-            return
+    def below(self, place: Path) -> Path:
+        """Return the folder of this shape in ``place``, made if need be."""
+        if self is PathProfile.PLAIN:
+            return place
+        room = place / "another place" / "one deeper"
+        room.mkdir(parents=True)
+        return room

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kfm_repro.errors import InconsistentRun, InvalidRecord, NotReplayable
 from kfm_repro.execute.checkout import Code, check_code
 from kfm_repro.execute.environment import Interpreter, choose_interpreter
+from kfm_repro.execute.isolate.levels import AUTO, Chosen, choose
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run, RunState
@@ -27,13 +28,14 @@ _TIMEOUT_FACTOR = 10.0
 class Request:
     """How to replay. ``timeout_s`` None takes ten times the recorded duration, at least a minute.
 
-    ``trust`` is for a run that came from elsewhere: its command is a stranger's (rule 18). ``paths`` is the shape
-    of the path that it runs in.
+    ``isolation`` is a level, or ``auto``. ``trust`` is for a run that came from elsewhere: its command is a
+    stranger's (rule 18). ``paths`` is the shape of the path that it runs in.
     """
 
     current_inputs: bool = False
     trust: bool = False
     timeout_s: float | None = None
+    isolation: str = AUTO
     paths: PathProfile = PathProfile.PLAIN
 
 
@@ -49,6 +51,7 @@ class Plan:
     inputs: Manifest
     outputs: Manifest
     timeout_s: float
+    isolation: Chosen
 
 
 def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
@@ -92,6 +95,7 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
         inputs=inputs,
         outputs=outputs,
         timeout_s=request.timeout_s or _default_timeout(run),
+        isolation=choose(request.isolation),
     )
 
 

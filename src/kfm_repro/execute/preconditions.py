@@ -123,8 +123,12 @@ def stdin_precondition(plan: Plan) -> tuple[Precondition, ...]:
     return (Precondition(name="stdin", state=state, detail=detail),)
 
 
-def left_precondition(plan: Plan, left: Sequence[str]) -> tuple[Precondition, ...]:
-    """Say that processes outlived the pipeline, in the recorded run or in the replay (``left``)."""
+def left_precondition(plan: Plan, left: Sequence[str], ended: int = 0) -> tuple[Precondition, ...]:
+    """Say that processes outlived the pipeline, in the recorded run or in the replay.
+
+    ``left`` are the names of their programs, ``ended`` is how many there were where names are not known.
+    """
+    left = left or ([f"{ended} in all"] if ended else [])
     said = _observed(plan).get("left_running")
     then = [str(name) for name in said] if isinstance(said, list) else []
     told = [
@@ -134,8 +138,8 @@ def left_precondition(plan: Plan, left: Sequence[str]) -> tuple[Precondition, ..
     ]
     if not told:
         return ()
-    ended = "; the replay's were ended" if left else ""
-    detail = f"{' and '.join(told)}{ended}: what they wrote later is not compared"
+    fate = "; the replay's were ended" if left else ""
+    detail = f"{' and '.join(told)}{fate}: what they wrote later is not compared"
     return (Precondition(name="left-running", state="drift", detail=detail),)
 
 

@@ -1,4 +1,8 @@
-"""Run one command: its output logged and bounded, its end awaited, its group ended when we are interrupted."""
+"""Run one command: its output logged and bounded, its end awaited, everything it started ended.
+
+A command with a ``confinement`` runs under a supervisor of its own, see isolate/; one without, as `record` runs it,
+is our child.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from kfm_repro.errors import NotReplayable
+from kfm_repro.execute.isolate import Confinement, Jail
 from kfm_repro.execute.leftover import LeftRunning, Orphans
 from kfm_repro.execute.logs import RunLog
 
@@ -33,9 +38,12 @@ _LONGEST_PAUSE_S = 0.05
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended. ``outcome`` is success, failed or timeout; times in seconds, memory in bytes.
+    """How a command ended; times in seconds, memory in bytes, a negative exit code is a signal.
 
-    ``left`` is what it left running; in a group of its own that was ended.
+    ``outcome`` is success, failed or timeout; of a confined command also out-of-memory, disk-full,
+    too-many-processes or killed (by a signal that was not ours). ``evidence`` says what speaks for it. ``left``
+    is what it left running; ``ended`` processes outlived a confined command and were ended; ``contained`` is false
+    when some could not be.
     """
 
     outcome: str
@@ -47,6 +55,9 @@ class Outcome:
     peak_memory_bytes: int
     last_lines: tuple[str, ...] = ()
     left: LeftRunning = field(default_factory=LeftRunning)
+    evidence: str = ""
+    ended: int = 0
+    contained: bool = True
 
     @property
     def duration_s(self) -> float:
@@ -64,7 +75,10 @@ class Echo(StrEnum):
 
 @dataclass(frozen=True)
 class Process:
-    """What to run. ``own_group`` keeps Ctrl-C from the command, so that we can end it in order."""
+    """What to run. ``own_group`` keeps Ctrl-C from the command, so that we can end it in order.
+
+    With a ``confinement``, whose limits hold the timeout, ``argv``, ``cwd`` and ``env`` are as the command sees them.
+    """
 
     argv: Sequence[str]
     cwd: Path
@@ -73,6 +87,7 @@ class Process:
     timeout_s: float | None = None
     echo: Echo = Echo.NONE
     own_group: bool = True
+    confinement: Confinement | None = None
 
 
 def run_command(process: Process) -> Outcome:
@@ -81,14 +96,17 @@ def run_command(process: Process) -> Outcome:
     ``echo`` says whether its output also goes to ours, unchanged. Raises NotReplayable when it cannot be started, and
     lets KeyboardInterrupt through after the command and its children were ended.
     """
+    with RunLog(process.logs) as log:
+        outcome = _run_confined(process, log) if process.confinement else _run_child(process, log)
+    return replace(outcome, last_lines=log.last_lines)
+
+
+def _run_child(process: Process, log: RunLog) -> Outcome:
     started = datetime.now(UTC)
-    with RunLog(process.logs) as log, Orphans(_mark(process)) as orphans:
+    with Orphans(_mark(process)) as orphans:
         child = _start(process)
         orphans.session = child.pid if process.own_group else None
-        pumps = [
-            _pump(child.stdout, "stdout", log, _STREAMS[process.echo][0]()),
-            _pump(child.stderr, "stderr", log, _STREAMS[process.echo][1]()),
-        ]
+        pumps = _pump_both(child.stdout, child.stderr, log, process.echo)
         try:
             usage, timed_out = _await(child, process)
             finished = datetime.now(UTC)
@@ -97,20 +115,44 @@ def run_command(process: Process) -> Outcome:
             if process.own_group:
                 _kill_group(child.pid)
                 orphans.end()
-        deadline = time.monotonic() + (_DRAIN_S if left.programs or not left.known else _LONGEST_DRAIN_S)
-        for pump in pumps:
-            pump.join(max(0.0, deadline - time.monotonic()))
-    state = "timeout" if timed_out else "success" if child.returncode == 0 else "failed"
+        _drain(pumps, _DRAIN_S if left.programs or not left.known else _LONGEST_DRAIN_S)
     return Outcome(
-        outcome=state,
+        outcome="timeout" if timed_out else "success" if child.returncode == 0 else "failed",
         exit_code=child.returncode,
         started=started,
         finished=finished,
         user_s=usage.ru_utime,
         system_s=usage.ru_stime,
         peak_memory_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        last_lines=log.last_lines,
         left=left,
+    )
+
+
+def _run_confined(process: Process, log: RunLog) -> Outcome:
+    if process.confinement is None:
+        raise ValueError("a command without a confinement is our own child")
+    jail = Jail(process.argv, process.cwd, process.env, process.confinement)
+    started = datetime.now(UTC)
+    pumps = _pump_both(jail.stdout, jail.stderr, log, process.echo)
+    try:
+        report = jail.wait()
+    except BaseException:
+        jail.stop()
+        _drain(pumps)
+        raise
+    finished = datetime.now(UTC)
+    _drain(pumps)
+    return Outcome(
+        outcome=report.cause or ("success" if report.exit_code == 0 else "failed"),
+        exit_code=report.exit_code,
+        started=started,
+        finished=finished,
+        user_s=report.user_s,
+        system_s=report.system_s,
+        peak_memory_bytes=report.peak_bytes,
+        evidence=report.evidence,
+        ended=report.left,
+        contained=report.contained,
     )
 
 
@@ -212,6 +254,20 @@ def _kill_group(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def _pump_both(
+    stdout: IO[bytes] | None, stderr: IO[bytes] | None, log: RunLog, echo: Echo
+) -> tuple[threading.Thread, threading.Thread]:
+    to_stdout, to_stderr = _STREAMS[echo]
+    return _pump(stdout, "stdout", log, to_stdout()), _pump(stderr, "stderr", log, to_stderr())
+
+
+def _drain(pumps: Sequence[threading.Thread], patience_s: float = _DRAIN_S) -> None:
+    """Wait for what was said last, but not for what somebody may yet say who holds a pipe."""
+    deadline = time.monotonic() + patience_s
+    for pump in pumps:
+        pump.join(max(0.0, deadline - time.monotonic()))
 
 
 def _pump(pipe: IO[bytes] | None, stream: str, log: RunLog, echo: BinaryIO | None) -> threading.Thread:

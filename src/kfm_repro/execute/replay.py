@@ -19,13 +19,15 @@ import msgspec
 from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
+from kfm_repro.execute.confinement import confine
 from kfm_repro.execute.environment import replay_environment
 from kfm_repro.execute.fingerprint import environment_drift, fingerprint, read_fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
-from kfm_repro.execute.place import PathProfile, new_place, remove_place
+from kfm_repro.execute.isolate import Confinement, Place, collect_leftovers, new_place
+from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.placeholders import Values, folder_of, input_values
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
@@ -92,7 +94,9 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     writer = RunWriter(
         project.runs, plan.original.pipeline, new_run_id(), datetime.now(UTC), of=plan.original.name
     )
-    place = new_place(request.paths, temporary)
+    # Outside of the project, lest a pipeline that looks upwards for its root finds the original.
+    collect_leftovers(temporary)
+    place = new_place(temporary)
     try:
         return _replay_into(writer, place, project, plan, request)
     except BaseException as exc:
@@ -100,26 +104,25 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
         reason = str(exc) if isinstance(exc, PipelineFailed) else f"not run: {exc}"
         reason = reason if ours else type(exc).__name__
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
-        remove_place(place)
+        place.remove()
         raise
 
 
-def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, request: Request) -> Replayed:
+def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, request: Request) -> Replayed:
     fresh = writer.run
     document = _document(plan, fresh, request.paths)
     writer.yaml(document)
     sources = resolve_inputs(
         project.root, plan.inputs, ObjectStore.of(project), (plan.code.repository, plan.code.commit),
-        current=request.current_inputs, spool=place / "spool",
+        current=request.current_inputs, spool=place.path / "spool",
     )  # fmt: skip
-    workspace = build_workspace(
-        place, project, plan.original, plan.run, fresh, plan.code, sources, plan.outputs
-    )
+    room = request.paths.below(place.path)
+    workspace = build_workspace(room, project, plan, fresh, sources)
     environ, environment = _environment(project, plan, fresh, workspace)
     untouched = project_state(project, plan)
     _wait_until_clocks_moved_on(plan.run)
     guards = Guard(fresh.path), Guard(workspace.run_dir)
-    outcome = _execute(plan, fresh, workspace, environ)
+    outcome = _execute(plan, fresh, workspace, environ, confine(project, plan, workspace, environ, place))
     broken = guards[0].broken() or guards[1].broken()
     if broken:
         guards[0].make_way()
@@ -147,16 +150,18 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
         *original_precondition(plan),
         describe_inputs(sources),
         *changed_precondition(
-            changed_inputs(sources, workspace.root), plan, recorded_inputs=not request.current_inputs
+            changed_inputs(sources, workspace.root, workspace.copies),
+            plan,
+            recorded_inputs=not request.current_inputs,
         ),
         *stdin_precondition(plan),
-        *left_precondition(plan, outcome.left.programs),
+        *left_precondition(plan, outcome.left.programs, outcome.ended),
         environment,
         plan.interpreter.precondition,
         *trespass(untouched, project_state(project, plan)),
     )
     return Replayed(
-        run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=place,
+        run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         sources=sources, held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, finish=partial(_finish, writer, place, outcome),
@@ -178,7 +183,9 @@ def _environment(
     return environ, precondition
 
 
-def _execute(plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str]) -> Outcome:
+def _execute(
+    plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str], confinement: Confinement
+) -> Outcome:
     values = _values(plan, workspace)
     search = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     return run_command(
@@ -187,7 +194,7 @@ def _execute(plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str,
             cwd=working_folder(plan.run.pipeline, workspace.root),
             env=environ,
             logs=fresh.logs,
-            timeout_s=plan.timeout_s,
+            confinement=confinement,
         )
     )
 
@@ -216,15 +223,16 @@ def _write_results(
     write_validation(project, writer.run, inputs, items, labels=labels)
 
 
-def _finish(writer: RunWriter, place: Path, outcome: Outcome, aborted: str = "") -> None:
+def _finish(writer: RunWriter, place: Place, outcome: Outcome, aborted: str = "") -> None:
     """Bring the fresh run to its end and remove its workspace."""
-    remove_place(place)
+    place.remove()
     if aborted:
         writer.finish("aborted", datetime.now(UTC), reason=aborted)
     elif outcome.outcome == "success":
         writer.finish("success", outcome.finished)
     else:
-        reason = f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}"
+        evidence = f" ({outcome.evidence})" if outcome.evidence else ""
+        reason = f"the pipeline ended: {outcome.outcome}, exit code {outcome.exit_code}{evidence}"
         writer.finish("failed", outcome.finished, reason=reason)
 
 
@@ -268,7 +276,11 @@ def _document(plan: Plan, fresh: RunDir, paths: PathProfile) -> dict[str, Any]:
         "inputs_manifest": "manifests/inputs.json",
         "outputs_manifest": "manifests/outputs.json",
         "environment": {"fingerprint": "environment/fingerprint.json", "executable": plan.interpreter.path},
-        "replay": {"of": plan.original.name, "setting": paths.setting, "isolation": "none"},
+        "replay": {
+            "of": plan.original.name,
+            "setting": paths.setting,
+            "isolation": str(plan.isolation.level),
+        },
     }
 
 

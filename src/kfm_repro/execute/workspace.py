@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from kfm_repro.errors import InvalidRecord
-from kfm_repro.execute.checkout import Code, check_out, hide_removed, left_pointers
+from kfm_repro.execute.checkout import check_out, hide_removed, left_pointers
 from kfm_repro.execute.inputs import InputSource, lay_inputs
+from kfm_repro.execute.isolate import Isolation, Mount, arrange_inputs, protect
+from kfm_repro.execute.plan import Plan
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir
@@ -39,6 +41,9 @@ _NEVER_OUTPUTS = frozenset((".git", "__pycache__"))
 class Workspace:
     """Where a replay runs. ``root`` stands for the project root, ``run_dir`` for the run's own folder.
 
+    ``top`` is the folder that ``root`` lies in or is: the clone. ``shown`` are inputs that are shown in it from
+    where they lie, ``copies`` the others, by path.
+
     ``before`` is the state of every file before the pipeline started: an output counts only when it moved on.
     ``pointers`` are files of the code that are pointers of Git LFS, whose data is not on this machine.
     """
@@ -48,18 +53,14 @@ class Workspace:
     home: Path
     temporary: Path
     before: dict[str, FileState]
+    top: Path
+    shown: tuple[Mount, ...]
+    copies: frozenset[str]
     pointers: tuple[str, ...] = ()
 
 
 def build_workspace(
-    place: Path,
-    project: Project,
-    original: RunDir,
-    run: Run,
-    fresh: RunDir,
-    code: Code,
-    sources: tuple[InputSource, ...],
-    outputs: Manifest,
+    place: Path, project: Project, plan: Plan, fresh: RunDir, sources: tuple[InputSource, ...]
 ) -> Workspace:
     """Lay out a workspace for the run ``fresh`` in the empty folder ``place``.
 
@@ -68,24 +69,44 @@ def build_workspace(
     are made, since a clean clone has no empty folders. Raises CodeNotAvailable, InputUnavailable, UnsafePath,
     InvalidRecord.
     """
-    clone = check_out(code, place / "workspace")
+    clone = check_out(plan.code, place / "workspace")
     root = clone.top / clone.prefix
     for name in project.settings.data_roots:
         _empty_data_root(root, name)
     safe = Root(root)
-    _remove_outputs(safe, outputs, {source.entry.path for source in sources})
-    lay_inputs(sources, root)
+    _remove_outputs(safe, plan.outputs, {source.entry.path for source in sources})
+    arranged = arrange_inputs(
+        {source.entry.path: source.file for source in sources},
+        root,
+        plan.isolation.level,
+        written=[entry.path for entry in plan.outputs.entries],
+    )
+    lay_inputs(sources, root, arranged.copies)
+    if plan.isolation.level is Isolation.LANDLOCK:
+        outputs = {entry.path for entry in plan.outputs.entries}
+        protect(root / path for path in arranged.copies if path not in outputs)
     hide_removed(clone)
     run_dir = root / project.runs_relative / fresh.pipeline / fresh.name
     for name in ("config", "validation", "metrics", "logs", "scratch"):
         (run_dir / name).mkdir(parents=True)
-    _lay_config(original, run, root, run_dir / "config")
-    for entry in outputs.entries:
-        safe.make_parent(relocate(entry.path, project, original, fresh), what="output of the record")
+    _lay_config(plan.original, plan.run, root, run_dir / "config")
+    for entry in plan.outputs.entries:
+        safe.make_parent(relocate(entry.path, project, plan.original, fresh), what="output of the record")
     home, temporary = place / "home", place / "tmp"
     home.mkdir()
     temporary.mkdir()
-    return Workspace(root, run_dir, home, temporary, scan_files(root, ["."]), left_pointers(clone, code))
+    before = scan_files(root, ["."])
+    return Workspace(
+        root,
+        run_dir,
+        home,
+        temporary,
+        before,
+        clone.top,
+        arranged.mounts,
+        frozenset(arranged.copies),
+        left_pointers(clone, plan.code),
+    )
 
 
 def relocate(path: str, project: Project, original: RunDir, fresh: RunDir) -> str:

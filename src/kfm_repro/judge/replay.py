@@ -70,6 +70,16 @@ _UNMET = {
 """Error code and hint of each precondition without which no verdict holds."""
 
 
+_HINTS = {
+    "timeout": "give it more time with --timeout SECONDS",
+    "out-of-memory": "give it more memory, or a machine that has it",
+    "disk-full": "make room in the temporary folder, or choose another one with TMPDIR",
+    "too-many-processes": "the pipeline starts processes without end, or needs a higher limit",
+    "killed": "look who sends signals to it; the whole log is in logs/pipeline.jsonl of the replay",
+}
+"""How a pipeline can be ended from outside, and what to do: no verdict about its outputs."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """A report and where it was written."""
@@ -150,7 +160,7 @@ def _judge(
                 run_id=replayed.run.name,
                 path=project.relative(replayed.run.path),
                 setting=request.paths.setting,
-                isolation="none",
+                isolation=plan.isolation.level,
                 exit_code=outcome.exit_code,
                 duration_s=round(outcome.duration_s, 3),
                 outcome=outcome.outcome,
@@ -159,6 +169,7 @@ def _judge(
         scope=replay_scope(
             replayed.held,
             replayed.not_compared,
+            plan.isolation,
             level=exercised_level(*replayed.fingerprints, (plan.run.runtime.host, platform.node())),
             shown=verdict is Verdict.REPRODUCIBLE and not on_todays_inputs(replayed.sources),
         ),
@@ -224,11 +235,13 @@ def _conditions(
 
 def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorInfo:
     outcome = replayed.outcome
-    if outcome.outcome == "timeout":
+    if outcome.outcome in _HINTS:
+        took = outcome.outcome == "timeout"
+        message = f"the pipeline was ended in the replay: {outcome.outcome}: {outcome.evidence}"
         return ErrorInfo(
-            code="timeout",
-            message=f"the pipeline was ended after {plan.timeout_s:.0f} s",
-            hint="give it more time with --timeout SECONDS",
+            code=outcome.outcome,
+            message=f"the pipeline was ended after {plan.timeout_s:.0f} s" if took else message,
+            hint=_HINTS[outcome.outcome],
         )
     if outcome.outcome != "success":
         said = "".join(f"\n  {line}" for line in outcome.last_lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from kfm_repro.execute.isolate.levels import Chosen
 from kfm_repro.model.report import Scope
 
 __all__ = ["AXES", "replay_scope"]
@@ -19,20 +20,17 @@ _BY_VARIABLE: Mapping[str, str] = {"PYTHONHASHSEED": "hash-seed", "TZ": "timezon
 _NATURAL = frozenset(("aslr", "build-path", "clock", "entropy", "home-user", "input-mtime", "pid", "tmp-dir"))
 
 _NAMED = 5
-_NOTE = (
-    "isolation none: environment and code are fresh, but nothing keeps the pipeline from reading files that are "
-    "not declared"
-)
 
 
 def replay_scope(
     held: Mapping[str, str],
-    not_compared: Sequence[str] = (),
+    not_compared: Sequence[str],
+    isolation: Chosen,
     *,
     level: tuple[str, str] = ("R1", ""),
     shown: bool = False,
 ) -> Scope:
-    """Return the scope of a plain replay at isolation level ``none``.
+    """Return the scope of a plain replay at the level of isolation that was chosen.
 
     ``level`` is what it exercised, and why; ``shown`` is whether the bytes were the same.
 
@@ -53,5 +51,9 @@ def replay_scope(
         not_exercised=tuple(axis for axis in AXES if axis not in natural),
         level=level[0],
         shown=level[0] if shown else "",
-        notes=(_NOTE, *filter(None, [level[1] and f"level {level[0]}: {level[1]}"]), *notes),
+        notes=(
+            *(f"isolation {isolation.level}: {text}" for text in isolation.lost),
+            *filter(None, [level[1] and f"level {level[0]}: {level[1]}"]),
+            *notes,
+        ),
     )
