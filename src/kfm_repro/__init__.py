@@ -28,13 +28,14 @@ def replay(
     accept: str | None = None,
     inputs: str = "recorded",
     timeout: float | None = None,
+    env: str = "current",
 ) -> Report:
     """Replay a recorded run into a fresh run, compare the outputs, and return the report.
 
     ``run_id`` is an id, a unique prefix or ``latest:<pipeline>``; ``root`` the project, by default the
     nearest one upwards; ``accept`` "identical" or "equivalent"; ``inputs`` "recorded" or "current";
-    ``timeout`` in seconds. ``report.passed`` is whether the command line would exit 0. Raises
-    `kfm_repro.errors.KfmReproError`.
+    ``timeout`` in seconds; ``env`` "current" or "rebuild". ``report.passed`` is whether the command
+    line would exit 0. Raises `kfm_repro.errors.KfmReproError`.
     """
     from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
@@ -42,7 +43,7 @@ def replay(
     from kfm_repro.runs.project import find_project
 
     project = find_project(Path(root) if root else None, Path(runs) if runs else None)
-    request = Request(current_inputs=inputs == "current", timeout_s=timeout)
+    request = Request(current_inputs=inputs == "current", timeout_s=timeout, rebuild=env == "rebuild")
     return replay_and_judge(project, run_id, request, Accept(accept) if accept else None).report
 
 

@@ -15,6 +15,7 @@ The tree::
     │   └── NotDisclosed          secrets or restricted data would leave the project
     ├── NotReplayable             the record does not say enough to run it again
     │   ├── CodeNotAvailable
+    │   ├── EnvironmentNotAvailable   the recorded packages cannot be had again
     │   └── InputUnavailable      recorded input bytes are nowhere
     ├── PipelineFailed
     ├── Unreadable                a file to compare cannot be read as its format
@@ -32,6 +33,7 @@ __all__ = [
     "AmbiguousRun",
     "BadPack",
     "CodeNotAvailable",
+    "EnvironmentNotAvailable",
     "InconsistentRun",
     "InputUnavailable",
     "InvalidRecord",
@@ -136,6 +138,12 @@ class CodeNotAvailable(NotReplayable):
     """The recorded commit, tree or patch cannot be restored."""
 
     code = "code-unavailable"
+
+
+class EnvironmentNotAvailable(NotReplayable):
+    """The recorded packages, or an interpreter for them, cannot be had again."""
+
+    code = "environment-unavailable"
 
 
 class InputUnavailable(NotReplayable):

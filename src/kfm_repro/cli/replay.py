@@ -23,6 +23,13 @@ __all__ = ["command"]
     help="The recorded bytes, or today's files (the verdict says so).",
 )
 @click.option(
+    "--env",
+    type=click.Choice(["current", "rebuild"]),
+    default="current",
+    help="Today's environment, or the recorded packages installed anew with uv (the extra kfm-repro[rebuild]).",
+)
+@click.option("--fresh-env", is_flag=True, help="With --env rebuild: make it anew, not from the cache.")
+@click.option(
     "--isolation",
     type=click.Choice(["auto", "namespace", "landlock", "agent", "none"]),
     default="auto",
@@ -54,9 +61,15 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
             f"this version cannot isolate at level {options['isolation']}",
             hint="use --isolation auto; the report says what was isolated",
         )
+    if options["fresh_env"] and options["env"] != "rebuild":
+        raise UsageError("--fresh-env goes with --env rebuild", hint="add --env rebuild, or leave it out")
     project = find_project(options["root"], options["runs"])
     request = Request(
-        current_inputs=options["inputs"] == "current", trust=options["trust"], timeout_s=options["timeout"]
+        current_inputs=options["inputs"] == "current",
+        trust=options["trust"],
+        timeout_s=options["timeout"],
+        rebuild=options["env"] == "rebuild",
+        fresh_environment=options["fresh_env"],
     )
     if not options["quiet"] and not options["as_json"]:
         progress(f"replaying {run}")

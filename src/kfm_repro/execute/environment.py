@@ -56,11 +56,12 @@ class Interpreter:
     path: str
     chosen: str
     state: str = "ok"
+    code: str = ""
 
     @property
     def precondition(self) -> Precondition:
         """What a report says of the choice."""
-        return Precondition(name="interpreter", state=self.state, detail=self.chosen)
+        return Precondition(name="interpreter", state=self.state, detail=self.chosen, code=self.code)
 
 
 def choose_interpreter(project: Project, run: Run) -> Interpreter:

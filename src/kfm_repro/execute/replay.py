@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -20,8 +19,9 @@ from typing import Any
 from kfm_repro.errors import KfmReproError
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
+from kfm_repro.execute.drift import environment_drift
 from kfm_repro.execute.environment import replay_environment
-from kfm_repro.execute.fingerprint import environment_drift, fingerprint
+from kfm_repro.execute.fingerprint import fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
@@ -34,6 +34,7 @@ from kfm_repro.execute.preconditions import (
     trespass,
 )
 from kfm_repro.execute.process import Outcome, Process, run_command
+from kfm_repro.execute.rebuild.recorded import recorded_fingerprint
 from kfm_repro.execute.record import write_metrics
 from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.workspace import Workspace, build_workspace
@@ -67,6 +68,7 @@ class Replayed:
     place: Path
     preconditions: tuple[Precondition, ...]
     drift: tuple[Drift, ...]
+    avoided: tuple[Drift, ...]
     held: dict[str, str]
     not_compared: tuple[str, ...]
     finish: Callable[[str], None] = field(compare=False)
@@ -115,6 +117,7 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
     left = not_compared(plan, workspace, produced)
     adopt_run_files(workspace, fresh)
     _write_results(writer, project, plan, outcome, sources, produced)
+    recorded = recorded_fingerprint(plan.original, plan.run)
     today = fingerprint(plan.interpreter.path, project.root, environ)
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     preconditions = (
@@ -124,11 +127,13 @@ def _replay_into(writer: RunWriter, place: Path, project: Project, plan: Plan, r
         *changed_precondition(changed_inputs(sources, workspace.root), plan),
         environment,
         plan.interpreter.precondition,
+        *(plan.rebuilt.preconditions() if plan.rebuilt else ()),
         *trespass(untouched, project_state(project, plan)),
     )
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=place,
-        preconditions=preconditions, drift=environment_drift(_recorded_fingerprint(plan), today),
+        preconditions=preconditions, drift=environment_drift(recorded, today),
+        avoided=_avoided(project, plan, recorded, environ),
         held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
@@ -143,7 +148,11 @@ def _environment(
         given=_variables(plan, fresh, workspace),
     )  # fmt: skip
     environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
-    imported = [str(workspace.root / path) for path in import_roots(plan.interpreter.path, project.root)]
+    if plan.rebuilt is None:
+        roots = import_roots(plan.interpreter.path, project.root)
+    else:
+        roots = tuple(path for path in plan.rebuilt.wanted.import_roots if (workspace.root / path).is_dir())
+    imported = [str(workspace.root / path) for path in roots]
     if imported:
         environ["PYTHONPATH"] = os.pathsep.join([*imported, *filter(None, [environ.get("PYTHONPATH")])])
     return environ, precondition
@@ -229,7 +238,11 @@ def _document(plan: Plan, fresh: RunDir) -> dict[str, Any]:
         "actor": {"invoked_by": "kfm-repro replay"},
         "inputs_manifest": "manifests/inputs.json",
         "outputs_manifest": "manifests/outputs.json",
-        "environment": {"fingerprint": "environment/fingerprint.json", "executable": plan.interpreter.path},
+        "environment": {
+            "fingerprint": "environment/fingerprint.json",
+            "executable": plan.interpreter.path,
+            **({"rebuilt": plan.rebuilt.held.path.name} if plan.rebuilt else {}),
+        },
         "replay": {"of": plan.original.name, "setting": {}, "isolation": "none"},
     }
 
@@ -271,21 +284,13 @@ def _as_laid(source: InputSource) -> Entry:
     return Entry(path=source.entry.path, sha256=digest.sha256, size_bytes=digest.size_bytes)
 
 
-def _recorded_fingerprint(plan: Plan) -> dict[str, Any]:
-    environment = plan.run.environment
-    if environment is None:
-        return {}
-    known: dict[str, Any] = {"python": environment.python} if environment.python else {}
-    if environment.fingerprint:
-        path = plan.original.path / environment.fingerprint
-        try:
-            inside = path.resolve().is_relative_to(plan.original.path.resolve())
-            document: Any = json.loads(path.read_bytes()) if inside else {}
-        except (OSError, ValueError):
-            return known
-        if isinstance(document, dict):
-            known |= {str(name): value for name, value in document.items()}
-    return known
+def _avoided(
+    project: Project, plan: Plan, recorded: dict[str, Any], environ: dict[str, str]
+) -> tuple[Drift, ...]:
+    """Return how today's environment differs from the recorded one, when a rebuilt one was taken instead."""
+    if plan.rebuilt is None:
+        return ()
+    return environment_drift(recorded, fingerprint(plan.rebuilt.instead_of.path, project.root, environ))
 
 
 def aware(moment: datetime) -> datetime:

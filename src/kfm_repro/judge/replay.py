@@ -9,6 +9,7 @@ import msgspec
 
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
+from kfm_repro.execute.drift import affects, bounded
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import TRESPASS
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
@@ -33,6 +34,9 @@ from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.write import write_text
 
 __all__ = ["Judged", "replay_and_judge"]
+
+
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,30 @@ def _judge(project: Project, plan: Plan, replayed: Replayed, accept: Accept | No
                 outcome=outcome.outcome,
             ),
         ),
-        scope=replay_scope(replayed.held, replayed.not_compared),
+        scope=replay_scope(replayed.held, replayed.not_compared, capped=_capped(plan)),
         preconditions=replayed.preconditions,
-        environment=Environment(drift=replayed.drift),
+        environment=_environment(plan, replayed),
         outputs=outputs,
         error=_error(plan, replayed, trespass) if inconclusive or not outputs else msgspec.UNSET,
     )
+
+
+def _environment(plan: Plan, replayed: Replayed) -> Environment:
+    shown, omitted = bounded(replayed.drift)
+    found = Environment(drift=shown, affects=affects(replayed.drift), omitted=omitted)
+    if plan.rebuilt is None:
+        return found
+    rebuilt, avoided = plan.rebuilt.document, bounded(replayed.avoided)[0]
+    return msgspec.structs.replace(found, mode="rebuild", rebuilt=rebuilt, avoided=avoided)
+
+
+def _capped(plan: Plan) -> str:
+    """Return why a replay in a rebuilt environment is none in the recorded one: then it claims no level."""
+    if plan.rebuilt is None or plan.rebuilt.exact:
+        return ""
+    if plan.interpreter.state == "drift":
+        return f"not the same environment: {plan.interpreter.chosen}"
+    return f"not the same environment: other files in {', '.join(plan.rebuilt.differs[:_NAMED])}"
 
 
 def _error(plan: Plan, replayed: Replayed, trespass: str) -> ErrorInfo:

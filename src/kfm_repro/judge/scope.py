@@ -25,17 +25,17 @@ _NOTE = (
 )
 
 
-def replay_scope(held: Mapping[str, str], not_compared: Sequence[str] = ()) -> Scope:
+def replay_scope(held: Mapping[str, str], not_compared: Sequence[str] = (), *, capped: str = "") -> Scope:
     """Return the scope of a plain replay at isolation level ``none``.
 
     ``held`` are the environment variables that the record pins. What is held is not exercised either; a hash
-    seed that nobody pins is drawn anew by every Python and so is natural.
+    seed that nobody pins is drawn anew by every Python and so is natural. ``capped`` is why no level is claimed.
     """
     pinned = {axis: held[name] for name, axis in _BY_VARIABLE.items() if name in held}
     if held.get("PYTHONHASHSEED") == "random":
         del pinned["hash-seed"]
     natural = _NATURAL | ({"hash-seed"} - set(pinned))
-    notes = []
+    notes = [f"{capped}; no level of reproducibility is claimed"] if capped else []
     if not_compared:
         named = ", ".join(not_compared[:_NAMED]) + (" …" if len(not_compared) > _NAMED else "")
         notes.append(f"written, but no declared output and not below a data root: not compared: {named}")
@@ -43,6 +43,6 @@ def replay_scope(held: Mapping[str, str], not_compared: Sequence[str] = ()) -> S
         held=dict(sorted(pinned.items())),
         natural=tuple(sorted(natural)),
         not_exercised=tuple(axis for axis in AXES if axis not in natural),
-        level="R1",
+        level="" if capped else "R1",
         notes=(_NOTE, *notes),
     )

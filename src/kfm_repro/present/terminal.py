@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from kfm_repro.model.finding import Example, Finding, OutputComparison, OutputVerdict
-from kfm_repro.model.report import ErrorInfo, Report
+from kfm_repro.model.report import Drift, Environment, ErrorInfo, RebuiltEnvironment, Report
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.present.advice import advice_for
 from kfm_repro.present.lines import Line, to_text
@@ -32,6 +32,7 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
 }
 _SHOWN_EXAMPLES = 2
 _SHOWN_FINDINGS = 8
+_SHOWN_AVOIDED = 4
 
 
 def render(report: Report, *, color: bool = False, quiet: bool = False, saved: str = "") -> str:
@@ -142,13 +143,40 @@ def _notes(report: Report) -> Iterator[Line]:
     for item in report.preconditions:
         if item.state not in ("ok", "assumed"):
             yield [(f"  !  {item.name}: ", "yellow"), (visible(item.detail, 300), "")]
-    for drift in report.environment.drift[:_SHOWN_FINDINGS]:
-        text = f"{visible(drift.what)} {visible(drift.a)} → {visible(drift.b)} ({drift.matters})"
-        yield [("  !  environment: ", "yellow"), (text, "")]
-    if len(report.environment.drift) > _SHOWN_FINDINGS:
-        yield [(f"  !  … {len(report.environment.drift) - _SHOWN_FINDINGS} more in the report", "yellow")]
+    yield from _environment(report.environment)
     if report.replays and report.scope.not_exercised:
         yield [("  not exercised: ", "dim"), (", ".join(report.scope.not_exercised), "dim")]
+
+
+def _environment(environment: Environment) -> Iterator[Line]:
+    """Say how the environment is not as recorded, and what was gained when it was rebuilt."""
+    for drift in environment.drift[:_SHOWN_FINDINGS]:
+        yield [("  !  environment: ", "yellow"), (_drift(drift), "")]
+    more = len(environment.drift) + environment.omitted - _SHOWN_FINDINGS
+    if more > 0:
+        yield [(f"  !  … {more} more in the report", "yellow")]
+    if not isinstance(environment.rebuilt, RebuiltEnvironment):
+        return
+    made = environment.rebuilt
+    yield [
+        (f"  environment: rebuilt, Python {visible(made.python)}, {_plural(made.packages, 'package')}", "")
+    ]
+    avoided = environment.avoided
+    if isinstance(avoided, msgspec.UnsetType) or not avoided:
+        return
+    for drift in avoided[:_SHOWN_AVOIDED]:
+        yield [("     today's has: ", "dim"), (_drift(drift), "dim")]
+    if len(avoided) > _SHOWN_AVOIDED:
+        yield [(f"     … {len(avoided) - _SHOWN_AVOIDED} more in the report", "dim")]
+
+
+def _drift(drift: Drift) -> str:
+    a, b = ("not there" if value is None else visible(value, 40) for value in (drift.a, drift.b))
+    return f"{visible(drift.what)} {a} → {b} ({drift.matters})"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _verdict(report: Report, saved: str) -> Line:
@@ -167,6 +195,8 @@ def _verdict(report: Report, saved: str) -> Line:
         item.name == "inputs" and item.detail.startswith("replayed on today") for item in report.preconditions
     ):
         line.append(("  On today's inputs, not the recorded ones.", "yellow"))
+    if isinstance(report.environment.rebuilt, RebuiltEnvironment) and not report.scope.level:
+        line.append(("  Not in the same environment as recorded.", "yellow"))
     if saved:
         line.append((f"  Report: {saved}", "dim"))
     return line
