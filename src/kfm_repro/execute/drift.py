@@ -34,8 +34,8 @@ _PACKAGES: Mapping[str, str] = {
     "tomlkit tzdata tzlocal ujson unidecode",
     "network": "aiohttp boto3 botocore certifi fsspec gcsfs google-cloud-storage httpcore httpx idna pyopenssl "
     "requests s3fs urllib3",
-    "cosmetic": "black build coverage flake8 hatchling hypothesis ipykernel ipython isort jupyter jupyterlab mypy "
-    "pip pip-tools pipx pluggy poetry poetry-core pre-commit py pytest pytest-cov pytest-xdist rich ruff "
+    "cosmetic": "black build coverage flake8 hatchling hypothesis ipykernel ipython isort jupyter jupyterlab kfm-repro "
+    "mypy pip pip-tools pipx pluggy poetry poetry-core pre-commit py pytest pytest-cov pytest-xdist rich ruff "
     "setuptools tox tqdm uv virtualenv wheel",
 }  # fmt: skip
 _OF_PACKAGE: Mapping[str, str] = {
@@ -100,7 +100,12 @@ def environment_drift(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> 
     reported as changed in its files, with the digests of its RECORD.
     """
     drifts = [*_python(recorded, other), *_facts(recorded, other), *_packages(recorded, other)]
-    return tuple(sorted(drifts, key=lambda item: (MATTERS.index(item.matters), item.what, item.change)))
+    return tuple(sorted(drifts, key=_weight))
+
+
+def _weight(drift: Drift) -> tuple[int, bool, str, str]:
+    """Sort by what can be affected; what was not there when it was recorded comes after what was."""
+    return MATTERS.index(drift.matters), drift.change == "added", drift.what, drift.change
 
 
 def bounded(drifts: tuple[Drift, ...], most: int = _SHOWN) -> tuple[tuple[Drift, ...], int]:

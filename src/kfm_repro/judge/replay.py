@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import msgspec
 
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
+from kfm_repro.errors import NotWritable
 from kfm_repro.execute.drift import affects, bounded
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import TRESPASS
+from kfm_repro.execute.rebuild.store import prune
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
@@ -31,6 +34,7 @@ from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
+from kfm_repro.runs.sizes import parse_size
 from kfm_repro.runs.write import write_text
 
 __all__ = ["Judged", "replay_and_judge"]
@@ -53,6 +57,7 @@ def replay_and_judge(project: Project, spec: str, request: Request, accept: Acce
 
     Raises what planning and running raise; a pipeline that fails gives a report with verdict unknown.
     """
+    room = parse_size(project.settings.environments_max, what="environments-max")
     original = resolve_run(project, spec)
     plan = plan_replay(project, original, request)
     replayed = run_replay(project, plan, request)
@@ -64,6 +69,9 @@ def replay_and_judge(project: Project, spec: str, request: Request, accept: Acce
         raise
     replayed.finish("")
     keep_within_cap(project)
+    if plan.rebuilt is not None:
+        with suppress(NotWritable):
+            prune(room)
     return Judged(report, replayed.run.report, replayed.outcome.last_lines)
 
 

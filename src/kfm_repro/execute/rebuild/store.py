@@ -127,22 +127,27 @@ def list_environments() -> tuple[StoredEnvironment, ...]:
     return tuple(sorted(found, key=lambda item: (item.used, item.key)))
 
 
-def prune(most_bytes: int, *, days: float = KEPT_DAYS) -> tuple[StoredEnvironment, ...]:
+def prune(
+    most_bytes: int, *, days: float = KEPT_DAYS, dry_run: bool = False
+) -> tuple[StoredEnvironment, ...]:
     """Delete what was not used for ``days``, then the least recently used while all are larger than ``most_bytes``.
 
-    What is in use stays. Returns what was deleted. Raises NotWritable.
+    What is in use stays. Returns what was deleted (in a ``dry_run``: what would be, if none is in use). Raises
+    NotWritable.
     """
     root = environments_root()
     if not root.is_dir():
         return ()
     with _writing(root):
-        _sweep(root)
+        if not dry_run:
+            _sweep(root)
         all_of_them = list_environments()
         total = sum(item.size_bytes for item in all_of_them)
         limit = time.time() - days * _DAY_S
         gone = []
         for item in all_of_them:
-            if (item.used < limit or total > most_bytes) and _delete_unused(root, item):
+            goes = item.used < limit or total > most_bytes
+            if goes and (dry_run or _delete_unused(root, item)):
                 total -= item.size_bytes
                 gone.append(item)
         return tuple(gone)
