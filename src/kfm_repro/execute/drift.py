@@ -53,6 +53,7 @@ _PLACES: Mapping[str, tuple[str, str]] = {
     "libc": ("libc", "floats"),
     "kernel": ("kernel", "cosmetic"),
     "cpu.model": ("CPU", "floats"),
+    "cpu.flags": ("CPU flags", "floats"),
     "cpu.flags_sha256": ("CPU flags", "floats"),
     "cpu.simd": ("SIMD level of the CPU", "floats"),
     "cpu.count": ("CPU count", "floats"),
@@ -64,6 +65,13 @@ _PLACES: Mapping[str, tuple[str, str]] = {
     "time_zone.database": ("time zone database", "text"),
     "threads": ("thread variables", "floats"),
     "native.gdal": ("GDAL", "geometry"),
+    "native.gdal_geos": ("GEOS of GDAL", "geometry"),
+    "native.gdal_data": ("data of GDAL", "geometry"),
+    "native.gdal_proj_data": ("PROJ data of GDAL", "geometry"),
+    "native.gdal_of_rasterio_proj_data": ("PROJ data of rasterio", "geometry"),
+    "native.gdal_of_rasterio_data": ("data of GDAL of rasterio", "geometry"),
+    "native.gdal_of_fiona_proj_data": ("PROJ data of fiona", "geometry"),
+    "native.gdal_of_fiona_data": ("data of GDAL of fiona", "geometry"),
     "native.gdal_of_rasterio": ("GDAL of rasterio", "geometry"),
     "native.gdal_of_fiona": ("GDAL of fiona", "geometry"),
     "native.geos": ("GEOS", "geometry"),
@@ -87,9 +95,9 @@ _PLACES: Mapping[str, tuple[str, str]] = {
 }
 """Where a fact lies in a fingerprint, what a report calls it, and what it and all below it can affect."""
 
-_PATHS = frozenset(("executable", "prefix", "base_prefix", "base_executable"))
+_PATHS = frozenset(("executable", "folders", "prefix", "base_prefix", "base_executable"))
 """Where an interpreter lies is no drift."""
-_OWN_WAY = frozenset(("python", "packages", "package_records", "cpu_flags"))
+_OWN_WAY = frozenset(("python", "packages", "package_records", "conda"))
 _GROUPS: Mapping[str, str] = {"cpu": "floats", "build": "floats", "locale": "text", "time_zone": "text"}
 
 
@@ -99,7 +107,9 @@ def environment_drift(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> 
     What one of the two does not say is no drift. A package whose version is the same and whose files are not is
     reported as changed in its files, with the digests of its RECORD.
     """
-    drifts = [*_python(recorded, other), *_facts(recorded, other), *_packages(recorded, other)]
+    drifts = [
+        *_python(recorded, other), *_facts(recorded, other), *_packages(recorded, other), *_conda(recorded, other),
+    ]  # fmt: skip
     return tuple(sorted(drifts, key=_weight))
 
 
@@ -134,11 +144,13 @@ def _below(place: str, a: object, b: object) -> Iterator[Drift]:
         return
     if not (isinstance(a, Mapping) and isinstance(b, Mapping)):
         name, matters = _named(place)
+        a, b = _only(a, b)
         yield Drift(what=name, a=_text(a), b=_text(b), matters=matters, change=_change(place))
     elif place in _LISTS:
         yield from _entries(place, a, b)
     else:
-        for key in sorted({*map(str, a)} & {*map(str, b)}):
+        known = {*map(str, a)} & {*map(str, b)}
+        for key in sorted(known - {f"{name}_sha256" for name in known}):
             yield from _below(f"{place}.{key}", a[key], b[key])
 
 
@@ -177,6 +189,14 @@ def _named(place: str) -> tuple[str, str]:
     return place, _GROUPS.get(parts[0], "unknown")
 
 
+def _only(a: object, b: object) -> tuple[object, object]:
+    """Return, of two lists of words, what each has and the other lacks; other values as they are."""
+    if not (isinstance(a, list) and isinstance(b, list) and all(isinstance(word, str) for word in (*a, *b))):
+        return a, b
+    mine, other = [word for word in a if word not in b], [word for word in b if word not in a]
+    return (mine, other) if mine or other else (a, b)
+
+
 def _change(place: str) -> str:
     return "files" if place.endswith("sha256") and place.startswith("build") else "value"
 
@@ -195,6 +215,26 @@ def _packages(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator
         files = [side.get(name) for side in digests]
         if None not in files and files[0] != files[1]:
             yield Drift(what=f"{name} (its files)", a=files[0], b=files[1], matters=matters, change="files")
+
+
+def _conda(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Drift]:
+    """Yield the packages of conda that differ, native libraries among them, when both are its environments."""
+    a, b = recorded.get("conda"), other.get("conda")
+    if not (isinstance(a, Mapping) and isinstance(b, Mapping) and a and b):
+        return
+    for drift in _entries("conda", a, b):
+        name = _normal(drift.what.removeprefix("conda: "))
+        matters = _OF_PACKAGE.get(name) or next(
+            (found for part, found in _OF_LIBRARY.items() if part in name), "unknown"
+        )
+        yield Drift(what=drift.what, a=drift.a, b=drift.b, matters=matters, change=drift.change)
+
+
+_OF_LIBRARY: Mapping[str, str] = {
+    "geos": "geometry", "gdal": "geometry", "proj": "geometry", "blas": "floats", "lapack": "floats", "mkl": "floats",
+    "arrow": "tables", "parquet": "tables", "sqlite": "tables", "icu": "text",
+}  # fmt: skip
+"""What native libraries of conda can affect, by a part of their name."""
 
 
 def _versions(side: Mapping[str, Any]) -> dict[str, str]:

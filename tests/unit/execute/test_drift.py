@@ -105,6 +105,21 @@ def test_native_libraries_and_their_data_are_facts_of_their_own() -> None:
     }
 
 
+def test_lists_show_what_each_side_has_alone_and_a_digest_beside_a_list_is_not_said_twice() -> None:
+    a = {"cpu": {"flags": ["avx", "avx2", "sse"], "flags_sha256": "1"}}
+    b = {"cpu": {"flags": ["avx", "fma", "sse"], "flags_sha256": "2"}}
+    (drift,) = environment_drift(a, b)
+    assert (drift.what, drift.a, drift.b) == ("CPU flags", '["avx2"]', '["fma"]')
+
+
+def test_native_libraries_of_conda_are_compared_by_name() -> None:
+    a = {"conda": {"geos": "3.12 h1", "libblas": "3.9 h1", "pip": "24 py", "odd": "1 h1"}}
+    b = {"conda": {"geos": "3.13 h1", "libblas": "3.9 h2", "pip": "25 py", "odd": "1 h2"}}
+    assert {what: matters for what, (matters, _) in named(a, b).items()} == {
+        "conda: geos": "geometry", "conda: libblas": "floats", "conda: pip": "cosmetic", "conda: odd": "unknown",
+    }  # fmt: skip
+
+
 def test_what_can_matter_comes_first_and_what_the_record_did_not_have_comes_last() -> None:
     a = {"kernel": "1", "packages": {"pip": "1", "pandas": "1", "numpy": "1", "shapely": "1", "zz": "1"}}
     b = {

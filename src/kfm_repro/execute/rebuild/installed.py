@@ -14,7 +14,15 @@ from kfm_repro.execute.rebuild.recorded import Package, normal_name
 
 __all__ = ["Installed", "differing", "read_installed", "site_packages", "strangers", "unfaithful"]
 
-_OF_INSTALLER = (".pyc", "/RECORD", "/INSTALLER", "/REQUESTED", "/direct_url.json", "/uv_cache.json")
+_OF_INSTALLER = (
+    ".pyc",
+    "/RECORD",
+    "/INSTALLER",
+    "/REQUESTED",
+    "/direct_url.json",
+    "/provenance_url.json",
+    "/uv_cache.json",
+)
 """As in ``probe.py``: what an installer writes says nothing of the package."""
 _OF_VENV = frozenset(("_virtualenv.pth", "_virtualenv.py"))
 _BLOCK = 1 << 20

@@ -67,6 +67,9 @@ def read_packages(original: RunDir, run: Run) -> RecordedPackages:
             raise _nothing(original, "has no list of packages: no fingerprint and no lock with hashes")
         versions = {name: " or ".join(sorted(found)) for name, found in lock.items()}
     records = known.get("package_records")
+    conda = known.get("conda")
+    if isinstance(conda, Mapping) and conda:
+        raise _nothing(original, f"is of a conda environment ({len(conda)} packages), which uv cannot make")
     sorted_out = _Sorted(run.environment.root if run.environment else None)
     for name, version in sorted((normal_name(str(key)), str(value)) for key, value in versions.items()):
         about = records.get(name) if isinstance(records, Mapping) else None
@@ -121,9 +124,14 @@ class _Sorted:
             return
         source = about.get("direct_url")
         hashes = locked.get(version) or locked.get("@") or ()
+        provenance = about.get("provenance_url")
+        if not hashes and isinstance(provenance, Mapping):
+            hashes = _archive_hashes(provenance.get("archive_info"))
         digest = about.get("record_sha256")
         digest = digest if isinstance(digest, str) else None
-        if isinstance(source, Mapping):
+        if about.get("from") == "pythonpath":
+            self.left_out.append(f"{said} (found by PYTHONPATH, not installed)")
+        elif isinstance(source, Mapping):
             self._from_url(name, version, source, hashes, digest)
         elif hashes or digest:
             self.packages.append(Package(name, version, hashes, digest))

@@ -112,6 +112,27 @@ def test_the_projects_own_editable_install_comes_from_the_checkout(tmp_path: Pat
     assert found.left_out == ("census 0.1 (editable; its code comes from the checkout)",)
 
 
+def test_the_hash_that_an_installer_noted_counts_and_its_address_does_not(tmp_path: Path) -> None:
+    noted = {"url": "https://packages.example/x-1.whl", "archive_info": {"hashes": {"sha256": A}}}
+    known = packages(x="1") | {"package_records": {"x": {"provenance_url": noted}}}
+    (package,) = read(tmp_path, known).packages
+    assert (package.hashes, package.url) == ((A,), "")
+
+
+def test_what_pythonpath_brings_is_no_part_of_the_environment(tmp_path: Path) -> None:
+    known = packages(x="1", y="2") | {
+        "package_records": {"x": {"from": "pythonpath"}, "y": {"record_sha256": B}}
+    }
+    found = read(tmp_path, known)
+    assert [package.name for package in found.packages] == ["y"]
+    assert found.left_out == ("x 1 (found by PYTHONPATH, not installed)",)
+
+
+def test_a_conda_environment_is_said_to_be_one(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentNotAvailable, match="conda environment \\(2 packages\\)"):
+        read(tmp_path, packages(x="1") | {"conda": {"x": "1 py311", "geos": "3.13 h0"}})
+
+
 def test_this_tool_itself_is_left_out_when_it_came_from_a_local_file(tmp_path: Path) -> None:
     url = {"url": "file:///dist/kfm_repro.whl", "archive_info": {}}
     known = packages(kfm_repro="0.1.0") | {"package_records": {"kfm-repro": {"direct_url": url}}}

@@ -16,6 +16,7 @@ import pytest
 
 from kfm_repro.errors import NotWritable
 from kfm_repro.execute.rebuild.store import Held, environments_root, hold, list_environments, prune, state_of
+from kfm_repro.runs.locks import locked
 
 KEY = "ab" * 16
 
@@ -125,15 +126,17 @@ def test_leftovers_of_a_killed_builder_are_swept_and_those_of_a_living_one_are_n
     root: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import sys, time\n"
+        "import sys\n"
         "from kfm_repro.execute.rebuild.store import hold\n"
         "def build(place, lock):\n"
         "    (place / 'venv').mkdir()\n"
         "    print('building', flush=True)\n"
-        "    time.sleep(600)\n"
+        "    sys.stdin.read()\n"
         f"hold({KEY!r}, build)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=tmp_path) as builder:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path
+    ) as builder:
         assert builder.stdout is not None
         assert builder.stdout.readline() == b"building\n"
         assert prune(0) == ()
@@ -146,30 +149,35 @@ def test_leftovers_of_a_killed_builder_are_swept_and_those_of_a_living_one_are_n
 
 def test_four_takers_at_once_build_it_once(root: Path, tmp_path: Path) -> None:
     code = (
-        "import pathlib, sys\n"
+        "import sys\n"
         "from kfm_repro.execute.rebuild.store import hold\n"
         "def build(place, lock):\n"
         "    (place / 'venv' / 'bin').mkdir(parents=True)\n"
         "    (place / 'venv' / 'bin' / 'python').symlink_to(sys.executable)\n"
         "    return {}\n"
-        "sys.stdin.readline()\n"
         f"held = hold({KEY!r}, build)\n"
         "assert held.intact()\n"
         "print(held.cached)\n"
     )
-    takers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path
-        )
-        for _ in range(4)
-    ]
-    for taker in takers:
-        assert taker.stdin is not None
-        taker.stdin.write(b"go\n")
-        taker.stdin.flush()
+    root.mkdir(parents=True)
+    with locked(root / f".lock-{KEY}", shared=True):
+        # All four see that nothing is there, and wait to be alone.
+        takers = [
+            subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=tmp_path)
+            for _ in range(4)
+        ]
+        deadline = time.monotonic() + 120
+        while waiting({taker.pid for taker in takers}) < len(takers):
+            assert time.monotonic() < deadline, "they do not wait for the lock"
     said = sorted(taker.communicate()[0].strip() for taker in takers)
     assert said == [b"False", b"True", b"True", b"True"]
     assert (root / KEY / "state.json").is_file()
+
+
+def waiting(pids: set[int]) -> int:
+    """Return how many of the processes wait for a lock."""
+    lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    return sum(line.split()[1] == "->" and int(line.split()[5]) in pids for line in lines)
 
 
 def test_twenty_kills_at_any_moment_leave_whole_environments_or_none(root: Path, tmp_path: Path) -> None:
