@@ -29,13 +29,14 @@ def replay(
     inputs: str = "recorded",
     timeout: float | None = None,
     times: int = 1,
+    env: str = "current",
 ) -> Report:
     """Replay a recorded run into a fresh run, compare the outputs, and return the report.
 
     ``run_id`` is an id, a unique prefix or ``latest:<pipeline>``; ``root`` the project, by default the
     nearest one upwards; ``accept`` "identical" or "equivalent"; ``inputs`` "recorded" or "current";
-    ``timeout`` in seconds; ``times`` how many replays, each into a fresh run. ``report.passed`` is whether
-    the command line would exit 0. Raises `kfm_repro.errors.KfmReproError`.
+    ``timeout`` in seconds; ``times`` how many replays, each into a fresh run; ``env`` "current" or "rebuild".
+    ``report.passed`` is whether the command line would exit 0. Raises `kfm_repro.errors.KfmReproError`.
     """
     from kfm_repro.errors import UsageError
     from kfm_repro.execute.plan import Request
@@ -46,7 +47,7 @@ def replay(
     if times < 1:
         raise UsageError(f"times is {times}", hint="replay at least once: times=1")
     project = find_project(Path(root) if root else None, Path(runs) if runs else None)
-    request = Request(current_inputs=inputs == "current", timeout_s=timeout)
+    request = Request(current_inputs=inputs == "current", timeout_s=timeout, rebuild=env == "rebuild")
     accepted = Accept(accept) if accept else None
     return replay_and_judge(project, run_id, request, accepted, times=times).report
 

@@ -16,6 +16,7 @@ The tree::
     ├── NotReplayable             the record does not say enough to run it again
     │   ├── CodeNotAvailable
     │   │   └── NotARepository    no git repository here
+    │   ├── EnvironmentNotAvailable   the recorded packages cannot be had again
     │   └── InputUnavailable      recorded input bytes are nowhere
     ├── PipelineFailed
     ├── Unreadable                a file to compare cannot be read as its format
@@ -33,6 +34,7 @@ __all__ = [
     "AmbiguousRun",
     "BadPack",
     "CodeNotAvailable",
+    "EnvironmentNotAvailable",
     "InconsistentRun",
     "InputUnavailable",
     "InvalidRecord",
@@ -142,6 +144,12 @@ class CodeNotAvailable(NotReplayable):
 
 class NotARepository(CodeNotAvailable):
     """A folder lies in no git repository."""
+
+
+class EnvironmentNotAvailable(NotReplayable):
+    """The recorded packages, or an interpreter for them, cannot be had again."""
+
+    code = "environment-unavailable"
 
 
 class InputUnavailable(NotReplayable):

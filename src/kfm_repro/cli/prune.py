@@ -11,7 +11,7 @@ import click
 from kfm_repro.cli.options import output_options, project_options
 
 if TYPE_CHECKING:
-    from kfm_repro.model.retention import PruneReport
+    from kfm_repro.model.retention import EnvironmentsReport, PruneReport
     from kfm_repro.runs.project import Project
 
 __all__ = ["command"]
@@ -30,6 +30,11 @@ __all__ = ["command"]
 @click.option("--yes", is_flag=True, help="Delete. Without it, nothing is deleted, only said.")
 @click.option("--dry-run", is_flag=True, help="Delete nothing, as without --yes.")
 @click.option("--prov", is_flag=True, help="With --yes: first write the provenance of runs that lack it.")
+@click.option(
+    "--environments",
+    is_flag=True,
+    help="Also this user's rebuilt environments: unused for 30 days, or too large.",
+)
 @project_options
 @output_options
 def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
@@ -57,6 +62,8 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
 
 
 def _run(project: Project, keep: int, options: dict[str, Any]) -> PruneReport:
+    from msgspec import UNSET
+
     from kfm_repro.model.retention import Action, ObjectsReport, PrunedRun, PruneReport
     from kfm_repro.runs.objects import Collected, ObjectStore
     from kfm_repro.runs.retention import Pruned, plan_prune, prune
@@ -70,6 +77,7 @@ def _run(project: Project, keep: int, options: dict[str, Any]) -> PruneReport:
         done = Pruned(plan_prune(project, keep, options["pipeline"]), objects, store.damaged())
     counts = Counter(str(item.action) for item in done.decisions)
     found = done.objects
+    environments = _environments(project, dry_run=not options["yes"]) if options["environments"] else UNSET
     return PruneReport(
         dry_run=not options["yes"],
         keep=keep,
@@ -92,5 +100,23 @@ def _run(project: Project, keep: int, options: dict[str, Any]) -> PruneReport:
             left_bytes=found.left_bytes if found else 0,
             damaged=done.damaged,
         ),
+        environments=environments,
         notes=done.notes,
+    )
+
+
+def _environments(project: Project, *, dry_run: bool) -> EnvironmentsReport:
+    from kfm_repro.execute.rebuild.store import environments_root, list_environments, prune
+    from kfm_repro.model.retention import EnvironmentsReport
+    from kfm_repro.runs.sizes import parse_size
+
+    most = parse_size(project.settings.environments_max, what="environments-max")
+    gone = prune(most, dry_run=dry_run)
+    left = [item for item in list_environments() if item not in gone]
+    return EnvironmentsReport(
+        path=str(environments_root()),
+        removed=tuple(item.key for item in gone),
+        freed_bytes=sum(item.size_bytes for item in gone),
+        left=len(left),
+        left_bytes=sum(item.size_bytes for item in left),
     )

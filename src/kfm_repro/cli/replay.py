@@ -30,6 +30,13 @@ __all__ = ["command"]
     help="The recorded bytes, or today's files (the verdict says so).",
 )
 @click.option(
+    "--env",
+    type=click.Choice(["current", "rebuild"]),
+    default="current",
+    help="Today's environment, or the recorded packages installed anew with uv (the extra kfm-repro[rebuild]).",
+)
+@click.option("--fresh-env", is_flag=True, help="With --env rebuild: make it anew, not from the cache.")
+@click.option(
     "--isolation",
     type=click.Choice(["auto", "namespace", "landlock", "agent", "none"]),
     default="auto",
@@ -50,17 +57,22 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     RUN is an id, a unique prefix of one, or latest:PIPELINE.
     """
     from kfm_repro.cli.output import print_report, progress, shortest
+    from kfm_repro.errors import UsageError
     from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
     from kfm_repro.model.verdict import Accept, exit_code
     from kfm_repro.runs.project import find_project
 
+    if options["fresh_env"] and options["env"] != "rebuild":
+        raise UsageError("--fresh-env goes with --env rebuild", hint="add --env rebuild, or leave it out")
     project = find_project(options["root"], options["runs"])
     request = Request(
         current_inputs=options["inputs"] == "current",
         trust=options["trust"],
         timeout_s=options["timeout"],
         isolation=options["isolation"],
+        rebuild=options["env"] == "rebuild",
+        fresh_environment=options["fresh_env"],
     )
     times, loud = options["times"], not options["quiet"] and not options["as_json"]
 

@@ -65,11 +65,12 @@ class Interpreter:
     path: str
     chosen: str
     state: str = "ok"
+    code: str = ""
 
     @property
     def precondition(self) -> Precondition:
         """What a report says of the choice."""
-        code = "ENVIRONMENT_DRIFT" if self.state == "drift" else ""
+        code = self.code or ("ENVIRONMENT_DRIFT" if self.state == "drift" else "")
         return Precondition(name="interpreter", state=self.state, detail=self.chosen, code=code)
 
 

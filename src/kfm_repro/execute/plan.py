@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kfm_repro.errors import InconsistentRun, InvalidRecord, NotReplayable
 from kfm_repro.execute.checkout import Code, check_code
 from kfm_repro.execute.environment import Interpreter, choose_interpreter
 from kfm_repro.execute.isolate.levels import AUTO, Chosen, choose
 from kfm_repro.execute.place import PathProfile
+from kfm_repro.execute.rebuild import Rebuilt, rebuild
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.runs.layout import RunDir
@@ -29,7 +30,8 @@ class Request:
     """How to replay. ``timeout_s`` None takes ten times the recorded duration, at least a minute.
 
     ``isolation`` is a level, or ``auto``. ``trust`` is for a run that came from elsewhere: its command is a
-    stranger's (rule 18). ``paths`` is the shape of the path that it runs in.
+    stranger's (rule 18). ``paths`` is the shape of the path that it runs in. ``rebuild`` makes the recorded
+    environment again, or takes it from the cache unless it is to be ``fresh_environment``.
     """
 
     current_inputs: bool = False
@@ -37,6 +39,8 @@ class Request:
     timeout_s: float | None = None
     isolation: str = AUTO
     paths: PathProfile = PathProfile.PLAIN
+    rebuild: bool = False
+    fresh_environment: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,14 @@ class Plan:
     outputs: Manifest
     timeout_s: float
     isolation: Chosen
+    rebuilt: Rebuilt | None = None
 
 
 def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
-    """Read and check the record of ``original``; nothing is written or run.
+    """Read and check the record of ``original``; nothing is run, and nothing written but a rebuilt environment.
 
-    Raises the errors of reading, CodeNotAvailable, NotReplayable, and InconsistentRun for a run that is no
-    baseline: aborted, still running, or one whose status and sentinel disagree.
+    Raises the errors of reading, CodeNotAvailable, EnvironmentNotAvailable, NotReplayable, and InconsistentRun for
+    a run that is no baseline: aborted, still running, or one whose status and sentinel disagree.
     """
     run = read_run(original)
     if is_foreign(original) and not request.trust:
@@ -86,7 +91,7 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
         safe_relative(pattern, what=f"pipeline.outputs of {original.name}")
     if run.environment and run.environment.fingerprint:
         inside(original.path, run.environment.fingerprint, what=f"environment.fingerprint of {original.name}")
-    return Plan(
+    plan = Plan(
         original=original,
         run=run,
         state=state,
@@ -97,6 +102,10 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
         timeout_s=request.timeout_s or _default_timeout(run),
         isolation=choose(request.isolation),
     )
+    if not request.rebuild:
+        return plan
+    made = rebuild(original, run, plan.interpreter, fresh=request.fresh_environment)
+    return replace(plan, interpreter=made.interpreter, rebuilt=made)
 
 
 def _refuse_folders(project: Project, manifest: Manifest, which: str) -> None:

@@ -20,8 +20,9 @@ from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.confinement import confine
+from kfm_repro.execute.drift import environment_drift
 from kfm_repro.execute.environment import replay_environment
-from kfm_repro.execute.fingerprint import environment_drift, fingerprint, read_fingerprint
+from kfm_repro.execute.fingerprint import fingerprint, read_fingerprint
 from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
@@ -78,6 +79,7 @@ class Replayed:
     drift: tuple[Drift, ...]
     fingerprints: tuple[dict[str, Any], dict[str, Any]]
     sources: tuple[InputSource, ...]
+    avoided: tuple[Drift, ...]
     held: dict[str, str]
     not_compared: tuple[str, ...]
     finish: Callable[[str], None] = field(compare=False)
@@ -158,12 +160,14 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         *left_precondition(plan, outcome.left.programs, outcome.ended),
         environment,
         plan.interpreter.precondition,
+        *(plan.rebuilt.preconditions() if plan.rebuilt else ()),
         *trespass(untouched, project_state(project, plan)),
     )
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
-        sources=sources, held={name: environ[name] for name in _HELD if name in environ},
+        avoided=_avoided(project, plan, recorded, environ), sources=sources,
+        held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 
@@ -177,7 +181,11 @@ def _environment(
         given=_variables(plan, fresh, workspace),
     )  # fmt: skip
     environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
-    imported = [str(workspace.root / path) for path in import_roots(plan.interpreter.path, project.root)]
+    if plan.rebuilt is None:
+        roots = import_roots(plan.interpreter.path, project.root)
+    else:
+        roots = tuple(path for path in plan.rebuilt.wanted.import_roots if (workspace.root / path).is_dir())
+    imported = [str(workspace.root / path) for path in roots]
     if imported:
         environ["PYTHONPATH"] = os.pathsep.join([*imported, *filter(None, [environ.get("PYTHONPATH")])])
     return environ, precondition
@@ -275,7 +283,11 @@ def _document(plan: Plan, fresh: RunDir, paths: PathProfile) -> dict[str, Any]:
         "actor": {"invoked_by": "kfm-repro replay"},
         "inputs_manifest": "manifests/inputs.json",
         "outputs_manifest": "manifests/outputs.json",
-        "environment": {"fingerprint": "environment/fingerprint.json", "executable": plan.interpreter.path},
+        "environment": {
+            "fingerprint": "environment/fingerprint.json",
+            "executable": plan.interpreter.path,
+            **({"rebuilt": plan.rebuilt.held.path.name} if plan.rebuilt else {}),
+        },
         "replay": {
             "of": plan.original.name,
             "setting": paths.setting,
@@ -326,6 +338,15 @@ def _said_of(entry: Entry, plan: Plan) -> dict[str, Any]:
 
 def _with(entry: Entry, extra: dict[str, Any]) -> Entry:
     return msgspec.structs.replace(entry, extra=entry.extra | extra) if extra else entry
+
+
+def _avoided(
+    project: Project, plan: Plan, recorded: dict[str, Any], environ: dict[str, str]
+) -> tuple[Drift, ...]:
+    """Return how today's environment differs from the recorded one, when a rebuilt one was taken instead."""
+    if plan.rebuilt is None:
+        return ()
+    return environment_drift(recorded, fingerprint(plan.rebuilt.instead_of.path, project.root, environ))
 
 
 def aware(moment: datetime) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import msgspec
 
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
+from kfm_repro.errors import NotWritable
+from kfm_repro.execute.drift import affects, bounded
 from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
+from kfm_repro.execute.rebuild.store import prune
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
@@ -44,6 +48,7 @@ from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
+from kfm_repro.runs.sizes import parse_size
 from kfm_repro.runs.write import write_text
 
 __all__ = ["Judged", "replay_and_judge"]
@@ -80,6 +85,9 @@ _HINTS = {
 """How a pipeline can be ended from outside, and what to do: no verdict about its outputs."""
 
 
+_NAMED = 5
+
+
 @dataclass(frozen=True)
 class Judged:
     """A report and where it was written."""
@@ -104,6 +112,7 @@ def replay_and_judge(
     report returned is over all of them, and lies in the last. ``begin`` hears the number of each, from 1.
     Raises what planning and running raise; a pipeline that fails gives a report with verdict unknown.
     """
+    room = parse_size(project.settings.environments_max, what="environments-max")
     original = resolve_run(project, spec)
     plan = plan_replay(project, original, request)
     reports: list[Report] = []
@@ -122,6 +131,9 @@ def replay_and_judge(
             raise
         replayed.finish("")
     keep_within_cap(project)
+    if plan.rebuilt is not None:
+        with suppress(NotWritable):
+            prune(room)
     saved = replayed.run.times_report if times > 1 else replayed.run.report
     return Judged(merge_replays(reports), saved, replayed.outcome.last_lines)
 
@@ -171,10 +183,11 @@ def _judge(
             replayed.not_compared,
             plan.isolation,
             level=exercised_level(*replayed.fingerprints, (plan.run.runtime.host, platform.node())),
+            capped=_capped(plan),
             shown=verdict is Verdict.REPRODUCIBLE and not on_todays_inputs(replayed.sources),
         ),
         preconditions=(*_conditions(replayed, parameters, sources), *variables_precondition(plan, verdict)),
-        environment=Environment(drift=replayed.drift),
+        environment=_environment(plan, replayed),
         drift=(
             *parameters,
             *sources,
@@ -185,6 +198,24 @@ def _judge(
         outputs=outputs,
         error=_error(plan, replayed, unmet) if inconclusive or not outputs else msgspec.UNSET,
     )
+
+
+def _environment(plan: Plan, replayed: Replayed) -> Environment:
+    shown, omitted = bounded(replayed.drift)
+    found = Environment(drift=shown, affects=affects(replayed.drift), omitted=omitted)
+    if plan.rebuilt is None:
+        return found
+    rebuilt, avoided = plan.rebuilt.document, bounded(replayed.avoided)[0]
+    return msgspec.structs.replace(found, mode="rebuild", rebuilt=rebuilt, avoided=avoided)
+
+
+def _capped(plan: Plan) -> str:
+    """Return why a replay in a rebuilt environment is none in the recorded one: then it claims no level."""
+    if plan.rebuilt is None or plan.rebuilt.exact:
+        return ""
+    if plan.interpreter.state == "drift":
+        return f"not the same environment: {plan.interpreter.chosen}"
+    return f"not the same environment: other files in {', '.join(plan.rebuilt.differs[:_NAMED])}"
 
 
 def _parameters_today(project: Project, plan: Plan) -> tuple[CodedDrift, ...]:

@@ -29,19 +29,20 @@ def replay_scope(
     *,
     level: tuple[str, str] = ("R1", ""),
     shown: bool = False,
+    capped: str = "",
 ) -> Scope:
     """Return the scope of a plain replay at the level of isolation that was chosen.
 
     ``level`` is what it exercised, and why; ``shown`` is whether the bytes were the same.
 
     ``held`` are the environment variables that the record pins. What is held is not exercised either; a hash
-    seed that nobody pins is drawn anew by every Python and so is natural.
+    seed that nobody pins is drawn anew by every Python and so is natural. ``capped`` is why no level is claimed.
     """
     pinned = {axis: held[name] for name, axis in _BY_VARIABLE.items() if name in held}
     if held.get("PYTHONHASHSEED") == "random":
         del pinned["hash-seed"]
     natural = _NATURAL | ({"hash-seed"} - set(pinned))
-    notes = []
+    notes = [f"{capped}; no level of reproducibility is claimed"] if capped else []
     if not_compared:
         named = ", ".join(not_compared[:_NAMED]) + (" …" if len(not_compared) > _NAMED else "")
         notes.append(f"written, but no declared output and not below a data root: not compared: {named}")
@@ -49,11 +50,11 @@ def replay_scope(
         held=dict(sorted(pinned.items())),
         natural=tuple(sorted(natural)),
         not_exercised=tuple(axis for axis in AXES if axis not in natural),
-        level=level[0],
-        shown=level[0] if shown else "",
+        level="" if capped else level[0],
+        shown=level[0] if shown and not capped else "",
         notes=(
             *(f"isolation {isolation.level}: {text}" for text in isolation.lost),
-            *filter(None, [level[1] and f"level {level[0]}: {level[1]}"]),
+            *filter(None, ["" if capped else level[1] and f"level {level[0]}: {level[1]}"]),
             *notes,
         ),
     )

@@ -25,6 +25,7 @@ __all__ = [
     "ErrorInfo",
     "ErrorReport",
     "Precondition",
+    "RebuiltEnvironment",
     "RecordReport",
     "Replay",
     "Report",
@@ -90,13 +91,18 @@ class Precondition(Document, frozen=True, kw_only=True):
 
 
 class Drift(Document, frozen=True, kw_only=True):
-    """One thing of the environment that is not as recorded, and what it can affect."""
+    """One thing of the environment that is not as recorded, and what it can affect.
+
+    ``matters`` is geometry, floats, tables, text, unknown, network or cosmetic; ``change`` is version, files (same
+    version, other files), added, removed or value.
+    """
 
     what: str
     a: str | None
     b: str | None
     matters: str
     code: str = "ENVIRONMENT_DRIFT"
+    change: str = "value"
 
 
 class DriftCode(StrEnum):
@@ -120,10 +126,35 @@ class CodedDrift(Document, frozen=True, kw_only=True):
     b: str | None = None
 
 
+class RebuiltEnvironment(Document, frozen=True, kw_only=True):
+    """The environment that was made from the record, and in which the replay ran.
+
+    ``environment`` names it by its content; ``proved_by`` counts packages by how they are known to be the recorded
+    ones; ``differs`` names packages whose files are not as recorded, ``left_out`` what the replay did without.
+    """
+
+    environment: str
+    python: str
+    packages: int
+    cached: bool = False
+    proved_by: dict[str, int] = {}
+    differs: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
 class Environment(Document, frozen=True, kw_only=True):
-    """How the environment differs between the two runs."""
+    """How the environment differs between the two runs, what can matter first.
+
+    ``affects`` counts all drifts by what they can affect; ``omitted`` are those beyond the bound of ``drift``.
+    ``avoided`` is how today's environment differs from the recorded one, where a rebuilt one ran instead.
+    """
 
     drift: tuple[Drift, ...] = ()
+    affects: dict[str, int] = {}
+    omitted: int = 0
+    mode: str = "current"
+    rebuilt: RebuiltEnvironment | msgspec.UnsetType = msgspec.UNSET
+    avoided: tuple[Drift, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ErrorInfo(Document, frozen=True, kw_only=True):

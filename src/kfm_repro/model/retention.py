@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import msgspec
+
 from kfm_repro.model.finding import Document
 from kfm_repro.model.report import REPORT_SCHEMA
 
-__all__ = ["Action", "ObjectsReport", "PruneReport", "PrunedRun"]
+__all__ = ["Action", "EnvironmentsReport", "ObjectsReport", "PruneReport", "PrunedRun"]
 
 
 class Action(StrEnum):
@@ -40,6 +42,16 @@ class ObjectsReport(Document, frozen=True, kw_only=True):
     damaged: tuple[str, ...] = ()
 
 
+class EnvironmentsReport(Document, frozen=True, kw_only=True):
+    """The rebuilt environments of this user after a prune; ``removed`` names those that went (or would go)."""
+
+    path: str
+    removed: tuple[str, ...] = ()
+    freed_bytes: int = 0
+    left: int = 0
+    left_bytes: int = 0
+
+
 class PruneReport(Document, frozen=True, kw_only=True):
     """Every run with what happens to it, by pipeline and then oldest first."""
 
@@ -50,4 +62,5 @@ class PruneReport(Document, frozen=True, kw_only=True):
     counts: dict[str, int]
     runs: tuple[PrunedRun, ...] = ()
     objects: ObjectsReport = ObjectsReport()
+    environments: EnvironmentsReport | msgspec.UnsetType = msgspec.UNSET
     notes: tuple[str, ...] = ()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from kfm_repro.model.provenance import PackReport, ProvReport, UnpackReport
-from kfm_repro.model.retention import Action, PrunedRun, PruneReport
+from kfm_repro.model.retention import Action, EnvironmentsReport, PrunedRun, PruneReport
 from kfm_repro.present.visible import visible
 
 __all__ = ["render_pack", "render_prov", "render_prune", "render_unpack", "size_text"]
@@ -73,6 +75,7 @@ def render_prune(report: PruneReport, *, quiet: bool = False) -> str:
     if not quiet:
         lines += _pruned(report)
         lines += _objects(report)
+        lines += _environments(report.environments)
         lines += _notes(report.notes)
     gone, blocked, failed = (report.counts.get(name, 0) for name in ("delete", "blocked", "failed"))
     done = f"{_count(gone, 'run')} would be deleted" if report.dry_run else f"{_count(gone, 'run')} deleted"
@@ -102,6 +105,14 @@ def _objects(report: PruneReport) -> Iterator[str]:
     yield f"  objects: {objects.left} kept, {size_text(objects.left_bytes)}"
     for name in objects.damaged[:_SHOWN]:
         yield f"  !  damaged object, moved aside: {name}"
+
+
+def _environments(found: EnvironmentsReport | msgspec.UnsetType) -> Iterator[str]:
+    if isinstance(found, msgspec.UnsetType):
+        return
+    if found.removed:
+        yield f"  environments: {len(found.removed)} unused, {size_text(found.freed_bytes)}"
+    yield f"  environments: {found.left} kept, {size_text(found.left_bytes)} in {visible(found.path, 400)}"
 
 
 def _name(run: PrunedRun) -> str:

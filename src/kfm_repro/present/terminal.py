@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from kfm_repro.model.finding import Example, Finding, Flips, OutputComparison, OutputVerdict
-from kfm_repro.model.report import ErrorInfo, Report
+from kfm_repro.model.report import Drift, Environment, ErrorInfo, RebuiltEnvironment, Report
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.present.advice import advice_for
 from kfm_repro.present.flips import flip_sentence, flip_share
@@ -38,6 +38,7 @@ _LEVELS = {
 }
 _SHOWN_EXAMPLES = 2
 _SHOWN_FINDINGS = 8
+_SHOWN_AVOIDED = 4
 
 
 def render(report: Report, *, color: bool = False, quiet: bool = False, saved: str = "") -> str:
@@ -159,15 +160,42 @@ def _notes(report: Report) -> Iterator[Line]:
     for number, replay in lost[:_SHOWN_FINDINGS] if len(report.replays) > 1 else []:
         told = f"{replay.outcome}, exit code {replay.exit_code}: not counted ({visible(replay.run_id)})"
         yield [(f"  !  replay {number} of {len(report.replays)}: ", "yellow"), (told, "")]
-    for drift in report.environment.drift[:_SHOWN_FINDINGS]:
-        text = f"{visible(drift.what)} {visible(drift.a)} → {visible(drift.b)} ({drift.matters})"
-        yield [("  !  environment: ", "yellow"), (text, "")]
-    if len(report.environment.drift) > _SHOWN_FINDINGS:
-        yield [(f"  !  … {len(report.environment.drift) - _SHOWN_FINDINGS} more in the report", "yellow")]
+    yield from _environment(report.environment)
     if report.scope.shown:
         yield [("  shown: ", "dim"), (f"{report.scope.shown}, {_LEVELS[report.scope.shown]}", "dim")]
     if report.replays and report.scope.not_exercised:
         yield [("  not exercised: ", "dim"), (", ".join(report.scope.not_exercised), "dim")]
+
+
+def _environment(environment: Environment) -> Iterator[Line]:
+    """Say how the environment is not as recorded, and what was gained when it was rebuilt."""
+    for drift in environment.drift[:_SHOWN_FINDINGS]:
+        yield [("  !  environment: ", "yellow"), (_drift(drift), "")]
+    more = len(environment.drift) + environment.omitted - _SHOWN_FINDINGS
+    if more > 0:
+        yield [(f"  !  … {more} more in the report", "yellow")]
+    if not isinstance(environment.rebuilt, RebuiltEnvironment):
+        return
+    made = environment.rebuilt
+    yield [
+        (f"  environment: rebuilt, Python {visible(made.python)}, {_plural(made.packages, 'package')}", "")
+    ]
+    avoided = environment.avoided
+    if isinstance(avoided, msgspec.UnsetType) or not avoided:
+        return
+    for drift in avoided[:_SHOWN_AVOIDED]:
+        yield [("     today's has: ", "dim"), (_drift(drift), "dim")]
+    if len(avoided) > _SHOWN_AVOIDED:
+        yield [(f"     … {len(avoided) - _SHOWN_AVOIDED} more in the report", "dim")]
+
+
+def _drift(drift: Drift) -> str:
+    a, b = ("not there" if value is None else visible(value, 40) for value in (drift.a, drift.b))
+    return f"{visible(drift.what)} {a} → {b} ({drift.matters})"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _verdict(report: Report, saved: str) -> Line:
@@ -188,6 +216,8 @@ def _verdict(report: Report, saved: str) -> Line:
         item.name == "inputs" and item.detail.startswith("replayed on today") for item in report.preconditions
     ):
         line.append(("  On today's inputs, not the recorded ones.", "yellow"))
+    if isinstance(report.environment.rebuilt, RebuiltEnvironment) and not report.scope.level:
+        line.append(("  Not in the same environment as recorded.", "yellow"))
     if saved:
         line.append((f"  Report: {saved}", "dim"))
     return line

@@ -68,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     outputs: dict[str, OutputSettings] = {}
     keep: int = 20
     objects_max: str = "20 GiB"
+    environments_max: str = "20 GiB"
     inputs: dict[str, InputSettings] = {}
     policy: Policy = Policy()
     labels: tuple[str, ...] = LABELS

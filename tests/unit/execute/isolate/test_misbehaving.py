@@ -50,7 +50,7 @@ def test_a_misbehaving_pipeline_ends_as_stated_at_every_level(
         assert seen.intact, f"{told}: the project was changed"
         assert not seen.escaped, f"{told}: {seen.escaped} got away"
         assert seen.outcome.contained == (seen.outcome.evidence != "its supervisor was killed"), told
-        assert seen.outcome.left >= case.left, told
+        assert seen.outcome.ended >= case.left, told
         assert seen.log_bytes < 16 << 20, told
         kept = state.level in (Isolation.NAMESPACE, Isolation.LANDLOCK)
         assert not (kept and seen.received), f"{told}: {seen.received} came through"
