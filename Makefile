@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := $(shell find src fixtures/kansas -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
+SOURCES := $(shell find src fixtures/kansas -type f -not -name '*.pyc') hatch_build.py pyproject.toml README.md LICENSE
 
 .PHONY: demo test test-full lint bench bench-full schema lock clean
 .DEFAULT_GOAL := test

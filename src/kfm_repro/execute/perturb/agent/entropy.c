@@ -225,10 +225,12 @@ KFM_EXPORT int mkostemps(char *name, int suffix, int flags) {
 KFM_EXPORT int mkstemp(char *name) { return mkostemps(name, 0, 0); }
 KFM_EXPORT int mkostemp(char *name, int flags) { return mkostemps(name, 0, flags); }
 KFM_EXPORT int mkstemps(char *name, int suffix) { return mkostemps(name, suffix, 0); }
+#if defined(__GLIBC__)
 int mkstemp64(char *name) KFM_ALIAS(mkstemp);
 int mkostemp64(char *name, int flags) KFM_ALIAS(mkostemp);
 int mkstemps64(char *name, int suffix) KFM_ALIAS(mkstemps);
 int mkostemps64(char *name, int suffix, int flags) KFM_ALIAS(mkostemps);
+#endif
 
 KFM_EXPORT char *mkdtemp(char *name) {
     char *from;

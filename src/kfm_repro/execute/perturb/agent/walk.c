@@ -205,6 +205,10 @@ void kfm_order_kernel_entries(char *buffer, size_t size) {
     }
 }
 
+#if !defined(__GLIBC__)
+#undef getdents64
+ssize_t getdents64(int fd, void *buffer, size_t size);
+#endif
 KFM_EXPORT ssize_t getdents64(int fd, void *buffer, size_t size) {
     long got = KFM_RAW(SYS_getdents64, fd, buffer, size);
     if (got < 0) {
