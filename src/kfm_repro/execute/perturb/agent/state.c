@@ -233,10 +233,21 @@ static void find_real_functions(void) {
 #endif
 }
 
+/* Without the folder that the agent's lies in: below it lies the workspace of the replay, whose name is new each
+ * time. */
 static uint64_t command_line_hash(void) {
     char command[8192];
     long size = read_whole("/proc/self/cmdline", command, sizeof command);
-    return kfm_hash(command, size > 0 ? (size_t)size : 0, 0);
+    const char *slash = strrchr(kfm_folder, '/');
+    size_t place = slash != NULL ? (size_t)(slash - kfm_folder) : 0, kept = 0;
+    for (size_t at = 0; size > 0 && at < (size_t)size;) {
+        if (place > 1 && (size_t)size - at >= place && memcmp(command + at, kfm_folder, place) == 0) {
+            at += place;
+        } else {
+            command[kept++] = command[at++];
+        }
+    }
+    return kfm_hash(command, kept, 0);
 }
 
 static void set_up(void) {

@@ -135,7 +135,9 @@ class _Entropy:
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._seed, self._drawn, self._children, self._ordinal = seed, 0, 0, 0
-        self._key = self._claim(folder, _hash("\0".join(sys.orig_argv).encode(errors="surrogateescape")))
+        self._key = self._claim(
+            folder, _hash(os.fsencode("\0".join(sys.orig_argv).replace(str(folder.parent), "")))
+        )
         os.register_at_fork(before=self._before_fork, after_in_child=self._in_child)
 
     @staticmethod
