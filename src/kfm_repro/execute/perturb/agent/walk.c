@@ -29,8 +29,16 @@ KFM_EXPORT int scandir(const char *restrict path, struct dirent ***restrict list
     return count;
 }
 
+/* By folder, and within one by name. */
 static int compare_paths(const void *a, const void *b) {
-    return kfm_compare_names(*(char *const *)a, *(char *const *)b);
+    const char *first = *(char *const *)a, *second = *(char *const *)b;
+    const char *first_slash = strrchr(first, '/'), *second_slash = strrchr(second, '/');
+    size_t folder = first_slash != NULL ? (size_t)(first_slash - first) + 1 : 0;
+    size_t other = second_slash != NULL ? (size_t)(second_slash - second) + 1 : 0;
+    if (folder != other || memcmp(first, second, folder) != 0) {
+        return kfm_compare_names(first, second);
+    }
+    return kfm_compare_names(first + folder, second + folder);
 }
 
 KFM_EXPORT int glob(const char *restrict pattern, int flags, int (*failed)(const char *, int), glob_t *restrict into) {
