@@ -30,7 +30,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if command is None:
         pytest.skip("no C compiler: the driver of the library cannot be built")
     program = tmp_path_factory.mktemp("driver") / "driver"
-    flags = ["-std=gnu11", "-O1", "-pthread", "-D_FORTIFY_SOURCE=2"]
+    flags = ["-std=gnu11", "-O1", "-pthread", "-D_FORTIFY_SOURCE=2", "-Wno-unused-result"]
     subprocess.run([*command, *flags, "-o", program, DRIVER, "-ldl"], check=True)
     return program
 

@@ -343,6 +343,22 @@ static void stress(const char *path, int forks) {
     printf("stress %d\n", failed);
 }
 
+static void *some(void *path) {
+    use_everything(path);
+    return NULL;
+}
+
+static void many_threads(const char *path) {
+    pthread_t threads[8];
+    for (int i = 0; i < 8; i++) {
+        pthread_create(&threads[i], NULL, some, (void *)path);
+    }
+    for (int i = 0; i < 8; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    printf("threads 8\n");
+}
+
 static void forks(void) {
     unsigned char b[8];
     for (int i = 0; i < 2; i++) {
@@ -435,6 +451,8 @@ int main(int count, char **words) {
         waits();
     } else if (strcmp(what, "stress") == 0) {
         stress(path, count > 3 ? atoi(words[3]) : 200);
+    } else if (strcmp(what, "threads") == 0) {
+        many_threads(path);
     } else if (strcmp(what, "forks") == 0) {
         forks();
     } else if (strcmp(what, "close") == 0) {

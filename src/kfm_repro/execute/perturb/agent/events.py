@@ -144,7 +144,7 @@ class _Reader:
             text=_unescaped(text),
             error=int(error),
             at=_place(at),
-            own=_place(own),
+            own=_place(at if own == b"=" else own),
             imported=imported == b"1",
             cut=text.endswith(b"\\~"),
         )

@@ -2,6 +2,14 @@
 #include "real.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
+
+#if !defined(__GLIBC__)
+#define __rlimit_resource_t int
+#define KFM_RESOURCE int
+#else
+#define KFM_RESOURCE enum __rlimit_resource
+#endif
 
 static bool fakes_cpus(void) { return kfm_active() && kfm_setting.cpus > 0; }
 static bool fakes_host(void) { return kfm_active() && kfm_setting.host[0] != '\0'; }
@@ -190,6 +198,26 @@ int kfm_stand_in(const char *path, int flags) {
     }
     return fd >= 0 ? (int)fd : -1;
 }
+
+/* Limits are the command's own affair; the log must know of them. */
+KFM_EXPORT int prlimit(pid_t pid, KFM_RESOURCE resource, const struct rlimit *fresh, struct rlimit *old) {
+    long result = KFM_RAW(SYS_prlimit64, pid, resource, fresh, old);
+    if (fresh != NULL) {
+        kfm_limits_changed();
+    }
+    errno = result < 0 ? (int)-result : errno;
+    return result < 0 ? -1 : 0;
+}
+
+KFM_EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *fresh) {
+    return prlimit(0, resource, fresh, NULL);
+}
+
+#if defined(__GLIBC__)
+int prlimit64(pid_t pid, KFM_RESOURCE resource, const struct rlimit64 *fresh, struct rlimit64 *old)
+    KFM_ALIAS(prlimit);
+int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *fresh) KFM_ALIAS(setrlimit);
+#endif
 
 /* Local time and locale: seen, not changed (TZ and LC_ALL do that). */
 KFM_EXPORT struct tm *localtime_r(const time_t *restrict time, struct tm *restrict into) {

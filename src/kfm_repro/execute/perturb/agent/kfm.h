@@ -73,6 +73,7 @@ int kfm_pid(void);
 void kfm_log_start(void);
 void kfm_log_forked(void);
 void kfm_log_flush(void);
+void kfm_limits_changed(void);
 /* Note one event. error is 0 or an errno; detail is a word of ours; text comes from the command and is escaped. */
 void kfm_log(enum kfm_kind kind, int error, const char *detail, const char *text);
 bool kfm_observing(enum kfm_kind kind);

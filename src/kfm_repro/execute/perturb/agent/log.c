@@ -4,6 +4,7 @@
  * Fields are separated by tabs and end with a newline:
  *   E  pid  instance  id  kind  error  detail  text  at  own  import       an event, seen for the first time
  *   C  pid  instance  id  count                                           how often that was
+ *      own is "=" where it is the same as at
  *   X  pid  instance  full                                                the log has reached its bound
  * Everything that comes from the command is escaped as \xHH outside of printable ASCII: no name can forge a line. */
 #include "real.h"
@@ -62,6 +63,9 @@ static void add_number(struct line *line, uint64_t value, unsigned base) {
 /* At most `room` bytes of escaped text; what is cut off is shown by \~ at the end. */
 static void add_escaped(struct line *line, const char *text, size_t room) {
     size_t end = line->size + room;
+    if (end + KFM_CONST_STRLEN("\\~") > sizeof line->text) {
+        return; /* by the limits above there is always room */
+    }
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
         bool plain = c >= 0x20 && c < 0x7f && c != '\\';
@@ -70,7 +74,7 @@ static void add_escaped(struct line *line, const char *text, size_t room) {
             return;
         }
         if (plain) {
-            add_char(line, (char)c);
+            line->text[line->size++] = (char)c;
         } else {
             add(line, "\\x");
             add_char(line, "0123456789abcdef"[c >> 4]);
@@ -130,15 +134,21 @@ static void head(struct line *line, char kind) {
     add_char(line, '\t');
 }
 
+/* A write past RLIMIT_FSIZE would raise SIGXFSZ in the command. Asked only where there may be such a limit: from the
+ * start, or since the command set one (host.c). */
+static atomic_bool kfm_file_limited;
+
+void kfm_limits_changed(void) { atomic_store(&kfm_file_limited, true); }
+
 static bool within_file_limit(uint64_t end) {
     uint64_t limit[2]; /* struct rlimit64 */
-    return KFM_RAW(SYS_prlimit64, 0, 1 /* RLIMIT_FSIZE */, 0, limit) != 0 || end <= limit[0];
+    return !atomic_load_explicit(&kfm_file_limited, memory_order_relaxed)
+        || KFM_RAW(SYS_prlimit64, 0, 1 /* RLIMIT_FSIZE */, 0, limit) != 0 || end <= limit[0];
 }
 
 static void put(const char *text, size_t size) {
     struct stat state;
     int fd = log_descriptor(&state);
-    /* A write past RLIMIT_FSIZE would raise SIGXFSZ in the command. */
     if (fd < 0 || !within_file_limit((uint64_t)state.st_size + 2 * KFM_LINE_MAX)) {
         return;
     }
@@ -215,7 +225,11 @@ static void body(struct line *line, enum kfm_kind kind, int error, const char *d
     if (kfm_setting.frames && kfm_place(kind, text, kfm_caller, &place)) {
         add_escaped(line, place.at, 640);
         add_char(line, '\t');
-        add_escaped(line, place.own, 640);
+        if (place.own[0] != '\0' && strcmp(place.own, place.at) == 0) {
+            add_char(line, '=');
+        } else {
+            add_escaped(line, place.own, 640);
+        }
         add_char(line, '\t');
         add_char(line, place.import ? '1' : '0');
     } else {
@@ -312,6 +326,8 @@ void kfm_log_start(void) {
     kfm_log_dev = state.st_dev;
     kfm_log_ino = state.st_ino;
     atomic_store(&kfm_log_fd, fd);
+    atomic_store(&kfm_file_limited, true);
+    atomic_store(&kfm_file_limited, !within_file_limit(UINT64_MAX)); /* RLIM_INFINITY */
     new_instance();
 }
 

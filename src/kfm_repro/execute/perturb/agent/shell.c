@@ -138,6 +138,9 @@ KFM_EXPORT long syscall(long number, ...) {
         return uname((struct utsname *)a);
     }
     long result = kfm_raw6(number, a, b, c, d, e, f);
+    if (number == SYS_prlimit64 || number == SYS_setrlimit) {
+        kfm_limits_changed();
+    }
     if (active && number == SYS_openat) {
         kfm_noted_open((int)a, (const char *)b, (int)c, result < 0 ? (int)-result : 0, (int)result);
     }

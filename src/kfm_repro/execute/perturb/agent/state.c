@@ -24,8 +24,14 @@ bool kfm_own_memory(void) { return kfm_pid() == atomic_load_explicit(&kfm_our_pi
 uint64_t kfm_hash(const void *data, size_t size, uint64_t seed) {
     const unsigned char *byte = data;
     uint64_t hash = seed ^ UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
+    for (size_t left = size; left > 0;) {
+        uint64_t word = 0;
+        size_t part = left < sizeof word ? left : sizeof word;
+        memcpy(&word, byte, part);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+        byte += part;
+        left -= part;
     }
     return kfm_mix(hash, size);
 }

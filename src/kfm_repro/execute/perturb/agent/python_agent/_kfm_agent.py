@@ -35,8 +35,9 @@ def _mix(a: int, b: int) -> int:
 
 def _hash(data: bytes, seed: int = 0) -> int:
     value = seed ^ 0xCBF29CE484222325
-    for byte in data:
-        value = ((value ^ byte) * 0x100000001B3) & _MASK
+    for start in range(0, len(data), 8):
+        value = ((value ^ int.from_bytes(data[start : start + 8], "little")) * 0x9E3779B97F4A7C15) & _MASK
+        value ^= value >> 32
     return _mix(value, len(data))
 
 
