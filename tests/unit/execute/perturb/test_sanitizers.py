@@ -74,7 +74,7 @@ def test_addresses_and_undefined_behaviour(gcc: str, driver: Path, tmp_path: Pat
         prepared = prepare(tmp_path, SETTING, built=Built(library))
         env = {
             "LD_PRELOAD": " ".join([*preloads, prepared.variables["LD_PRELOAD"]]),
-            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0:detect_stack_use_after_return=1",
+            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0:disable_coredump=0",
         }
         assert run_driver([driver, mode, folder], env, tmp_path)
         assert prepared.events() or mode == "limit", mode
@@ -89,9 +89,13 @@ def test_threads_do_not_race(gcc: str, driver: Path, tmp_path: Path, folder: Pat
     flags = [*FLAGS, "-fsanitize=thread", "-fPIC", "-shared", "-fvisibility=hidden"]
     subprocess.run([gcc, *flags, "-o", library, *sorted(SOURCES.glob("*.c")), "-ldl"], check=True)
     prepared = prepare(tmp_path, SETTING, built=Built(library))
-    env = {
-        "LD_PRELOAD": f"{preload} {prepared.variables['LD_PRELOAD']}",
-        "TSAN_OPTIONS": "use_sigaltstack=0",  # it would ask sysconf, which is ours, before it is set up itself
-    }
-    assert run_driver([setarch, "-R", driver, "threads", folder], env, tmp_path) == "threads 8\n"
+    settings = [
+        f"LD_PRELOAD={preload} {prepared.variables['LD_PRELOAD']}",
+        # It would call sysconf and setrlimit, which are ours, before it is set up itself.
+        "TSAN_OPTIONS=use_sigaltstack=0:disable_coredump=0",
+    ]
+    assert (
+        run_driver([setarch, "-R", "env", *settings, driver, "threads", folder], {}, tmp_path)
+        == "threads 8\n"
+    )
     assert prepared.events()

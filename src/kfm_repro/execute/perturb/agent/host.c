@@ -200,7 +200,7 @@ int kfm_stand_in(const char *path, int flags) {
 }
 
 /* Limits are the command's own affair; the log must know of them. */
-KFM_EXPORT int prlimit(pid_t pid, KFM_RESOURCE resource, const struct rlimit *fresh, struct rlimit *old) {
+KFM_EXPORT KFM_UNSANITIZED int prlimit(pid_t pid, KFM_RESOURCE resource, const struct rlimit *fresh, struct rlimit *old) {
     long result = KFM_RAW(SYS_prlimit64, pid, resource, fresh, old);
     if (fresh != NULL) {
         kfm_limits_changed();
@@ -209,7 +209,7 @@ KFM_EXPORT int prlimit(pid_t pid, KFM_RESOURCE resource, const struct rlimit *fr
     return result < 0 ? -1 : 0;
 }
 
-KFM_EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *fresh) {
+KFM_EXPORT KFM_UNSANITIZED int setrlimit(__rlimit_resource_t resource, const struct rlimit *fresh) {
     return prlimit(0, resource, fresh, NULL);
 }
 

@@ -27,6 +27,8 @@
 
 #define KFM_EXPORT __attribute__((visibility("default")))
 #define KFM_ALIAS(of) __attribute__((visibility("default"), alias(#of)))
+/* Called by the sanitizers themselves, before they are set up. */
+#define KFM_UNSANITIZED __attribute__((no_sanitize_thread, no_sanitize_address))
 #define KFM_CONST_STRLEN(s) (sizeof(s) - 1)
 
 enum { KFM_PATH = 4096, KFM_HOST = 65, KFM_RANDOM_FDS = 1024 };
@@ -73,7 +75,7 @@ int kfm_pid(void);
 void kfm_log_start(void);
 void kfm_log_forked(void);
 void kfm_log_flush(void);
-void kfm_limits_changed(void);
+void kfm_limits_changed(void) KFM_UNSANITIZED;
 /* Note one event. error is 0 or an errno; detail is a word of ours; text comes from the command and is escaped. */
 void kfm_log(enum kfm_kind kind, int error, const char *detail, const char *text);
 bool kfm_observing(enum kfm_kind kind);

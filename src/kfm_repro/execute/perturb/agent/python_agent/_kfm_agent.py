@@ -273,7 +273,7 @@ def _set_entropy(entropy: _Entropy, log: _Log | None) -> None:
 
     # Python seeds by itself, past os.urandom.
     random.Random.seed = seed  # type: ignore[method-assign]
-    random.seed = random._inst.seed  # type: ignore[attr-defined]  # noqa: SLF001 - bound before
+    random.seed = random._inst.seed  # noqa: SLF001 - bound before
     random.seed()
 
 
