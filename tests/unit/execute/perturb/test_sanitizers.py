@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -88,7 +89,8 @@ def test_threads_do_not_race(gcc: str, driver: Path, tmp_path: Path, folder: Pat
     library = tmp_path / "sanitized.so"
     flags = [*FLAGS, "-fsanitize=thread", "-fPIC", "-shared", "-fvisibility=hidden"]
     subprocess.run([gcc, *flags, "-o", library, *sorted(SOURCES.glob("*.c")), "-ldl"], check=True)
-    prepared = prepare(tmp_path, SETTING, built=Built(library))
+    # Without delays: our start of a thread would run before ThreadSanitizer knows the thread.
+    prepared = prepare(tmp_path, replace(SETTING, thread_seed=None), built=Built(library))
     settings = [
         f"LD_PRELOAD={preload} {prepared.variables['LD_PRELOAD']}",
         # It would call sysconf and setrlimit, which are ours, before it is set up itself.
