@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := $(shell find src fixtures/kansas -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
+SOURCES := $(shell find src fixtures/kansas -type f -not -name '*.pyc') hatch_build.py pyproject.toml README.md LICENSE
 
-.PHONY: demo test test-full lint bench bench-full schema lock clean
+.PHONY: demo test test-full sanitize lint bench bench-full schema lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.locked: requirements/dev.lock
@@ -29,6 +29,10 @@ test: $(VENV)/.wheel
 
 test-full: $(VENV)/.wheel
 	$(BIN)/python -m pytest -m "full or not full" -s
+
+# Part of `make test` as well.
+sanitize: $(VENV)/.wheel
+	$(BIN)/python -m pytest tests/unit/execute/perturb/test_sanitizers.py
 
 lint: $(VENV)/.wheel
 	$(BIN)/ruff check

@@ -1,0 +1,1 @@
+"""Observing, pinning and varying what a command reads from its surroundings."""
