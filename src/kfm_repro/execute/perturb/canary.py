@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kfm_repro.execute.perturb.agent import AgentSetting
 
-__all__ = ["CANARY", "Effect", "Seen", "effective", "parse"]
+__all__ = ["CANARY", "NO_LOCALE", "Effect", "Seen", "effective", "parse"]
 
 CANARY = Path(__file__)
 """The program, for a sandbox to show."""
@@ -34,6 +34,8 @@ CANARY = Path(__file__)
 Seen = dict[str, Any]
 """What the program printed: axis to what each place saw."""
 
+NO_LOCALE = "not installed"
+"""Stands for the locale that the variables name, where this machine does not have it."""
 _NAMES = tuple(f"{letter}{number}" for letter in "qbzmak" for number in (2, 10))
 _THREADS = 21
 _SLOW_START_S = 0.0005
@@ -170,7 +172,7 @@ def _locale() -> list[Any]:
     try:
         name = locale.setlocale(locale.LC_ALL, "")
     except locale.Error:
-        return ["not installed", []]
+        return [NO_LOCALE, []]
     return [name, sorted("tzväo", key=locale.strxfrm)]
 
 
@@ -238,6 +240,12 @@ def _agent(child: dict[str, str], empty: dict[str, str]) -> dict[str, bool]:
         "empty environment": empty.get("agent", "0") != "0",
         "python": "_kfm_agent" in sys.modules,
     }
+
+
+def _input_times(folder: Path) -> dict[str, float]:
+    if not folder.is_dir():
+        return {}
+    return {path.name: path.stat().st_mtime for path in sorted(folder.iterdir())}
 
 
 def _umask() -> str:
@@ -308,6 +316,8 @@ def look(folder: Path) -> Seen:
             "address": id(object()),
             "cpu-features": _cpu_features(),
             "network": _network(),
+            "threads": {name: os.environ[name] for name in sorted(os.environ) if name.endswith("_THREADS")},
+            "input-mtime": _input_times(folder / "inputs"),
             "agent": _agent(child, empty),
         }
     finally:

@@ -1,0 +1,72 @@
+"""Put a shape around a command: its variables and their order, a prefix, the agent, names, umask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from kfm_repro.execute.isolate import Confinement, readable, writable
+from kfm_repro.execute.perturb.agent import Prepared
+from kfm_repro.execute.perturb.axes import Shape
+from kfm_repro.execute.process import Process
+
+__all__ = ["shaped", "temporary_name", "workspace_name"]
+
+_PRELOAD = "LD_PRELOAD"
+_FORK_FIRST = 'n=$1; shift; while [ "$n" -gt 0 ]; do /bin/true; n=$((n - 1)); done; "$@"; exit $?'
+
+
+def workspace_name(shape: Shape) -> str:
+    """Return the folder of the workspace, below the place of a replay."""
+    return shape.folders.get("workspace", "workspace")
+
+
+def temporary_name(shape: Shape) -> str:
+    """Return the folder of temporary files, below the place of a replay."""
+    return shape.folders.get("temporary", "tmp")
+
+
+def shaped(process: Process, shape: Shape, agent: Prepared | None = None) -> Process:
+    """Return ``process`` as ``shape`` has it, with the agent in it when there is one.
+
+    Folders and times of inputs are for who lays them out; the rest is done here.
+    """
+    return replace(
+        process,
+        argv=[*_forks(shape.forks), *shape.prefix, *process.argv],
+        env=_environ(process.env, shape, agent),
+        confinement=process.confinement and _confinement(process.confinement, shape, agent),
+    )
+
+
+def _forks(count: int) -> list[str]:
+    return ["/bin/sh", "-c", _FORK_FIRST, "sh", str(count)] if count else []
+
+
+def _environ(given: Mapping[str, str], shape: Shape, agent: Prepared | None) -> dict[str, str]:
+    environ = {**given, **{name: value for name, value in shape.environ.items() if value is not None}}
+    for name, value in shape.environ.items():
+        if value is None:
+            environ.pop(name, None)
+    for name, value in (agent.variables if agent else {}).items():
+        own = environ.get(name, "") if name == _PRELOAD else ""
+        environ[name] = f"{value}:{own}" if own else value
+    if shape.environ_order:
+        names = sorted(environ, reverse=shape.environ_order == "reversed")
+        environ = {name: environ[name] for name in names}
+    return environ
+
+
+def _confinement(confinement: Confinement, shape: Shape, agent: Prepared | None) -> Confinement:
+    cell, places = confinement.cell, confinement.cell.places
+    if agent is not None:
+        log = (writable(path, agent.seen_at / path.relative_to(agent.folder)) for path in agent.writable)
+        places = (*places, readable(agent.folder, agent.seen_at), *log)
+    home = Path(shape.home) if shape.home.startswith("/") else cell.home
+    cell = replace(
+        cell, places=places, host=shape.host or cell.host, user=shape.user or cell.user, home=home,
+        network=cell.network or shape.network,
+    )  # fmt: skip
+    umask = confinement.umask if shape.umask is None else shape.umask
+    return replace(confinement, cell=cell, umask=umask)
