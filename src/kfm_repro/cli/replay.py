@@ -10,6 +10,8 @@ from kfm_repro.cli.options import accept_option, output_options, project_options
 
 __all__ = ["command"]
 
+_MOST_SHIFT_S = 100 * 366 * 86_400.0
+
 
 @click.command(
     epilog="Example: kfm-repro replay latest:import_census\n\n"
@@ -43,6 +45,18 @@ __all__ = ["command"]
     help="How the replay is kept apart; auto: the best that works here (docs/isolation.md).",
 )
 @click.option(
+    "--vary",
+    metavar="AXES",
+    help="Axes to vary, with commas between them, or all: clock, locale, hash-seed … (kfm-repro doctor lists them).",
+)
+@click.option(
+    "--clock",
+    default="shift",
+    metavar="real|shift|SECONDS",
+    help="The pipeline's wall clock: on another day, so that embedded times show [default: shift], real, or moved.",
+)
+@click.option("--memory", metavar="SIZE", help="Most memory that the pipeline may take, such as 4G.")
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds [default: 10 × recorded, at least 60]",
@@ -58,10 +72,12 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     """
     from kfm_repro.cli.output import print_report, progress, shortest
     from kfm_repro.errors import UsageError
+    from kfm_repro.execute.perturb.axes import parse_axes
     from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
     from kfm_repro.model.verdict import Accept, exit_code
     from kfm_repro.runs.project import find_project
+    from kfm_repro.runs.sizes import parse_size
 
     if options["fresh_env"] and options["env"] != "rebuild":
         raise UsageError("--fresh-env goes with --env rebuild", hint="add --env rebuild, or leave it out")
@@ -71,6 +87,9 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
         trust=options["trust"],
         timeout_s=options["timeout"],
         isolation=options["isolation"],
+        vary=parse_axes(options["vary"]) if options["vary"] else (),
+        clock_shift_s=_clock(options["clock"]),
+        memory_bytes=parse_size(options["memory"], what="--memory") if options["memory"] else None,
         rebuild=options["env"] == "rebuild",
         fresh_environment=options["fresh_env"],
     )
@@ -90,3 +109,21 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
         saved=shortest(judged.report_path),
     )
     return int(exit_code(judged.report.verdict, judged.report.outputs))
+
+
+def _clock(text: str) -> float | None:
+    """Return the seconds by which the clock is to be moved, None for a day of our choosing. Raises UsageError."""
+    from kfm_repro.errors import UsageError
+
+    if text == "shift":
+        return None
+    try:
+        seconds = 0.0 if text == "real" else float(text)
+    except ValueError:
+        seconds = float("nan")
+    if not abs(seconds) <= _MOST_SHIFT_S:
+        raise UsageError(
+            f"--clock {text!r} is neither real, nor shift, nor a number of seconds",
+            hint="for example --clock real, or --clock 86400 for a day later; a century at most",
+        )
+    return seconds

@@ -19,7 +19,7 @@ from kfm_repro.execute.isolate import (
     variable_places,
     writable,
 )
-from kfm_repro.execute.plan import Plan
+from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.workspace import Workspace
 from kfm_repro.runs.project import Project
 
@@ -27,7 +27,12 @@ __all__ = ["confine"]
 
 
 def confine(
-    project: Project, plan: Plan, workspace: Workspace, environ: Mapping[str, str], place: Place
+    project: Project,
+    plan: Plan,
+    workspace: Workspace,
+    environ: Mapping[str, str],
+    place: Place,
+    request: Request,
 ) -> Confinement:
     """Return how the command of a plain replay is kept apart: at its own fresh paths, within its time."""
     scratch = place.path / "scratch"
@@ -53,7 +58,8 @@ def confine(
         user=_user(),
         home=workspace.home,
     )
-    return Confinement(cell, plan.isolation.level, Limits(timeout_s=plan.timeout_s), place)
+    limits = Limits(timeout_s=plan.timeout_s, memory_bytes=request.memory_bytes)
+    return Confinement(cell, plan.isolation.level, limits, place)
 
 
 def _user() -> str:

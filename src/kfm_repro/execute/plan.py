@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from kfm_repro.errors import InconsistentRun, InvalidRecord, NotReplayable
 from kfm_repro.execute.checkout import Code, check_code
 from kfm_repro.execute.environment import Interpreter, choose_interpreter
-from kfm_repro.execute.isolate.levels import AUTO, Chosen, choose
+from kfm_repro.execute.isolate.levels import AUTO, Chosen, Isolation, choose
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.rebuild import Rebuilt, rebuild
 from kfm_repro.model.manifest import Manifest
@@ -30,7 +30,8 @@ class Request:
     """How to replay. ``timeout_s`` None takes ten times the recorded duration, at least a minute.
 
     ``isolation`` is a level, or ``auto``. ``trust`` is for a run that came from elsewhere: its command is a
-    stranger's (rule 18). ``paths`` is the shape of the path that it runs in. ``rebuild`` makes the recorded
+    stranger's (rule 18). ``vary`` are axes to vary. ``clock_shift_s`` is by how many seconds the pipeline's wall clock is
+    moved, None for a distinctive other day. ``paths`` is the shape of the path that it runs in. ``rebuild`` makes the recorded
     environment again, or takes it from the cache unless it is to be ``fresh_environment``.
     """
 
@@ -38,6 +39,9 @@ class Request:
     trust: bool = False
     timeout_s: float | None = None
     isolation: str = AUTO
+    vary: tuple[str, ...] = ()
+    clock_shift_s: float | None = None
+    memory_bytes: int | None = None
     paths: PathProfile = PathProfile.PLAIN
     rebuild: bool = False
     fresh_environment: bool = False
@@ -66,10 +70,11 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
     a run that is no baseline: aborted, still running, or one whose status and sentinel disagree.
     """
     run = read_run(original)
-    if is_foreign(original) and not request.trust:
+    isolation = choose(request.isolation)
+    if is_foreign(original) and not request.trust and isolation.level is not Isolation.NAMESPACE:
         raise NotReplayable(
             f"run {original.name} was unpacked from elsewhere: replaying it runs a stranger's command",
-            hint="read its run.yaml; if you trust it: --trust",
+            hint="read its run.yaml; if you trust it: --trust; else take --isolation namespace",
             code="not-trusted",
         )
     if was_redacted([run.pipeline.entrypoint or "", *run.pipeline.args]):
@@ -100,7 +105,7 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
         inputs=inputs,
         outputs=outputs,
         timeout_s=request.timeout_s or _default_timeout(run),
-        isolation=choose(request.isolation),
+        isolation=isolation,
     )
     if not request.rebuild:
         return plan

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,10 @@ from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compa
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
-from kfm_repro.execute.isolate import Confinement, Place, collect_leftovers, new_place
-from kfm_repro.execute.place import PathProfile
+from kfm_repro.execute.isolate import Confinement, Isolation, Place, collect_leftovers, new_place
+from kfm_repro.execute.perturb.agent import AgentSetting, Prepared, prepare
+from kfm_repro.execute.perturb.axes import AXES, Level, Shape, all_at, shape_of
+from kfm_repro.execute.perturb.shaped import shaped
 from kfm_repro.execute.placeholders import Values, folder_of, input_values
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
@@ -44,6 +46,7 @@ from kfm_repro.execute.preconditions import (
 from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.record import write_metrics
 from kfm_repro.execute.validation import write_validation
+from kfm_repro.execute.watched import Watched, watched
 from kfm_repro.execute.workspace import Workspace, build_workspace
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
@@ -58,10 +61,13 @@ from kfm_repro.runs.trouble import temporary_outside
 from kfm_repro.runs.trust import foreign_labels
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
-__all__ = ["Replayed", "aware", "host_names", "run_replay"]
+__all__ = ["Replayed", "aware", "host_names", "run_replay", "setting_of"]
 
 _HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
 """Variables that hold an axis of nondeterminism; the scope of the report names them."""
+_OTHER_DAY_S = 90_061.0
+"""A day, an hour, a minute and a second: another date, hour, minute and second than now."""
+_FAR_S = 90_000.0
 _CLOCK_GRAIN_S = 1.1
 """A second, the grain of most written times, and a little."""
 
@@ -82,6 +88,8 @@ class Replayed:
     avoided: tuple[Drift, ...]
     held: dict[str, str]
     not_compared: tuple[str, ...]
+    shape: Shape
+    watched: Watched
     finish: Callable[[str], None] = field(compare=False)
 
 
@@ -112,19 +120,25 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
 
 def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, request: Request) -> Replayed:
     fresh = writer.run
-    document = _document(plan, fresh, request.paths)
+    shape = replay_shape(plan, request)
+    document = _document(plan, fresh, request)
     writer.yaml(document)
     sources = resolve_inputs(
         project.root, plan.inputs, ObjectStore.of(project), (plan.code.repository, plan.code.commit),
         current=request.current_inputs, spool=place.path / "spool",
     )  # fmt: skip
     room = request.paths.below(place.path)
-    workspace = build_workspace(room, project, plan, fresh, sources)
+    workspace = build_workspace(room, project, plan, fresh, sources, shape)
     environ, environment = _environment(project, plan, fresh, workspace)
     untouched = project_state(project, plan)
     _wait_until_clocks_moved_on(plan.run)
     guards = Guard(fresh.path), Guard(workspace.run_dir)
-    outcome = _execute(plan, fresh, workspace, environ, confine(project, plan, workspace, environ, place))
+    agent = None
+    if plan.isolation.level is not Isolation.NONE:
+        agent = prepare(place.path, shape.agent, python_path=environ.get("PYTHONPATH", ""))
+    known = {name: value for name, value in shape.environ.items() if value is not None}
+    confinement = confine(project, plan, workspace, {**environ, **known}, place, request)
+    outcome = _execute(plan, fresh, workspace, environ, shape, agent, confinement)
     broken = guards[0].broken() or guards[1].broken()
     if broken:
         guards[0].make_way()
@@ -163,13 +177,20 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         *(plan.rebuilt.preconditions() if plan.rebuilt else ()),
         *trespass(untouched, project_state(project, plan)),
     )
+    declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
-        not_compared=left, finish=partial(_finish, writer, place, outcome),
+        not_compared=left, shape=shape, watched=watched(agent, workspace.root, project.root, declared),
+        finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
+
+
+def setting_of(request: Request) -> dict[str, str]:
+    """Return which axes a replay was asked to vary, in words, for its record and report."""
+    return request.paths.setting | {name: AXES[name].varied for name in request.vary}
 
 
 def _environment(
@@ -191,20 +212,36 @@ def _environment(
     return environ, precondition
 
 
+def replay_shape(plan: Plan, request: Request) -> Shape:
+    """Return what a plain replay varies: its wall clock goes on another day, and the axes that were asked for.
+
+    That day is at least one day and one hour from the recorded start, and later than today, lest files that the
+    pipeline just wrote lie in its future.
+    """
+    recorded = plan.run.runtime.started_at
+    start = aware(recorded) if recorded is not None else datetime.now(UTC)
+    shift = request.clock_shift_s
+    if shift is None:
+        away = (datetime.now(UTC) + timedelta(seconds=_OTHER_DAY_S) - start).total_seconds()
+        shift = _OTHER_DAY_S if abs(away) >= _FAR_S else 3 * _OTHER_DAY_S
+    agent = AgentSetting(clock_shift=timedelta(seconds=shift) if shift else None)
+    return shape_of(all_at(Level.VARY, request.vary), start, Shape(agent=agent))
+
+
 def _execute(
-    plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str], confinement: Confinement
-) -> Outcome:
+    plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str], shape: Shape,
+    agent: Prepared | None, confinement: Confinement,
+) -> Outcome:  # fmt: skip
     values = _values(plan, workspace)
     search = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    return run_command(
-        Process(
-            argv=build_command(plan.run.pipeline, workspace.root, plan.interpreter.path, values, search),
-            cwd=working_folder(plan.run.pipeline, workspace.root),
-            env=environ,
-            logs=fresh.logs,
-            confinement=confinement,
-        )
+    process = Process(
+        argv=build_command(plan.run.pipeline, workspace.root, plan.interpreter.path, values, search),
+        cwd=working_folder(plan.run.pipeline, workspace.root),
+        env=environ,
+        logs=fresh.logs,
+        confinement=confinement,
     )
+    return run_command(shaped(process, shape, agent))
 
 
 def _write_results(
@@ -256,7 +293,7 @@ def _wait_until_clocks_moved_on(run: Run) -> None:
             time.sleep(_CLOCK_GRAIN_S - since)
 
 
-def _document(plan: Plan, fresh: RunDir, paths: PathProfile) -> dict[str, Any]:
+def _document(plan: Plan, fresh: RunDir, request: Request) -> dict[str, Any]:
     given = plan.run.pipeline.version
     version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(given.repo_dirty)}
     if plan.code.raw:
@@ -290,7 +327,7 @@ def _document(plan: Plan, fresh: RunDir, paths: PathProfile) -> dict[str, Any]:
         },
         "replay": {
             "of": plan.original.name,
-            "setting": paths.setting,
+            "setting": setting_of(request),
             "isolation": str(plan.isolation.level),
         },
     }

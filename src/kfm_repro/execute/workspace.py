@@ -14,6 +14,7 @@ from kfm_repro.errors import InvalidRecord
 from kfm_repro.execute.checkout import check_out, hide_removed, left_pointers
 from kfm_repro.execute.inputs import InputSource, lay_inputs
 from kfm_repro.execute.isolate import Isolation, Mount, arrange_inputs, protect
+from kfm_repro.execute.perturb.axes import Shape, temporary_name, workspace_name
 from kfm_repro.execute.plan import Plan
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.run import Run
@@ -60,16 +61,18 @@ class Workspace:
 
 
 def build_workspace(
-    place: Path, project: Project, plan: Plan, fresh: RunDir, sources: tuple[InputSource, ...]
+    place: Path, project: Project, plan: Plan, fresh: RunDir, sources: tuple[InputSource, ...], shape: Shape
 ) -> Workspace:
-    """Lay out a workspace for the run ``fresh`` in the empty folder ``place``.
+    """Lay out a workspace for the run ``fresh`` in the empty folder ``place``, with the folders that ``shape`` names.
 
     Tracked files below the data roots are removed unless they are declared inputs (rule 12), and so is every
     recorded output, lest a committed copy of it be taken for the replay's. The folders of the recorded outputs
     are made, since a clean clone has no empty folders. Raises CodeNotAvailable, InputUnavailable, UnsafePath,
     InvalidRecord.
     """
-    clone = check_out(plan.code, place / "workspace")
+    top = place / workspace_name(shape)
+    top.parent.mkdir(parents=True, exist_ok=True)
+    clone = check_out(plan.code, top)
     root = clone.top / clone.prefix
     for name in project.settings.data_roots:
         _empty_data_root(root, name)
@@ -78,11 +81,14 @@ def build_workspace(
     arranged = arrange_inputs(
         {source.entry.path: source.file for source in sources},
         root,
-        plan.isolation.level,
+        plan.isolation.level if shape.inputs_mtime is None else Isolation.NONE,
         written=[entry.path for entry in plan.outputs.entries],
     )
     lay_inputs(sources, root, arranged.copies)
-    if plan.isolation.level is Isolation.LANDLOCK:
+    if shape.inputs_mtime is not None:
+        for path in arranged.copies:
+            os.utime(root / path, (shape.inputs_mtime, shape.inputs_mtime))
+    if plan.isolation.level is Isolation.LANDLOCK or shape.inputs_mtime is not None:
         outputs = {entry.path for entry in plan.outputs.entries}
         protect(root / path for path in arranged.copies if path not in outputs)
     hide_removed(clone)
@@ -92,7 +98,7 @@ def build_workspace(
     _lay_config(plan.original, plan.run, root, run_dir / "config")
     for entry in plan.outputs.entries:
         safe.make_parent(relocate(entry.path, project, plan.original, fresh), what="output of the record")
-    home, temporary = place / "home", place / "tmp"
+    home, temporary = place / (shape.home or "home"), place / temporary_name(shape)
     home.mkdir()
     temporary.mkdir()
     before = scan_files(root, ["."])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -15,17 +17,22 @@ from kfm_repro.compare.outputs import Output, compare_outputs
 from kfm_repro.errors import NotWritable
 from kfm_repro.execute.drift import affects, bounded
 from kfm_repro.execute.inputs import on_todays_inputs
+from kfm_repro.execute.isolate import Isolation
+from kfm_repro.execute.perturb.agent import AgentSetting
+from kfm_repro.execute.perturb.axes import temporary_name
+from kfm_repro.execute.perturb.prove import Proof, Stage, prove
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.rebuild.store import prune
-from kfm_repro.execute.replay import Replayed, host_names, run_replay
+from kfm_repro.execute.replay import Replayed, aware, host_names, run_replay, setting_of
+from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import conditions, environment_of, output_drift, source_drift, validator_drift
 from kfm_repro.judge.level import exercised_level
 from kfm_repro.judge.parameters import config_drift, snapshot_files
-from kfm_repro.judge.scope import replay_scope
+from kfm_repro.judge.scope import moved_axes, replay_scope
 from kfm_repro.judge.times import merge_replays
 from kfm_repro.model.encode import report_json
 from kfm_repro.model.finding import OutputVerdict
@@ -115,13 +122,14 @@ def replay_and_judge(
     room = parse_size(project.settings.environments_max, what="environments-max")
     original = resolve_run(project, spec)
     plan = plan_replay(project, original, request)
+    proofs = _proofs(plan, request)
     reports: list[Report] = []
     for number in range(times):
         begin(number + 1)
         shaped = replace(request, paths=PathProfile.of(number))
         replayed = run_replay(project, plan, shaped)
         try:
-            report = _judge(project, plan, replayed, accept, shaped)
+            report = _judge(project, plan, replayed, accept, shaped, proofs)
             write_text(replayed.run.report, report_json(report))
             reports.append(report)
             if times > 1:
@@ -138,9 +146,19 @@ def replay_and_judge(
     return Judged(merge_replays(reports), saved, replayed.outcome.last_lines)
 
 
+def _proofs(plan: Plan, request: Request) -> dict[str, Proof]:
+    """Prove by canaries which of the axes that are to be varied can be, at the level and with the Python of the plan."""
+    if not request.vary:
+        return {}
+    started = plan.run.runtime.started_at
+    stage = Stage(plan.isolation.level, plan.interpreter.path, {"PATH": os.defpath}, fixed=False)
+    return prove(stage, aware(started) if started else datetime.now(UTC), request.vary)
+
+
 def _judge(
-    project: Project, plan: Plan, replayed: Replayed, accept: Accept | None, request: Request
-) -> Report:
+    project: Project, plan: Plan, replayed: Replayed, accept: Accept | None, request: Request,
+    proofs: Mapping[str, Proof],
+) -> Report:  # fmt: skip
     outcome = replayed.outcome
     fresh = {path: Output(facts=item.entry.facts, file=item.file) for path, item in replayed.produced.items()}
     recorded = recorded_outputs(
@@ -171,7 +189,7 @@ def _judge(
             Replay(
                 run_id=replayed.run.name,
                 path=project.relative(replayed.run.path),
-                setting=request.paths.setting,
+                setting=setting_of(request),
                 isolation=plan.isolation.level,
                 exit_code=outcome.exit_code,
                 duration_s=round(outcome.duration_s, 3),
@@ -185,8 +203,13 @@ def _judge(
             level=exercised_level(*replayed.fingerprints, (plan.run.runtime.host, platform.node())),
             capped=_capped(plan),
             shown=verdict is Verdict.REPRODUCIBLE and not on_todays_inputs(replayed.sources),
+            moved=moved_axes(replayed, request.vary, proofs),
         ),
-        preconditions=(*_conditions(replayed, parameters, sources), *variables_precondition(plan, verdict)),
+        preconditions=(
+            *_conditions(replayed, parameters, sources),
+            *variables_precondition(plan, verdict),
+            *_watched_conditions(plan, replayed.watched),
+        ),
         environment=_environment(plan, replayed),
         drift=(
             *parameters,
@@ -264,6 +287,28 @@ def _conditions(
     return tuple(made)
 
 
+def _watched_conditions(plan: Plan, seen: Watched) -> tuple[Precondition, ...]:
+    """Say what the pipeline reached for beyond its record: files that are not declared, the network."""
+    made = []
+    if seen.undeclared:
+        detail = f"wanted files that the record does not declare, so that a replay has none: {_some(seen.undeclared)}"
+        made.append(Precondition(name="undeclared", state="drift", detail=detail))
+    if seen.network:
+        apart = plan.isolation.level in (Isolation.NAMESPACE, Isolation.LANDLOCK)
+        reached = (
+            "there is no network in this replay"
+            if apart
+            else "nothing keeps it from the network at this level"
+        )
+        detail = f"not hermetic: the pipeline tried to reach {_some(seen.network)}; {reached}"
+        made.append(Precondition(name="network", state="drift", detail=detail))
+    return tuple(made)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
 def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorInfo:
     outcome = replayed.outcome
     if outcome.outcome in _HINTS:
@@ -277,6 +322,9 @@ def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorI
     if outcome.outcome != "success":
         said = "".join(f"\n  {line}" for line in outcome.last_lines)
         also = " (the recorded run failed, too)" if plan.state is RunState.FAILED else ""
+        said += "".join(
+            f"\n  tried to open {path}, not in inputs.json" for path in replayed.watched.undeclared
+        )
         return ErrorInfo(
             code="pipeline-failed",
             message=f"the pipeline failed in the replay with exit code {outcome.exit_code}{also}{said}",
@@ -300,19 +348,31 @@ def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorI
 
 
 def _fresh_side(replayed: Replayed) -> Side:
-    place = replayed.place
+    place, shape = replayed.place, replayed.shape
     paths = {
         str(replayed.workspace),
         str(replayed.run.path),
         str(place),
-        str(place / "home"),
-        str(place / "tmp"),
+        str(place / (shape.home or "home")),
+        str(place / temporary_name(shape)),
     }
-    window = (replayed.outcome.started.timestamp(), replayed.outcome.finished.timestamp())
+    machine = (replayed.outcome.started.timestamp(), replayed.outcome.finished.timestamp())
+    window = _shown_window(shape.agent, machine)
+    zone = shape.environ.get("TZ") or replayed.held.get("TZ")
     return Side(
         run_id=replayed.run.name,
         window=window,
-        offsets=local_offsets(replayed.held.get("TZ"), window),
+        machine_window=None if window == machine else machine,
+        offsets=tuple(sorted({*local_offsets(zone, window), *local_offsets(zone, machine)})),
         paths=tuple(sorted(paths, key=lambda path: (-len(path), path))),
         hosts=host_names(),
     )
+
+
+def _shown_window(agent: AgentSetting, machine: tuple[float, float]) -> tuple[float, float]:
+    """Return when a pipeline took itself to run, which its agent may have told it."""
+    if agent.clock_frozen_at is not None:
+        frozen = agent.clock_frozen_at.timestamp()
+        return (frozen, frozen + machine[1] - machine[0])
+    shift = agent.clock_shift.total_seconds() if agent.clock_shift else 0.0
+    return (machine[0] + shift, machine[1] + shift)

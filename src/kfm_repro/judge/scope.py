@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from kfm_repro.execute.isolate.levels import Chosen
+from kfm_repro.execute.isolate.levels import Chosen, Isolation
+from kfm_repro.execute.perturb.agent import Mechanism
+from kfm_repro.execute.perturb.axes import AXES
+from kfm_repro.execute.perturb.prove import Proof
+from kfm_repro.execute.replay import Replayed
 from kfm_repro.model.report import Scope
 
-__all__ = ["AXES", "replay_scope"]
-
-AXES: tuple[str, ...] = (
-    "affinity", "aslr", "build-path", "clock", "cpu-count", "cpu-features", "directory-order", "entropy",
-    "env-order", "hash-seed", "home-user", "hostname", "input-mtime", "locale", "network", "pid", "schedule",
-    "threads", "timezone", "tmp-dir", "umask",
-)  # fmt: skip
-"""Every axis of nondeterminism that we have a name for."""
+__all__ = ["Moved", "moved_axes", "replay_scope"]
 
 _BY_VARIABLE: Mapping[str, str] = {"PYTHONHASHSEED": "hash-seed", "TZ": "timezone", "LC_ALL": "locale"}
 _NATURAL = frozenset(("aslr", "build-path", "clock", "entropy", "home-user", "input-mtime", "pid", "tmp-dir"))
 
 _NAMED = 5
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The axes that a replay varied, in words, and why others that were to be varied were not."""
+
+    varied: Mapping[str, str] = field(default_factory=dict)
+    unmoved: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def moved_axes(replayed: Replayed, wanted: Sequence[str], proofs: Mapping[str, Proof]) -> Moved:
+    """Return which axes a replay varied: those ``wanted`` as far as their canaries prove it, and its clock."""
+    varied, unmoved, notes = dict[str, str](), dict[str, str](), list[str]()
+    shift, seen = replayed.shape.agent.clock_shift, replayed.watched
+    if shift is not None:
+        if seen.present:
+            varied["clock"] = f"{shift.total_seconds():+.0f}"
+        else:
+            unmoved["clock"] = "nothing could be loaded into the pipeline"
+        if seen.present and seen.mechanism is Mechanism.PYTHON:
+            notes.append(
+                "clock: only what Python's time module tells was moved, since no library could be loaded"
+            )
+    for name in wanted:
+        if proofs[name].varied.effective:
+            varied[name] = AXES[name].varied
+        else:
+            unmoved[name] = proofs[name].varied.reason
+    notes += [f"{name} was not varied: {reason}" for name, reason in sorted(unmoved.items())]
+    return Moved(varied, unmoved, tuple(notes))
 
 
 def replay_scope(
@@ -30,6 +59,7 @@ def replay_scope(
     level: tuple[str, str] = ("R1", ""),
     shown: bool = False,
     capped: str = "",
+    moved: Moved | None = None,
 ) -> Scope:
     """Return the scope of a plain replay at the level of isolation that was chosen.
 
@@ -38,10 +68,14 @@ def replay_scope(
     ``held`` are the environment variables that the record pins. What is held is not exercised either; a hash
     seed that nobody pins is drawn anew by every Python and so is natural. ``capped`` is why no level is claimed.
     """
+    moved = moved or Moved()
     pinned = {axis: held[name] for name, axis in _BY_VARIABLE.items() if name in held}
+    if isolation.level in (Isolation.NAMESPACE, Isolation.LANDLOCK):
+        pinned["network"] = "none"
     if held.get("PYTHONHASHSEED") == "random":
         del pinned["hash-seed"]
-    natural = _NATURAL | ({"hash-seed"} - set(pinned))
+    natural = (_NATURAL | ({"hash-seed"} - set(pinned))) - set(moved.varied)
+    pinned = {axis: value for axis, value in pinned.items() if axis not in moved.varied}
     notes = [f"{capped}; no level of reproducibility is claimed"] if capped else []
     if not_compared:
         named = ", ".join(not_compared[:_NAMED]) + (" …" if len(not_compared) > _NAMED else "")
@@ -49,12 +83,14 @@ def replay_scope(
     return Scope(
         held=dict(sorted(pinned.items())),
         natural=tuple(sorted(natural)),
-        not_exercised=tuple(axis for axis in AXES if axis not in natural),
+        varied=dict(sorted(moved.varied.items())),
+        not_exercised=tuple(axis for axis in AXES if axis not in natural and axis not in moved.varied),
         level="" if capped else level[0],
         shown=level[0] if shown and not capped else "",
         notes=(
             *(f"isolation {isolation.level}: {text}" for text in isolation.lost),
             *filter(None, ["" if capped else level[1] and f"level {level[0]}: {level[1]}"]),
+            *moved.notes,
             *notes,
         ),
     )

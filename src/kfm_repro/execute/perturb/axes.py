@@ -16,7 +16,18 @@ from kfm_repro.errors import UsageError
 from kfm_repro.execute.perturb.agent import AgentSetting, Order
 from kfm_repro.execute.perturb.locales import OTHER_LOCALE, other_locale
 
-__all__ = ["AXES", "Axis", "Level", "Setting", "Shape", "all_at", "parse_axes", "shape_of"]
+__all__ = [
+    "AXES",
+    "Axis",
+    "Level",
+    "Setting",
+    "Shape",
+    "all_at",
+    "parse_axes",
+    "shape_of",
+    "temporary_name",
+    "workspace_name",
+]
 
 
 class Level(StrEnum):
@@ -225,3 +236,13 @@ def shape_of(setting: Setting, start: datetime, base: Shape | None = None) -> Sh
 def all_at(level: Level, names: Iterable[str] | None = None) -> dict[str, Level]:
     """Return the setting that has every axis, or those named, at one level."""
     return dict.fromkeys(AXES if names is None else names, level)
+
+
+def workspace_name(shape: Shape) -> str:
+    """Return the folder of the workspace, below the place of a replay."""
+    return shape.folders.get("workspace", "workspace")
+
+
+def temporary_name(shape: Shape) -> str:
+    """Return the folder of temporary files, below the place of a replay."""
+    return shape.folders.get("temporary", "tmp")

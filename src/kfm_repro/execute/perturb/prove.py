@@ -22,10 +22,10 @@ from kfm_repro.execute.isolate import (
     writable,
 )
 from kfm_repro.execute.perturb.agent import prepare
-from kfm_repro.execute.perturb.axes import Level, Shape, all_at, shape_of
+from kfm_repro.execute.perturb.axes import Level, Shape, all_at, shape_of, temporary_name, workspace_name
 from kfm_repro.execute.perturb.canary import CANARY, NO_LOCALE, Effect, Seen, parse
 from kfm_repro.execute.perturb.locales import OTHER_LOCALE
-from kfm_repro.execute.perturb.shaped import shaped, temporary_name, workspace_name
+from kfm_repro.execute.perturb.shaped import shaped
 from kfm_repro.execute.process import Process, run_command
 
 __all__ = ["Proof", "Stage", "prove"]
@@ -118,7 +118,8 @@ def prove(stage: Stage, start: datetime, axes: Iterable[str] | None = None) -> d
     Two with everything pinned must agree, two with everything varied must agree where the varied level is one certain
     value, and pinned and varied must differ. ``start`` is the recorded start of the run in question.
     """
-    shapes = {level: shape_of(all_at(level), start) for level in (Level.PIN, Level.VARY)}
+    names = tuple(all_at(Level.PIN) if axes is None else axes)
+    shapes = {level: shape_of(all_at(level, names), start) for level in (Level.PIN, Level.VARY)}
     pinned = [stage.look(shapes[Level.PIN]) for _ in range(2)]
     varied = [stage.look(shapes[Level.VARY]) for _ in range(2)]
     return {

@@ -11,20 +11,10 @@ from kfm_repro.execute.perturb.agent import Prepared
 from kfm_repro.execute.perturb.axes import Shape
 from kfm_repro.execute.process import Process
 
-__all__ = ["shaped", "temporary_name", "workspace_name"]
+__all__ = ["shaped"]
 
 _PRELOAD = "LD_PRELOAD"
 _FORK_FIRST = 'n=$1; shift; while [ "$n" -gt 0 ]; do /bin/true; n=$((n - 1)); done; "$@"; exit $?'
-
-
-def workspace_name(shape: Shape) -> str:
-    """Return the folder of the workspace, below the place of a replay."""
-    return shape.folders.get("workspace", "workspace")
-
-
-def temporary_name(shape: Shape) -> str:
-    """Return the folder of temporary files, below the place of a replay."""
-    return shape.folders.get("temporary", "tmp")
 
 
 def shaped(process: Process, shape: Shape, agent: Prepared | None = None) -> Process:

@@ -1,0 +1,74 @@
+"""What the agent saw of a replay, as far as a verdict needs it: undeclared data, the network, whether it was there."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kfm_repro.execute.perturb.agent import Event, Kind, Mechanism, Prepared
+
+__all__ = ["Watched", "watched"]
+
+_REFUSED = (errno.ENOENT, errno.EACCES, errno.EPERM)
+_LOOPBACK = ("127.", "[::1]", "0.0.0.0:", "localhost")
+_MOST = 20
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen.
+
+    ``undeclared`` are files that the pipeline wanted and its record does not declare, those of the project relative to
+    it; ``network`` is every host and port that it tried to reach. ``present`` is whether the agent was in the pipeline at all; ``mechanism`` is how.
+    """
+
+    mechanism: Mechanism = Mechanism.NONE
+    present: bool = False
+    undeclared: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+
+
+def watched(agent: Prepared | None, workspace: Path, project: Path, declared: Collection[str]) -> Watched:
+    """Return what the agent's log tells of a command that ran in ``workspace``, which stands for ``project``.
+
+    A file counts as wanted when it was not there for the command, and is on this machine.
+    """
+    if agent is None:
+        return Watched()
+    events = agent.events()
+    return Watched(
+        agent.mechanism,
+        any(event.kind is Kind.PROCESS for event in events),
+        tuple(sorted(set(_undeclared(events, workspace, project, declared))))[:_MOST],
+        tuple(sorted(set(_network(events))))[:_MOST],
+    )
+
+
+def _undeclared(
+    events: Iterable[Event], workspace: Path, project: Path, declared: Collection[str]
+) -> Iterable[str]:
+    for event in events:
+        wanted = event.kind in (Kind.OPEN, Kind.MISSING) and event.error in _REFUSED and not event.imported
+        made = event.kind is Kind.OPEN and any(letter in event.how for letter in "ctax")
+        if not wanted or event.cut or made:
+            continue
+        path = Path(os.path.normpath(event.text))
+        if path.is_relative_to(workspace):
+            relative = path.relative_to(workspace).as_posix()
+            if relative not in declared and (project / relative).is_file():
+                yield relative
+        elif path.is_relative_to(project) and path.is_file():
+            relative = path.relative_to(project).as_posix()
+            if not relative.startswith((".venv/", ".git/")):
+                yield relative
+
+
+def _network(events: Iterable[Event]) -> Iterable[str]:
+    for event in events:
+        if event.kind not in (Kind.CONNECT, Kind.RESOLVE) or event.text.startswith("unix:"):
+            continue
+        if event.text and not event.text.startswith(_LOOPBACK):
+            yield event.text
