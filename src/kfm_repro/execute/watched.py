@@ -21,8 +21,9 @@ _MOST = 20
 class Watched:
     """What was seen.
 
-    ``undeclared`` are files that the pipeline wanted and its record does not declare, those of the project relative to
-    it; ``network`` is every host and port that it tried to reach. ``present`` is whether the agent was in the pipeline at all; ``mechanism`` is how.
+    ``undeclared`` are files that the pipeline wanted and its record does not declare, those of the project relative
+    to it; ``network`` is every host and port that it tried to reach. ``present`` is whether the agent was in the
+    pipeline at all; ``mechanism`` is how.
     """
 
     mechanism: Mechanism = Mechanism.NONE

@@ -147,7 +147,7 @@ def replay_and_judge(
 
 
 def _proofs(plan: Plan, request: Request) -> dict[str, Proof]:
-    """Prove by canaries which of the axes that are to be varied can be, at the level and with the Python of the plan."""
+    """Prove by canaries which axes can be varied at the level and with the Python of the plan."""
     if not request.vary:
         return {}
     started = plan.run.runtime.started_at
