@@ -19,6 +19,7 @@ __all__ = ["cli", "main"]
 _COMMANDS = {
     "demo": "Try it on real Kansas data: record, replay, verdict.",
     "diff": "Compare two runs, two files or two folders, running nothing.",
+    "doctor": "What this machine can isolate, pin and vary, and what is missing.",
     "list": "List the recorded runs: state, start, duration, replays.",
     "pack": "Put a run into a zip file: its record, and with --bundle all that a replay needs.",
     "prov": "Write the provenance of a run: PROV-O as JSON-LD.",

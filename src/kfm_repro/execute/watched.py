@@ -42,7 +42,7 @@ def watched(agent: Prepared | None, workspace: Path, project: Path, declared: Co
     events = agent.events()
     return Watched(
         agent.mechanism,
-        any(event.kind is Kind.PROCESS for event in events),
+        any(event.kind is not Kind.NOTE for event in events),
         tuple(sorted(set(_undeclared(events, workspace, project, declared))))[:_MOST],
         tuple(sorted(set(_network(events))))[:_MOST],
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from kfm_repro.model.doctor import DoctorReport
 from kfm_repro.model.finding import Document
 from kfm_repro.model.listing import ListReport, ShowReport
 from kfm_repro.model.provenance import PackReport, ProvReport, UnpackReport
@@ -38,7 +39,7 @@ def report_schema() -> dict[str, Any]:
     documents, components = msgspec.json.schema_components(
         (
             Report, RecordReport, DemoReport, ListReport, ShowReport, ProvReport, PackReport, UnpackReport,
-            PruneReport, Verification, ErrorReport,
+            PruneReport, Verification, DoctorReport, ErrorReport,
         ),
         ref_template="#/$defs/{name}",
     )  # fmt: skip

@@ -1,0 +1,87 @@
+"""Examine this machine: the levels of isolation it has, the axes that can be pinned and varied, the tools."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from datetime import UTC, datetime
+
+from kfm_repro.errors import KfmReproError
+from kfm_repro.execute.isolate import Isolation, choose, detect
+from kfm_repro.execute.perturb.agent import Mechanism, build_agent
+from kfm_repro.execute.perturb.axes import AXES
+from kfm_repro.execute.perturb.locales import OTHER_LOCALE, other_locale
+from kfm_repro.execute.perturb.prove import Proof, Stage, prove
+from kfm_repro.model.doctor import DoctorReport, ProvedAxis, Rung, Tool
+
+__all__ = ["examine"]
+
+_MOMENT = datetime(2026, 2, 3, 21, 14, 8, tzinfo=UTC)
+"""Stands for the recorded start of a run."""
+
+
+def examine(wanted: str, python: str) -> DoctorReport:
+    """Return what this machine can do at the level ``wanted`` with the interpreter ``python``, as canaries saw it.
+
+    Raises UsageError, and NotReplayable for a level that cannot be had here.
+    """
+    chosen = choose(wanted)
+    built = build_agent()
+    notes = [f"isolation {chosen.level}: {text}" for text in chosen.lost]
+    proofs: dict[str, Proof] = {}
+    try:
+        proofs = prove(Stage(chosen.level, python, {"PATH": os.defpath}), _MOMENT)
+    except KfmReproError as exc:
+        notes.append(f"no axis is proved: {exc.message}")
+    if chosen.level is Isolation.NONE:
+        mechanism = Mechanism.NONE
+    else:
+        mechanism = Mechanism.LIBRARY if built.library else Mechanism.PYTHON
+    return DoctorReport(
+        level=chosen.level,
+        levels=tuple(
+            Rung(level=item.level, available=item.available, reason=item.reason, enable=item.enable_line)
+            for item in detect()
+        ),
+        agent=mechanism,
+        agent_reason=built.reason,
+        axes=tuple(_axis(name, proof) for name, proof in sorted(proofs.items())),
+        tools=_tools(),
+        notes=tuple(notes),
+    )
+
+
+def _axis(name: str, proof: Proof) -> ProvedAxis:
+    axis = AXES[name]
+    return ProvedAxis(
+        axis=name, pin=axis.pinned, vary=axis.varied,
+        pinned=proof.pinned.effective, pin_reason=proof.pinned.reason,
+        varied=proof.varied.effective, vary_reason=proof.varied.reason,
+    )  # fmt: skip
+
+
+def _tools() -> tuple[Tool, ...]:
+    programs = (
+        ("git", "the code of a run", "apt-get install git"),
+        ("bwrap", "isolation level namespace", "apt-get install bubblewrap"),
+        ("cc", "the preloaded library, where the wheel has none", "apt-get install gcc libc6-dev"),
+        ("setarch", "axis aslr", "apt-get install util-linux"),
+        ("taskset", "axis affinity", "apt-get install util-linux"),
+        ("uv", "replay --env rebuild", "pip install 'kfm-repro[rebuild]'"),
+    )
+    found = [
+        Tool(name=name, found=shutil.which(name), used_for=use, get="" if shutil.which(name) else get)
+        for name, use, get in programs
+    ]
+    locale = other_locale()
+    get = "" if locale else "apt-get install locales"
+    found.append(
+        Tool(name=OTHER_LOCALE, found=str(locale) if locale else None, used_for="axis locale", get=get)
+    )
+    packages = (("papermill", "pipelines that are notebooks", "pip install 'kfm-repro[notebook]'"),)
+    for name, use, get in packages:
+        spec = importlib.util.find_spec(name)
+        place = os.path.dirname(spec.origin) if spec and spec.origin else None  # noqa: PTH120 - a text is wanted
+        found.append(Tool(name=name, found=place, used_for=use, get="" if place else get))
+    return tuple(sorted(found, key=lambda tool: tool.name))
