@@ -30,7 +30,7 @@ class Request:
     """How to replay. ``timeout_s`` None takes ten times the recorded duration, at least a minute.
 
     ``isolation`` is a level, or ``auto``. ``trust`` is for a run that came from elsewhere: its command is a
-    stranger's (rule 18). ``vary`` are axes to vary; ``clock_shift_s`` seconds is the pipeline's wall clock moved,
+    stranger's (rule 18). ``pin`` and ``vary`` are axes; ``clock_shift_s`` seconds is the pipeline's wall clock moved,
     None for a distinctive other day. ``paths`` is the shape of the path that it runs in. ``rebuild`` makes the
     recorded environment again, or takes it from the cache unless it is to be ``fresh_environment``.
     """
@@ -39,6 +39,7 @@ class Request:
     trust: bool = False
     timeout_s: float | None = None
     isolation: str = AUTO
+    pin: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
     clock_shift_s: float | None = None
     memory_bytes: int | None = None

@@ -30,7 +30,7 @@ from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_input
 from kfm_repro.execute.isolate import Confinement, Isolation, Place, collect_leftovers, new_place
 from kfm_repro.execute.perturb.agent import AgentSetting, Prepared, prepare
 from kfm_repro.execute.perturb.axes import AXES, Level, Shape, all_at, shape_of
-from kfm_repro.execute.perturb.shaped import shaped
+from kfm_repro.execute.perturb.shaped import FIXED, shaped, shown_at
 from kfm_repro.execute.placeholders import Values, folder_of, input_values
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
@@ -68,6 +68,7 @@ _HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
 _OTHER_DAY_S = 90_061.0
 """A day, an hour, a minute and a second: another date, hour, minute and second than now."""
 _FAR_S = 90_000.0
+_FOLDERS = frozenset(("build-path", "tmp-dir", "home-user"))
 _CLOCK_GRAIN_S = 1.1
 """A second, the grain of most written times, and a little."""
 
@@ -89,6 +90,7 @@ class Replayed:
     held: dict[str, str]
     not_compared: tuple[str, ...]
     shape: Shape
+    fixed: bool
     watched: Watched
     finish: Callable[[str], None] = field(compare=False)
 
@@ -136,9 +138,10 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     agent = None
     if plan.isolation.level is not Isolation.NONE:
         agent = prepare(place.path, shape.agent, python_path=environ.get("PYTHONPATH", ""))
+    fixed = room if _is_fixed(plan, request) else None
     known = {name: value for name, value in shape.environ.items() if value is not None}
     confinement = confine(project, plan, workspace, {**environ, **known}, place, request)
-    outcome = _execute(plan, fresh, workspace, environ, shape, agent, confinement)
+    outcome = _execute(plan, fresh, workspace, environ, shape, agent, confinement, fixed)
     broken = guards[0].broken() or guards[1].broken()
     if broken:
         guards[0].make_way()
@@ -183,14 +186,16 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
-        not_compared=left, shape=shape, watched=watched(agent, workspace.root, project.root, declared),
+        not_compared=left, shape=shape, fixed=fixed is not None,
+        watched=watched(agent, _seen(workspace.root, fixed), project.root, declared),
         finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 
 
 def setting_of(request: Request) -> dict[str, str]:
-    """Return which axes a replay was asked to vary, in words, for its record and report."""
-    return request.paths.setting | {name: AXES[name].varied for name in request.vary}
+    """Return which axes a replay was asked to pin and to vary, in words, for its record and report."""
+    pinned = {name: AXES[name].pinned for name in request.pin}
+    return request.paths.setting | pinned | {name: AXES[name].varied for name in request.vary}
 
 
 def _environment(
@@ -225,12 +230,23 @@ def replay_shape(plan: Plan, request: Request) -> Shape:
         away = (datetime.now(UTC) + timedelta(seconds=_OTHER_DAY_S) - start).total_seconds()
         shift = _OTHER_DAY_S if abs(away) >= _FAR_S else 3 * _OTHER_DAY_S
     agent = AgentSetting(clock_shift=timedelta(seconds=shift) if shift else None)
-    return shape_of(all_at(Level.VARY, request.vary), start, Shape(agent=agent))
+    setting = all_at(Level.PIN, request.pin) | all_at(Level.VARY, request.vary)
+    return shape_of(setting, start, Shape(agent=agent))
+
+
+def _seen(path: Path, room: Path | None) -> Path:
+    """Return where the pipeline saw a path of its room."""
+    return path if room is None else FIXED / path.relative_to(room)
+
+
+def _is_fixed(plan: Plan, request: Request) -> bool:
+    """Return whether folders are shown at paths that are always the same, as pinning them takes."""
+    return plan.isolation.level is Isolation.NAMESPACE and not _FOLDERS.isdisjoint(request.pin)
 
 
 def _execute(
     plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str], shape: Shape,
-    agent: Prepared | None, confinement: Confinement,
+    agent: Prepared | None, confinement: Confinement, room_shown: Path | None,
 ) -> Outcome:  # fmt: skip
     values = _values(plan, workspace)
     search = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
@@ -241,7 +257,10 @@ def _execute(
         logs=fresh.logs,
         confinement=confinement,
     )
-    return run_command(shaped(process, shape, agent))
+    process = shaped(process, shape, agent)
+    if room_shown is not None:
+        process = shown_at(process, room_shown, FIXED)
+    return run_command(process)
 
 
 def _write_results(

@@ -21,6 +21,7 @@ from kfm_repro.execute.isolate import Isolation
 from kfm_repro.execute.perturb.agent import AgentSetting
 from kfm_repro.execute.perturb.axes import temporary_name
 from kfm_repro.execute.perturb.prove import Proof, Stage, prove
+from kfm_repro.execute.perturb.shaped import FIXED
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
@@ -355,6 +356,7 @@ def _fresh_side(replayed: Replayed) -> Side:
         str(place),
         str(place / (shape.home or "home")),
         str(place / temporary_name(shape)),
+        *([str(FIXED)] if replayed.fixed else []),
     }
     machine = (replayed.outcome.started.timestamp(), replayed.outcome.finished.timestamp())
     window = _shown_window(shape.agent, machine)

@@ -11,7 +11,10 @@ from kfm_repro.execute.perturb.agent import Prepared
 from kfm_repro.execute.perturb.axes import Shape
 from kfm_repro.execute.process import Process
 
-__all__ = ["shaped"]
+__all__ = ["FIXED", "shaped", "shown_at"]
+
+FIXED = Path("/kfm")
+"""Where a controlled replay is shown, whatever folder it lies in."""
 
 _PRELOAD = "LD_PRELOAD"
 _FORK_FIRST = 'n=$1; shift; while [ "$n" -gt 0 ]; do /bin/true; n=$((n - 1)); done; "$@"; exit $?'
@@ -28,6 +31,26 @@ def shaped(process: Process, shape: Shape, agent: Prepared | None = None) -> Pro
         env=_environ(process.env, shape, agent),
         confinement=process.confinement and _confinement(process.confinement, shape, agent),
     )
+
+
+def shown_at(process: Process, room: Path, at: Path) -> Process:
+    """Return ``process`` with all that lies in the folder ``room`` shown at ``at`` instead; takes a namespace.
+
+    Arguments, variables and the working folder are changed along.
+    """
+
+    def moved(text: str) -> str:
+        return text.replace(str(room), str(at))
+
+    confinement = process.confinement
+    if confinement is not None:
+        places = tuple(replace(mount, at=Path(moved(str(mount.at)))) for mount in confinement.cell.places)
+        cell = replace(confinement.cell, places=places, home=Path(moved(str(confinement.cell.home))))
+        confinement = replace(confinement, cell=cell)
+    return replace(
+        process, argv=[moved(word) for word in process.argv], cwd=Path(moved(str(process.cwd))),
+        env={name: moved(value) for name, value in process.env.items()}, confinement=confinement,
+    )  # fmt: skip
 
 
 def _forks(count: int) -> list[str]:
