@@ -367,7 +367,7 @@ def _fresh_side(replayed: Replayed) -> Side:
         machine_window=None if window == machine else machine,
         offsets=tuple(sorted({*local_offsets(zone, window), *local_offsets(zone, machine)})),
         paths=tuple(sorted(paths, key=lambda path: (-len(path), path))),
-        hosts=host_names(),
+        hosts=tuple(sorted({*host_names(), *filter(None, [shape.host])})),
     )
 
 
