@@ -187,7 +187,10 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         avoided=_avoided(project, plan, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, shape=shape, fixed=fixed is not None,
-        watched=watched(agent, _seen(workspace.root, fixed), project.root, declared),
+        watched=watched(
+            agent, _seen(workspace.root, fixed), _seen(working_folder(plan.run.pipeline, workspace.root), fixed),
+            project.root, declared,
+        ),
         finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 

@@ -43,20 +43,22 @@ def watched(agent: Prepared | None, workspace: Path, project: Path, declared: Co
     return Watched(
         agent.mechanism,
         any(event.kind is not Kind.NOTE for event in events),
-        tuple(sorted(set(_undeclared(events, workspace, project, declared))))[:_MOST],
+        tuple(sorted(set(_undeclared(events, (workspace, folder), project, declared))))[:_MOST],
         tuple(sorted(set(_network(events))))[:_MOST],
     )
 
 
 def _undeclared(
-    events: Iterable[Event], workspace: Path, project: Path, declared: Collection[str]
+    events: Iterable[Event], places: tuple[Path, Path], project: Path, declared: Collection[str]
 ) -> Iterable[str]:
+    workspace, folder = places
     for event in events:
         wanted = event.kind in (Kind.OPEN, Kind.MISSING) and event.error in _REFUSED and not event.imported
         made = event.kind is Kind.OPEN and any(letter in event.how for letter in "ctax")
         if not wanted or event.cut or made:
             continue
-        path = Path(os.path.normpath(event.text))
+        # A relative path is taken from where the pipeline started; few change their folder.
+        path = Path(os.path.normpath(folder / event.text))
         if path.is_relative_to(workspace):
             relative = path.relative_to(workspace).as_posix()
             if relative not in declared and (project / relative).is_file():
