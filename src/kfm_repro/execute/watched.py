@@ -32,8 +32,10 @@ class Watched:
     network: tuple[str, ...] = ()
 
 
-def watched(agent: Prepared | None, workspace: Path, project: Path, declared: Collection[str]) -> Watched:
-    """Return what the agent's log tells of a command that ran in ``workspace``, which stands for ``project``.
+def watched(
+    agent: Prepared | None, workspace: Path, folder: Path, project: Path, declared: Collection[str]
+) -> Watched:
+    """Return what the agent's log tells of a command in ``folder`` of ``workspace``, which stands for ``project``.
 
     A file counts as wanted when it was not there for the command, and is on this machine.
     """
