@@ -95,8 +95,8 @@ _PLACES: Mapping[str, tuple[str, str]] = {
 }
 """Where a fact lies in a fingerprint, what a report calls it, and what it and all below it can affect."""
 
-_PATHS = frozenset(("executable", "program.path"))
-"""Where an interpreter or a program lies is no drift."""
+_NO_DRIFT = frozenset(("executable", "program.path", "interpreter"))
+"""Where an interpreter or a program lies, and how it was found."""
 _OWN_WAY = frozenset(("python", "packages", "package_records", "folders", "conda"))
 _GROUPS: Mapping[str, str] = {"cpu": "floats", "build": "floats", "locale": "text", "time_zone": "text"}
 
@@ -142,7 +142,7 @@ def _facts(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Dr
 
 def _below(place: str, a: object, b: object) -> Iterator[Drift]:
     """Yield what differs at a place and below it; a table is a list of facts unless it is one of files or values."""
-    if a == b or a is None or b is None or place in _PATHS:
+    if a == b or a is None or b is None or place in _NO_DRIFT:
         return
     if not (isinstance(a, Mapping) and isinstance(b, Mapping)):
         name, matters = _named(place)

@@ -250,7 +250,8 @@ def test_a_fact_without_a_rule_is_reported_all_the_same() -> None:
 def test_where_an_interpreter_lies_is_no_drift_and_neither_is_what_one_side_does_not_say(
     tmp_path: Path,
 ) -> None:
-    assert environment_drift({"executable": "/a/python"}, {"executable": "/b/python"}) == ()
+    a, b = ({"executable": f"/{name}/python", "interpreter": {"chosen": name}} for name in "ab")
+    assert environment_drift(a, b) == ()
     ours = fingerprint(sys.executable, tmp_path)
     assert environment_drift(ours, json.loads(json.dumps(ours))) == ()
     assert environment_drift({}, ours) == ()
