@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 from kfm_repro.model.report import Drift
 
-__all__ = ["MATTERS", "affects", "bounded", "environment_drift"]
+__all__ = ["MATTERS", "affects", "bounded", "by_weight", "environment_drift"]
 
 MATTERS: tuple[str, ...] = ("geometry", "floats", "tables", "text", "unknown", "network", "cosmetic")
 """What a drift can affect, what can matter most first."""
@@ -112,11 +112,15 @@ def environment_drift(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> 
         *_python(recorded, other), *_facts(recorded, other), *_packages(recorded, other), *_sources(recorded, other),
         *_conda(recorded, other),
     ]  # fmt: skip
+    return by_weight(drifts)
+
+
+def by_weight(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
+    """Sort by what can be affected; what was not there when it was recorded comes after what was."""
     return tuple(sorted(drifts, key=_weight))
 
 
 def _weight(drift: Drift) -> tuple[int, bool, str, str]:
-    """Sort by what can be affected; what was not there when it was recorded comes after what was."""
     return MATTERS.index(drift.matters), drift.change == "added", drift.what, drift.change
 
 
