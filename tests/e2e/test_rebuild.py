@@ -14,8 +14,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from isolation import at_level
 from wheels import make_venv, make_wheel, record_in
 from workshop import REPOSITORY, Workshop
+
+from kfm_repro.execute.isolate import Isolation
 
 JOB = """
 import pathlib, geo_base
@@ -133,6 +136,33 @@ def test_without_the_rebuild_the_same_run_fails_for_want_of_its_package(bench: B
     done = bench.shop.kfm("replay", bench.run, "--json", env=bench.environ)
     assert done.code == 2
     assert "geo_base" in done.json["error"]["message"]
+
+
+@pytest.mark.parametrize("level", list(Isolation))
+def test_a_rebuilt_environment_is_there_at_every_level_and_can_be_written_to_at_none_that_contains(
+    workshop: Workshop, tmp_path: Path, level: str
+) -> None:
+    tries = (
+        JOB
+        + """
+import os
+if 'kfm-repro-' in os.environ['KFM_RUN_DIR']:
+    place = pathlib.Path(geo_base.__file__).parent
+    try:
+        place.chmod(0o755); (place / 'more.py').write_text('')
+    except OSError as exc:
+        print('refused', exc.errno, flush=True)
+"""
+    )
+    bench = set_up(workshop, tmp_path, job=tries)
+    report = bench.replay("--isolation", at_level(level), code=0)
+    assert (report["verdict"], report["replays"][0]["isolation"]) == ("reproducible", level)
+    said = (bench.shop.run_dir(report["replays"][0]["run_id"]) / "logs/pipeline.jsonl").read_text(
+        encoding="utf-8"
+    )
+    contained = level in ("namespace", "landlock")
+    assert ("refused" in said) == contained
+    assert states(report).get("environment-after") == (None if contained else "drift")
 
 
 def test_a_wheel_hash_in_the_lock_is_required(bench: Bench) -> None:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from isolation import at_level
 from workshop import REPOSITORY, Workshop, hear_ctrl_c
 
-from kfm_repro.execute.isolate import Isolation, detect
+from kfm_repro.execute.isolate import Isolation
 
 CLEAN = """
 import csv, pathlib
@@ -616,14 +617,6 @@ def test_the_python_api_replays_and_compares(job: Workshop) -> None:
     assert kr.diff(run, other, root=job.root).identical
     data = job.root / "data/raw/in.csv"
     assert kr.diff(data, data).identical
-
-
-def at_level(level: str) -> str:
-    """Return a level of isolation that this machine has, or skip the test."""
-    (state,) = (state for state in detect() if state.level == level)
-    if not state.available:
-        pytest.skip(state.reason)
-    return level
 
 
 @pytest.mark.parametrize("level", list(Isolation))

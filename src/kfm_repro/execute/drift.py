@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from kfm_repro.model.report import Drift
 
-__all__ = ["MATTERS", "bounded", "environment_drift"]
+__all__ = ["MATTERS", "affects", "bounded", "by_weight", "environment_drift"]
 
 MATTERS: tuple[str, ...] = ("geometry", "floats", "tables", "text", "unknown", "network", "cosmetic")
 """What a drift can affect, what can matter most first."""
@@ -83,21 +83,21 @@ _PLACES: Mapping[str, tuple[str, str]] = {
     "native.numpy": ("numpy", "floats"),
     "native.numpy.blas": ("BLAS", "floats"),
     "native.numpy.simd": ("SIMD level of numpy", "floats"),
-    "native.blas": ("BLAS", "floats"),
+    "native.blas": ("BLAS that was loaded, and its kernels", "floats"),
     "native.arrow": ("Arrow", "tables"),
     "native.arrow.version": ("Arrow", "tables"),
     "native.arrow.simd": ("SIMD level of Arrow", "floats"),
     "native.duckdb": ("DuckDB", "tables"),
     "native.sqlite": ("SQLite", "tables"),
-    "native.icu": ("ICU", "text"),
     "native.zlib": ("zlib", "cosmetic"),
     "native.openssl": ("OpenSSL", "network"),
+    "program.sha256": ("program (its file)", "tables"),
 }
 """Where a fact lies in a fingerprint, what a report calls it, and what it and all below it can affect."""
 
-_PATHS = frozenset(("executable", "folders", "prefix", "base_prefix", "base_executable"))
-"""Where an interpreter lies is no drift."""
-_OWN_WAY = frozenset(("python", "packages", "package_records", "conda"))
+_NO_DRIFT = frozenset(("executable", "program.path", "interpreter"))
+"""Where an interpreter or a program lies, and how it was found."""
+_OWN_WAY = frozenset(("python", "packages", "package_records", "folders", "conda"))
 _GROUPS: Mapping[str, str] = {"cpu": "floats", "build": "floats", "locale": "text", "time_zone": "text"}
 
 
@@ -105,16 +105,22 @@ def environment_drift(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> 
     """Return what differs between two fingerprints, what can matter first, then by name.
 
     What one of the two does not say is no drift. A package whose version is the same and whose files are not is
-    reported as changed in its files, with the digests of its RECORD.
+    reported as changed in its files, with the digests of its RECORD; one that is imported from a folder, with its
+    commit.
     """
     drifts = [
-        *_python(recorded, other), *_facts(recorded, other), *_packages(recorded, other), *_conda(recorded, other),
+        *_python(recorded, other), *_facts(recorded, other), *_packages(recorded, other), *_sources(recorded, other),
+        *_conda(recorded, other),
     ]  # fmt: skip
+    return by_weight(drifts)
+
+
+def by_weight(drifts: Iterable[Drift]) -> tuple[Drift, ...]:
+    """Sort by what can be affected; what was not there when it was recorded comes after what was."""
     return tuple(sorted(drifts, key=_weight))
 
 
 def _weight(drift: Drift) -> tuple[int, bool, str, str]:
-    """Sort by what can be affected; what was not there when it was recorded comes after what was."""
     return MATTERS.index(drift.matters), drift.change == "added", drift.what, drift.change
 
 
@@ -134,18 +140,18 @@ def _python(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[D
 
 def _facts(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Drift]:
     for key in sorted({*map(str, recorded)} & {*map(str, other)}):
-        if key not in _PATHS | _OWN_WAY:
+        if key not in _OWN_WAY:
             yield from _below(key, recorded[key], other[key])
 
 
 def _below(place: str, a: object, b: object) -> Iterator[Drift]:
     """Yield what differs at a place and below it; a table is a list of facts unless it is one of files or values."""
-    if a == b or a is None or b is None:
+    if a == b or a is None or b is None or place in _NO_DRIFT:
         return
     if not (isinstance(a, Mapping) and isinstance(b, Mapping)):
         name, matters = _named(place)
-        a, b = _only(a, b)
-        yield Drift(what=name, a=_text(a), b=_text(b), matters=matters, change=_change(place))
+        shown = _told(place, a, b)
+        yield Drift(what=name, a=shown[0], b=shown[1], matters=matters, change=_change(place))
     elif place in _LISTS:
         yield from _entries(place, a, b)
     else:
@@ -155,25 +161,19 @@ def _below(place: str, a: object, b: object) -> Iterator[Drift]:
 
 
 _LISTS = frozenset((
-    "threads", "native.numpy.simd", "native.proj_data.database", "native.proj_data.files", "data_files",
-    "native.libraries", "native.gdal_data.files",
+    "threads", "native.numpy.simd", "native.proj_data.database", "native.proj_data.files",
 ))  # fmt: skip
 """Tables in which what is named by one side only is a drift as well."""
 
 
 def _entries(place: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Drift]:
     name, matters = _named(place)
-    files = place.endswith("files") or place == "native.libraries"
+    changed = "files" if place.endswith("files") else "value"
     for key in sorted({*map(str, a)} | {*map(str, b)}):
         if a.get(key) != b.get(key):
-            change = "added" if key not in a else "removed" if key not in b else "files" if files else "value"
-            yield Drift(
-                what=f"{name}: {key}",
-                a=_text(a.get(key)),
-                b=_text(b.get(key)),
-                matters=matters,
-                change=change,
-            )
+            shown = _told(place, a.get(key), b.get(key))
+            change = "added" if key not in a else "removed" if key not in b else changed
+            yield Drift(what=f"{name}: {key}", a=shown[0], b=shown[1], matters=matters, change=change)
 
 
 def _named(place: str) -> tuple[str, str]:
@@ -189,16 +189,26 @@ def _named(place: str) -> tuple[str, str]:
     return place, _GROUPS.get(parts[0], "unknown")
 
 
-def _only(a: object, b: object) -> tuple[object, object]:
-    """Return, of two lists of words, what each has and the other lacks; other values as they are."""
-    if not (isinstance(a, list) and isinstance(b, list) and all(isinstance(word, str) for word in (*a, *b))):
-        return a, b
-    mine, other = [word for word in a if word not in b], [word for word in b if word not in a]
-    return (mine, other) if mine or other else (a, b)
+_SETS = ("cpu.flags", "cpu.simd", "native.numpy.simd")
+"""Where the order of words says nothing."""
+
+
+def _told(place: str, a: object, b: object) -> tuple[str | None, str | None]:
+    """Return two values as texts; of two sets of words, what each has and the other lacks."""
+    if place not in _SETS or not (_are_words(a) and _are_words(b)):
+        return _text(a), _text(b)
+    mine, other = ([word for word in x if word not in y] for x, y in ((a, b), (b, a)))
+    if not mine and not other:
+        return _text(a), _text(b)
+    return _cut(" ".join(mine)) or "none besides", _cut(" ".join(other)) or "none besides"
+
+
+def _are_words(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
 def _change(place: str) -> str:
-    return "files" if place.endswith("sha256") and place.startswith("build") else "value"
+    return "files" if place.endswith((".sha256", "executable_sha256")) else "value"
 
 
 def _packages(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Drift]:
@@ -217,10 +227,61 @@ def _packages(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator
             yield Drift(what=f"{name} (its files)", a=files[0], b=files[1], matters=matters, change="files")
 
 
+def _sources(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Drift]:
+    """Yield the code that is imported from a folder and is of another commit, or changed in another way."""
+    a, b = _states(recorded), _states(other)
+    if a is None or b is None:
+        return
+    for what in sorted({*a, *b}):
+        if a.get(what) != b.get(what):
+            change = "added" if what not in a else "removed" if what not in b else "files"
+            matters = _OF_PACKAGE.get(what.removesuffix(_ITS_SOURCE), "unknown")
+            yield Drift(what=what, a=a.get(what), b=b.get(what), matters=matters, change=change)
+
+
+_ITS_SOURCE = " (its source)"
+
+
+def _states(side: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return in words what is imported from which folder; None when this side does not say.
+
+    Folders of the project are left out: their commit is that of the record.
+    """
+    folders, records = side.get("folders"), side.get("package_records")
+    if not isinstance(folders, Mapping) or not isinstance(records, Mapping):
+        return None
+    told = {
+        f"folder {path}": _state_told(state)
+        for path, state in folders.items()
+        if not str(path).startswith("{root}")
+    }
+    for name, about in records.items():
+        source = about.get("direct_url") if isinstance(about, Mapping) else None
+        state = source.get("source") if isinstance(source, Mapping) else None
+        if state is not None:
+            told[_normal(str(name)) + _ITS_SOURCE] = _state_told(state)
+    return told
+
+
+def _state_told(state: object) -> str:
+    known = state if isinstance(state, Mapping) else {}
+    changes = str(known.get("changes_sha256") or "")[:12]
+    words = [str(known[key]) for key in ("kind", "reason") if known.get(key)]
+    words += [f"commit {str(known['commit'])[:12]}"] if known.get("commit") else []
+    words += [f"changed ({changes})"] if known.get("changed") else []
+    return _cut(", ".join(words)) or "there"
+
+
 def _conda(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Drift]:
-    """Yield the packages of conda that differ, native libraries among them, when both are its environments."""
+    """Yield the packages of conda that differ, native libraries among them; once, where one side has none at all."""
     a, b = recorded.get("conda"), other.get("conda")
-    if not (isinstance(a, Mapping) and isinstance(b, Mapping) and a and b):
+    if not (isinstance(a, Mapping) and isinstance(b, Mapping)):
+        return
+    if not a or not b:
+        if a or b:
+            told = [f"{len(side)} packages" if side else None for side in (a, b)]
+            change = "removed" if a else "added"
+            yield Drift(what="conda environment", a=told[0], b=told[1], matters="unknown", change=change)
         return
     for drift in _entries("conda", a, b):
         name = _normal(drift.what.removeprefix("conda: "))

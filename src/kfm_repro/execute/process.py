@@ -141,7 +141,7 @@ def _run_confined(process: Process, log: RunLog) -> Outcome:
         _drain(pumps)
         raise
     finished = datetime.now(UTC)
-    _drain(pumps)
+    _drain(pumps, _LONGEST_DRAIN_S if report.contained else _DRAIN_S)
     return Outcome(
         outcome=report.cause or ("success" if report.exit_code == 0 else "failed"),
         exit_code=report.exit_code,

@@ -160,7 +160,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     left = not_compared(plan, workspace, produced)
     adopt_run_files(workspace, fresh)
     _write_results(writer, project, plan, outcome, sources, produced)
-    today = fingerprint(plan.interpreter.path, project.root, environ)
+    today = fingerprint(plan.interpreter.path, project.root, environ, copies=[workspace.root])
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     recorded = read_fingerprint(plan.original, plan.run)
     preconditions = (
@@ -184,7 +184,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
-        avoided=_avoided(project, plan, recorded, environ), sources=sources,
+        avoided=_avoided(project, plan, workspace, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, shape=shape, fixed=fixed is not None,
         watched=watched(
@@ -400,12 +400,13 @@ def _with(entry: Entry, extra: dict[str, Any]) -> Entry:
 
 
 def _avoided(
-    project: Project, plan: Plan, recorded: dict[str, Any], environ: dict[str, str]
+    project: Project, plan: Plan, workspace: Workspace, recorded: dict[str, Any], environ: dict[str, str]
 ) -> tuple[Drift, ...]:
     """Return how today's environment differs from the recorded one, when a rebuilt one was taken instead."""
     if plan.rebuilt is None:
         return ()
-    return environment_drift(recorded, fingerprint(plan.rebuilt.instead_of.path, project.root, environ))
+    python = plan.rebuilt.instead_of.path
+    return environment_drift(recorded, fingerprint(python, project.root, environ, copies=[workspace.root]))
 
 
 def aware(moment: datetime) -> datetime:

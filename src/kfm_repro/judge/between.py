@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kfm_repro.execute.fingerprint import environment_drift, read_fingerprint
+from kfm_repro.execute.drift import environment_drift
+from kfm_repro.execute.fingerprint import read_fingerprint
 from kfm_repro.judge.drift import (
     code_drift,
     conditions,

@@ -15,12 +15,11 @@ from kfm_repro.execute.workspace import relocate
 from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
 from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed
-from kfm_repro.judge.drift import output_drift
+from kfm_repro.judge.drift import environment_found, output_drift
 from kfm_repro.model.finding import FileFacts
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.report import (
     Comparison,
-    Environment,
     ErrorInfo,
     Precondition,
     Report,
@@ -190,7 +189,7 @@ def _report(
         against=runs[1] if runs else msgspec.UNSET,
         scope=known.scope(identical=verdict is Verdict.REPRODUCIBLE),
         preconditions=(*bad, *known.conditions),
-        environment=Environment(drift=known.environment),
+        environment=environment_found(known.environment),
         drift=(*known.drift, *(output_drift(comparison.outputs) if between else ())),
         outputs=comparison.outputs,
         error=error,

@@ -11,10 +11,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kfm_repro.errors import RunError
+from kfm_repro.execute.drift import affects, bounded
 from kfm_repro.execute.environment import recorded_variables
 from kfm_repro.model.finding import OutputComparison, OutputVerdict
 from kfm_repro.model.manifest import Entry
-from kfm_repro.model.report import CodedDrift, Drift, DriftCode, Precondition
+from kfm_repro.model.report import CodedDrift, Drift, DriftCode, Environment, Precondition
 from kfm_repro.model.run import CodeVersion, Run
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside, kind_of
@@ -23,6 +24,7 @@ from kfm_repro.runs.secrets import redact_variables
 __all__ = [
     "code_drift",
     "conditions",
+    "environment_found",
     "environment_of",
     "output_drift",
     "source_drift",
@@ -86,7 +88,15 @@ def source_drift(a: Mapping[str, Entry], b: Mapping[str, Entry]) -> tuple[CodedD
 
 def environment_of(drift: Iterable[Drift]) -> tuple[CodedDrift, ...]:
     """Return drift of the environment as coded drift."""
-    return tuple(CodedDrift(code=DriftCode.ENVIRONMENT, what=item.what, a=item.a, b=item.b) for item in drift)
+    return _bounded(
+        CodedDrift(code=DriftCode.ENVIRONMENT, what=item.what, a=item.a, b=item.b) for item in drift
+    )
+
+
+def environment_found(drift: tuple[Drift, ...]) -> Environment:
+    """Return drift of the environment as the part of a report that it has of its own: weighed, and bounded."""
+    shown, omitted = bounded(drift)
+    return Environment(drift=shown, affects=affects(drift), omitted=omitted)
 
 
 def output_drift(outputs: Iterable[OutputComparison]) -> tuple[CodedDrift, ...]:

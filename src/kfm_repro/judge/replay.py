@@ -15,7 +15,7 @@ import msgspec
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
 from kfm_repro.errors import NotWritable
-from kfm_repro.execute.drift import affects, bounded
+from kfm_repro.execute.drift import bounded
 from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.isolate import Isolation
 from kfm_repro.execute.perturb.agent import AgentSetting
@@ -30,7 +30,14 @@ from kfm_repro.execute.replay import Replayed, aware, host_names, run_replay, se
 from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
-from kfm_repro.judge.drift import conditions, environment_of, output_drift, source_drift, validator_drift
+from kfm_repro.judge.drift import (
+    conditions,
+    environment_found,
+    environment_of,
+    output_drift,
+    source_drift,
+    validator_drift,
+)
 from kfm_repro.judge.level import exercised_level
 from kfm_repro.judge.parameters import config_drift, snapshot_files
 from kfm_repro.judge.scope import moved_axes, replay_scope
@@ -225,8 +232,7 @@ def _judge(
 
 
 def _environment(plan: Plan, replayed: Replayed) -> Environment:
-    shown, omitted = bounded(replayed.drift)
-    found = Environment(drift=shown, affects=affects(replayed.drift), omitted=omitted)
+    found = environment_found(replayed.drift)
     if plan.rebuilt is None:
         return found
     rebuilt, avoided = plan.rebuilt.document, bounded(replayed.avoided)[0]

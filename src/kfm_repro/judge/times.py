@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from kfm_repro.execute.drift import MATTERS, affects, bounded, by_weight
 from kfm_repro.model.finding import Finding, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.flips import count_flips
 from kfm_repro.model.report import Environment, ErrorInfo, Report, Scope, count_verdicts
@@ -40,13 +41,27 @@ def merge_replays(reports: Sequence[Report]) -> Report:
         replays=tuple(replay for report in reports for replay in report.replays),
         scope=_merge_scopes(base.scope, reports),
         preconditions=_unique(item for report in reports for item in report.preconditions),
-        environment=Environment(
-            drift=_unique(item for report in reports for item in report.environment.drift)
-        ),
+        environment=_merge_environments(base.environment, reports),
         drift=_unique(item for report in reports for item in report.drift),
         outputs=outputs,
         flips=count_flips(differed, len(known)),
         error=_error(reports) if verdict is Verdict.UNKNOWN else msgspec.UNSET,
+    )
+
+
+def _merge_environments(base: Environment, reports: Sequence[Report]) -> Environment:
+    """Return every drift once; all replays of one plan ran in the same environment, rebuilt or not."""
+    found = [report.environment for report in reports]
+    drift = by_weight(_unique(item for one in found for item in one.drift))
+    shown, beyond = bounded(drift)
+    counts = [affects(drift), *(one.affects for one in found)]
+    avoided = _unique(item for one in found for item in one.avoided or ())
+    return msgspec.structs.replace(
+        base,
+        drift=shown,
+        affects={name: most for name in MATTERS if (most := max(count.get(name, 0) for count in counts))},
+        omitted=max(beyond, *(one.omitted for one in found)),
+        avoided=msgspec.UNSET if base.avoided is msgspec.UNSET else bounded(by_weight(avoided))[0],
     )
 
 

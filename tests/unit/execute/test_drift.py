@@ -19,7 +19,18 @@ VALUES = st.recursive(
         st.lists(inner, max_size=2)
         | st.dictionaries(
             st.sampled_from(
-                ["native", "geos", "files", "proj_data", "packages", "a", "record_sha256", "cpu"]
+                [
+                    "native",
+                    "geos",
+                    "files",
+                    "proj_data",
+                    "packages",
+                    "a",
+                    "record_sha256",
+                    "direct_url",
+                    "source",
+                    "flags",
+                ]
             ),
             inner,
             max_size=3,
@@ -28,7 +39,20 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 PRINTS = st.dictionaries(
-    st.sampled_from(["python", "packages", "package_records", "native", "cpu", "threads", "locale", "new"]),
+    st.sampled_from(
+        [
+            "python",
+            "packages",
+            "package_records",
+            "folders",
+            "conda",
+            "native",
+            "cpu",
+            "threads",
+            "locale",
+            "new",
+        ]
+    ),
     VALUES,
 )
 
@@ -109,7 +133,11 @@ def test_lists_show_what_each_side_has_alone_and_a_digest_beside_a_list_is_not_s
     a = {"cpu": {"flags": ["avx", "avx2", "sse"], "flags_sha256": "1"}}
     b = {"cpu": {"flags": ["avx", "fma", "sse"], "flags_sha256": "2"}}
     (drift,) = environment_drift(a, b)
-    assert (drift.what, drift.a, drift.b) == ("CPU flags", '["avx2"]', '["fma"]')
+    assert (drift.what, drift.a, drift.b) == ("CPU flags", "avx2", "fma")
+    (drift,) = environment_drift(a, {"cpu": {"flags": ["avx", "avx2", "fma", "sse"]}})
+    assert (drift.a, drift.b) == ("none besides", "fma")
+    (drift,) = environment_drift({"cpu": {"flags_sha256": "1"}}, b)
+    assert (drift.what, drift.a, drift.b) == ("CPU flags", "1", "2")
 
 
 def test_native_libraries_of_conda_are_compared_by_name() -> None:
@@ -118,6 +146,80 @@ def test_native_libraries_of_conda_are_compared_by_name() -> None:
     assert {what: matters for what, (matters, _) in named(a, b).items()} == {
         "conda: geos": "geometry", "conda: libblas": "floats", "conda: pip": "cosmetic", "conda: odd": "unknown",
     }  # fmt: skip
+
+
+def test_leaving_a_conda_environment_is_one_drift_and_not_one_for_each_of_its_packages() -> None:
+    (drift,) = environment_drift({"conda": {"geos": "3.12 h1", "pip": "24 py"}}, {"conda": {}})
+    assert (drift.what, drift.a, drift.b, drift.change) == (
+        "conda environment",
+        "2 packages",
+        None,
+        "removed",
+    )
+    assert environment_drift({"conda": {}}, {"conda": {}}) == ()
+
+
+def test_code_that_is_imported_from_a_folder_is_known_by_its_commit_and_that_of_the_project_by_its_record() -> (
+    None
+):
+    def side(commit: str, **state: object) -> dict:
+        source = {
+            "url": "file:///work/lib",
+            "editable": True,
+            "source": {"commit": commit * 40, "changed": False},
+        }
+        folders = {
+            "{root}/src": {"kind": "pth", "commit": commit * 40},
+            "/work/tools": {"kind": "pth", "commit": "c" * 40, "changed": False, **state},
+        }
+        return {"folders": folders, "package_records": {"Geo_Pandas": {"direct_url": source}}}
+
+    assert named(side("a"), side("b")) == {"geo-pandas (its source)": ("unknown", "files")}
+    changed = side("a", changed=True, changes_sha256="d" * 64)
+    (drift,) = environment_drift(side("a"), changed)
+    assert (drift.what, drift.change) == ("folder /work/tools", "files")
+    assert (drift.a, drift.b) == (
+        "pth, commit cccccccccccc",
+        "pth, commit cccccccccccc, changed (dddddddddddd)",
+    )
+    without = side("a")
+    del without["folders"]["/work/tools"]
+    (drift,) = environment_drift(side("a"), without)
+    assert (drift.b, drift.change) == (None, "removed")
+    assert environment_drift(side("a"), {"package_records": {}}) == ()
+
+
+def test_of_a_program_that_is_no_python_the_bytes_count_and_not_where_it_lies() -> None:
+    a, b = ({"program": {"path": f"/{name}/gdal", "sha256": "1" * 64}} for name in "ab")
+    assert environment_drift(a, b) == ()
+    b["program"]["sha256"] = "2" * 64
+    assert named(a, b) == {"program (its file)": ("tables", "files")}
+
+
+def test_the_time_zone_is_shown_with_both_of_its_names() -> None:
+    a, b = ({"time_zone": {"names": names, "name": ""}} for names in (["GMT", "BST"], ["GMT", "IST"]))
+    (drift,) = environment_drift(a, b)
+    assert (drift.what, drift.a, drift.b) == ("time zone", '["GMT", "BST"]', '["GMT", "IST"]')
+
+
+def test_records_of_other_tools_never_break_the_drift() -> None:
+    strange = {
+        "native": "none",
+        "packages": {"a": 1},
+        "package_records": {"a": "x", "b": {"direct_url": {"source": 3}}},
+        "folders": {"/x": 3},
+        "conda": 1,
+        "cpu": [1],
+        "threads": 3,
+    }
+    other = {
+        "native": {"geos": "1"},
+        "packages": {"a": 2},
+        "package_records": {"a": {}},
+        "folders": {"/x": {}},
+        "threads": {"X": "1"},
+    }
+    assert set(named(strange, other)) == {"a", "native", "thread variables", "b (its source)"}
 
 
 def test_what_can_matter_comes_first_and_what_the_record_did_not_have_comes_last() -> None:
@@ -148,7 +250,8 @@ def test_a_fact_without_a_rule_is_reported_all_the_same() -> None:
 def test_where_an_interpreter_lies_is_no_drift_and_neither_is_what_one_side_does_not_say(
     tmp_path: Path,
 ) -> None:
-    assert environment_drift({"executable": "/a/python"}, {"executable": "/b/python"}) == ()
+    a, b = ({"executable": f"/{name}/python", "interpreter": {"chosen": name}} for name in "ab")
+    assert environment_drift(a, b) == ()
     ours = fingerprint(sys.executable, tmp_path)
     assert environment_drift(ours, json.loads(json.dumps(ours))) == ()
     assert environment_drift({}, ours) == ()

@@ -1,4 +1,4 @@
-"""What a replay sees of the environment, and what drift can affect."""
+"""What a replay sees of the environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kfm_repro.execute.environment import (
     recorded_variables,
     replay_environment,
 )
-from kfm_repro.execute.fingerprint import environment_drift, fingerprint
+from kfm_repro.execute.fingerprint import fingerprint
 from kfm_repro.model.run import RecordedEnvironment, Run
 
 OURS = Interpreter(sys.executable, "test")
@@ -58,20 +58,4 @@ def test_the_fingerprint_is_what_the_interpreter_says_of_itself(tmp_path: Path) 
     answer = fingerprint(sys.executable, tmp_path)
     assert answer["python"] == ".".join(map(str, sys.version_info[:3]))
     assert "pyarrow" in answer["packages"]
-    assert fingerprint("/no/such/python", tmp_path) == {}
-
-
-def test_drift_says_what_each_package_can_affect() -> None:
-    a = {"python": "3.11.7", "packages": {"shapely": "2.1.0", "rich": "14.0", "same": "1"}}
-    b = {"python": "3.12.1", "packages": {"shapely": "2.2.0", "same": "1", "new": "1"}}
-    found = [(item.what, item.a, item.b, item.matters) for item in environment_drift(a, b)]
-    assert found == [
-        ("python", "3.11.7", "3.12.1", "tables"),
-        ("new", None, "1", "cosmetic"),
-        ("rich", "14.0", None, "cosmetic"),
-        ("shapely", "2.1.0", "2.2.0", "geometry"),
-    ]
-
-
-def test_an_unknown_side_is_no_drift() -> None:
-    assert environment_drift({}, {"python": "3.12.1", "packages": {"a": "1"}}) == ()
+    assert "python" not in fingerprint("/no/such/python", tmp_path)

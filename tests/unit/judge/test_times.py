@@ -8,9 +8,18 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kfm_repro.execute.drift import affects
 from kfm_repro.judge.times import merge_replays
 from kfm_repro.model.finding import Finding, Flips, Kind, OutputComparison, OutputVerdict, Rung
-from kfm_repro.model.report import ErrorInfo, Replay, Report, count_verdicts
+from kfm_repro.model.report import (
+    Drift,
+    Environment,
+    ErrorInfo,
+    RebuiltEnvironment,
+    Replay,
+    Report,
+    count_verdicts,
+)
 from kfm_repro.model.verdict import Verdict, output_verdict, run_verdict
 
 FINDINGS = (
@@ -93,3 +102,33 @@ def test_the_order_of_the_replays_changes_no_count(reports: list[Report], random
     one, two = merge_replays(reports), merge_replays(other)
     assert (one.verdict, one.counts, one.flips) == (two.verdict, two.counts, two.flips)
     assert [item.flips for item in one.outputs] == [item.flips for item in two.outputs]
+
+
+def test_several_replays_in_a_rebuilt_environment_say_so_and_name_each_drift_once_what_matters_first() -> (
+    None
+):
+    made = RebuiltEnvironment(environment="e", python="3.11.7", packages=1)
+    kernel = Drift(what="kernel", a="1", b="2", matters="cosmetic")
+    geos = Drift(what="GEOS", a="1", b="2", matters="geometry")
+    reports = [
+        Report(
+            command="replay",
+            verdict=Verdict.REPRODUCIBLE,
+            counts=count_verdicts(()),
+            environment=Environment(
+                drift=drift,
+                affects=affects(drift),
+                omitted=omitted,
+                mode="rebuild",
+                rebuilt=made,
+                avoided=(geos,),
+            ),
+        )
+        for drift, omitted in (((kernel,), 0), ((geos, kernel), 3))
+    ]
+    found = merge_replays(reports).environment
+    assert (found.mode, found.rebuilt, found.avoided) == ("rebuild", made, (geos,))
+    assert (found.drift, found.affects) == ((geos, kernel), {"geometry": 1, "cosmetic": 1})
+    assert found.omitted == 3
+    plain = [msgspec.structs.replace(report, environment=Environment()) for report in reports]
+    assert merge_replays(plain).environment == Environment()
