@@ -62,7 +62,8 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; nothing but this decides it."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    # Not ``list``: once that command is imported, the name means its module here.
+    args = [*(sys.argv[1:] if argv is None else argv)]
     own = args[: args.index("--")] if "--" in args else args
     _open_missing_streams()
     numbers = (signal.SIGTERM, signal.SIGHUP)

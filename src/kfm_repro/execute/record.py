@@ -78,12 +78,12 @@ def record(project: Project, request: Request) -> Recorded:
     request = checked_request(project, request)
     pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
-    ObjectStore.of(project).prepare()
     temporary_outside(project.root)
     code = code_state(repository, _data_folders(project, repository))
     submodules = read_submodules(repository, code.commit)
     declared = declared_inputs(project, request.inputs)
     session = Session(project, request, repository, code, submodules, declared)
+    ObjectStore.of(project).prepare()
     writer = RunWriter(project.runs, pipeline, new_run_id(), datetime.now(UTC))
     try:
         return _record_into(writer, session)

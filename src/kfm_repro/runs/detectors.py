@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import filterfalse
 
 __all__ = ["PLACEHOLDER", "Detectors", "detectors"]
 
@@ -120,7 +121,8 @@ class Detectors:
         for item in self._formats:
             if not _open(item.gates, lower):
                 continue
-            for match in (match for pattern in item.patterns for match in pattern.finditer(line)):
+            matches = (match for pattern in item.patterns for match in pattern.finditer(line))
+            for match in filterfalse(_in_identifier, matches):
                 found = _secret_of(match)
                 if item.kind == "private-key" or not self._is_placeholder(found, line):
                     yield item.kind, found
@@ -186,6 +188,16 @@ def _formats() -> Iterator[_Format]:
 
 def _open(gates: tuple[str, ...], lower: str) -> bool:
     return not gates or any(gate in lower for gate in gates)
+
+
+def _in_identifier(match: re.Match[str]) -> bool:
+    """Return whether a match is only a part of a digest, commit or ULID: chance, no secret."""
+    line, start, end = match.string, match.start(), match.end()
+    while start and line[start - 1].isalnum():
+        start -= 1
+    while end < len(line) and line[end].isalnum():
+        end += 1
+    return end - start > len(match.group()) and _IDENTIFIER.match(line[start:end]) is not None
 
 
 def _secret_of(match: re.Match[str]) -> str:

@@ -276,6 +276,8 @@ class ObjectStore:
             place = Path(os.fsdecode(exc.filename)) if exc.filename else self._root
             if self._users.is_own and exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise runs_not_writable(self._root.parent, exc) from exc
+            if self._users.is_own and exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise runs_not_writable(place, exc) from exc
             raise NotWritable(
                 f"the object store cannot be written: {exc.strerror or exc}: {place}",
                 hint=f"{way_out(place, exc)}; or put it elsewhere: {_ELSEWHERE}",

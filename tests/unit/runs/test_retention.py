@@ -170,7 +170,7 @@ def test_rule_23_a_run_that_cannot_be_read_is_never_deleted(kept: Shelf, file: s
 def test_rule_23_an_inconsistent_run_is_never_deleted(kept: Shelf) -> None:
     run = kept.run(0)
     kept.run(1, state="failed")
-    run.success.unlink()
+    run.failed.write_text("why", encoding="utf-8")
     assert actions(kept, 1)["job/run000"] == "blocked"
 
 
