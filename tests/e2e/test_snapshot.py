@@ -169,3 +169,23 @@ def test_rule_24_many_secrets_are_counted_and_none_means_no_note(job: Workshop) 
     notes = [note for note in done.json["notes"] if "secret" in note]
     assert len(notes) == 6
     assert notes[-1] == "4 more secrets are in the config snapshot: see kfm-repro verify"
+
+
+def test_code_of_the_project_on_the_search_path_is_no_drift_and_code_from_elsewhere_is(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    workshop.write("pipelines/job.py", f"import own, other\n{JOB}")
+    workshop.write("src/own.py", "")
+    workshop.commit()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "other.py").write_text("", encoding="utf-8")
+    run_id = workshop.record(env={"PYTHONPATH": f"{workshop.root}/src:{other}"})
+    folders = snapshot(workshop, run_id)["folders"]
+    assert folders["{root}/src"] == {"kind": "pythonpath"}
+    assert folders[str(other)]["commit"] is None
+    replayed = workshop.kfm("replay", "--json", run_id).json
+    assert (replayed["verdict"], replayed["environment"]) == ("reproducible", {"drift": []})
+    Workshop(other).commit()
+    drift = workshop.kfm("replay", "--json", run_id).json["environment"]["drift"]
+    assert [item["what"] for item in drift] == [f"folder {other}"]
