@@ -63,7 +63,10 @@ def test_the_snapshot_of_an_environment_with_geopandas_and_arrow(
         run((sys.executable, "-c", "import geopandas, pyarrow")) for _ in range(_ROUNDS)
     )
     promise(
-        "environment snapshot / import geopandas, pyarrow", took / loaded, at_most=1.5, detail=f"{loaded:.2f} s"
+        "environment snapshot / import geopandas, pyarrow",
+        took / loaded,
+        at_most=1.5,
+        detail=f"{loaded:.2f} s",
     )
 
 
