@@ -20,7 +20,7 @@ __all__ = ["__version__", "diff", "replay"]
 __version__ = "0.1.0"
 
 
-def replay(
+def replay(  # noqa: PLR0913 - the options of the command, each by its name
     run_id: str,
     *,
     root: str | Path | None = None,
@@ -30,13 +30,15 @@ def replay(
     timeout: float | None = None,
     times: int = 1,
     env: str = "current",
+    isolation: str = "auto",
 ) -> Report:
     """Replay a recorded run into a fresh run, compare the outputs, and return the report.
 
     ``run_id`` is an id, a unique prefix or ``latest:<pipeline>``; ``root`` the project, by default the
     nearest one upwards; ``accept`` "identical" or "equivalent"; ``inputs`` "recorded" or "current";
-    ``timeout`` in seconds; ``times`` how many replays, each into a fresh run; ``env`` "current" or "rebuild".
-    ``report.passed`` is whether the command line would exit 0. Raises `kfm_repro.errors.KfmReproError`.
+    ``timeout`` in seconds; ``times`` how many replays, each into a fresh run; ``env`` "current" or "rebuild";
+    ``isolation`` "auto", "namespace", "landlock", "agent" or "none". ``report.passed`` is whether
+    the command line would exit 0. Raises `kfm_repro.errors.KfmReproError`.
     """
     from kfm_repro.errors import UsageError
     from kfm_repro.execute.plan import Request
@@ -46,8 +48,16 @@ def replay(
 
     if times < 1:
         raise UsageError(f"times is {times}", hint="replay at least once: times=1")
+    for name, value, known in (
+        ("inputs", inputs, ("recorded", "current")),
+        ("env", env, ("current", "rebuild")),
+    ):
+        if value not in known:
+            raise UsageError(f"{name} is {value!r}", hint=f"one of {', '.join(known)}")
     project = find_project(Path(root) if root else None, Path(runs) if runs else None)
-    request = Request(current_inputs=inputs == "current", timeout_s=timeout, rebuild=env == "rebuild")
+    request = Request(
+        current_inputs=inputs == "current", timeout_s=timeout, rebuild=env == "rebuild", isolation=isolation
+    )
     accepted = Accept(accept) if accept else None
     return replay_and_judge(project, run_id, request, accepted, times=times).report
 

@@ -13,10 +13,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from isolation import at_level
 from workshop import REPOSITORY, Workshop, hear_ctrl_c
 
 import kfm_repro as kr
 from kfm_repro.errors import UsageError
+from kfm_repro.execute.isolate import Isolation
 
 HEAD = """
 import os, pathlib, sys, time
@@ -26,11 +28,15 @@ count.write_text(str(number + 1))
 out = pathlib.Path('data/processed/job'); out.mkdir(parents=True, exist_ok=True)
 def table(value): (out / 'a.csv').write_text(f'id,n\\n1,{{value}}\\n2,7\\n')
 """
+UNCONTAINED = ("--isolation", "none")
 
 
 @pytest.fixture
 def count(tmp_path: Path) -> Path:
-    """Return a file outside of the project in which a pipeline counts its runs: 0 is the recorded one."""
+    """Return a file outside of the project in which a pipeline counts its runs: 0 is the recorded one.
+
+    That leak is what makes one replay other than the next, and takes the level of isolation that contains nothing.
+    """
     return tmp_path / "count"
 
 
@@ -41,7 +47,7 @@ def record(shop: Workshop, count: Path, body: str) -> str:
 
 
 def replay(shop: Workshop, run: str, *args: str, code: int) -> dict[str, Any]:
-    done = shop.kfm("replay", run, "--json", *args)
+    done = shop.kfm("replay", run, "--json", *UNCONTAINED, *args)
     assert done.code == code, done.out + done.err
     return done.json
 
@@ -79,7 +85,7 @@ def test_none_of_four_differed_and_what_that_says(workshop: Workshop, count: Pat
 
 def test_the_terminal_says_how_often_and_how_likely(workshop: Workshop, count: Path) -> None:
     run = record(workshop, count, "table(number == 2)\n")
-    done = workshop.kfm("replay", run, "--times", "3")
+    done = workshop.kfm("replay", run, "--times", "3", *UNCONTAINED)
     assert done.code == 1
     assert "a.csv   column n: value, 1 of 2   in 1 of 3 replays" in done.out
     *_, last = done.out.strip().splitlines()
@@ -113,14 +119,20 @@ def test_a_failed_replay_among_equal_ones_is_unknown_and_all_ran(workshop: Works
     assert report["error"]["message"].startswith("replay 2 of 3: ")
     assert (report["flips"]["differed"], report["flips"]["of"]) == (0, 2)
     assert count.read_text(encoding="utf-8") == "4"
-    shown = workshop.kfm("replay", run, "--times", "2").out
+    shown = workshop.kfm("replay", run, "--times", "2", *UNCONTAINED).out
     assert "0 of 2 replays differed: flip probability below 78 % at 95 %" in shown
 
 
-def test_a_path_that_leaks_into_an_output_shows_with_another_path(workshop: Workshop, count: Path) -> None:
+@pytest.mark.parametrize("level", list(Isolation))
+def test_a_path_that_leaks_into_an_output_shows_with_another_path_at_every_level(
+    workshop: Workshop, level: str
+) -> None:
     body = "table(1)\n(out / 'b.txt').write_text(str(' ' in os.getcwd()))\n"
-    run = record(workshop, count, body)
-    report = replay(workshop, run, "--times", "2", code=1)
+    workshop.write("pipelines/job.py", "import os, pathlib\n" + HEAD[HEAD.index("out =") :].format() + body)
+    workshop.commit()
+    run = workshop.record("--output", "data/processed/**")
+    report = replay(workshop, run, "--times", "2", "--isolation", at_level(level), code=1)
+    assert [item["isolation"] for item in report["replays"]] == [level] * 2
     found = {output["path"][-5:]: output["flips"] for output in report["outputs"]}
     assert (found["a.csv"]["differed"], found["b.txt"]["differed"], found["b.txt"]["of"]) == (0, 1, 2)
 
@@ -136,7 +148,7 @@ def test_an_output_that_only_some_replays_write_is_extra_in_those(workshop: Work
 def test_ctrl_c_in_the_second_keeps_the_first(workshop: Workshop, count: Path) -> None:
     run = record(workshop, count, "table(1)\nif number == 2: print('waiting', flush=True); time.sleep(60)\n")
     child = subprocess.Popen(
-        [Path(sys.executable).with_name("kfm-repro"), "replay", run, "--times", "5"],
+        [Path(sys.executable).with_name("kfm-repro"), "replay", run, "--times", "5", *UNCONTAINED],
         cwd=workshop.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no threads here
     )  # fmt: skip
@@ -159,8 +171,11 @@ def test_ctrl_c_in_the_second_keeps_the_first(workshop: Workshop, count: Path) -
 
 def test_from_python(workshop: Workshop, count: Path) -> None:
     run = record(workshop, count, "table(1)\n")
-    report = kr.replay(run, root=workshop.root, times=2)
+    report = kr.replay(run, root=workshop.root, times=2, isolation="none")
     assert (report.passed, len(report.replays), report.flips.of) == (True, 2, 2)
     with pytest.raises(UsageError, match="times is 0"):
         kr.replay(run, root=workshop.root, times=0)
+    for words in ({"inputs": "todays"}, {"env": "rebuilt"}, {"isolation": "some"}):
+        with pytest.raises(UsageError, match=next(iter(words.values()))):
+            kr.replay(run, root=workshop.root, **words)
     assert replay(workshop, run, "--times", "0", code=2)["error"]["code"] == "usage"

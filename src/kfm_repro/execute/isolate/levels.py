@@ -76,6 +76,7 @@ _LOST: dict[Isolation, tuple[str, ...]] = {
         "paths, host name, user and process numbers are those of this machine",
         "that an undeclared file exists can be seen, though it cannot be opened",
         "UNIX sockets with a path can be connected to; there is no loopback network",
+        "modes and times of files that are yours and that it may read can be changed, not their content",
         *_BELOW_NAMESPACE,
     ),
     Isolation.AGENT: (
