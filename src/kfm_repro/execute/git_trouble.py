@@ -21,6 +21,16 @@ _DUBIOUS = re.compile(
     r"dubious ownership in repository at '(?P<path>.*)'|unsafe repository \('(?P<old>.*)' is owned"
 )
 _NO_ROOM = ("no space left on device", "disk quota exceeded", "out of diskspace")
+_UNWRITTEN = (
+    "unable to write",
+    "couldn't write",
+    "could not write",
+    "could not set",
+    "write error",
+    "failed to write",
+)
+"""What git says where a write failed, often without the reason."""
+_FULL_BYTES = 1 << 20
 _REFUSED = (
     "permission denied", "insufficient permission", "read-only file system", "unable to create directory for",
 )  # fmt: skip
@@ -58,19 +68,35 @@ def explain_failure(args: tuple[str, ...], folder: Path, said: str, exit_code: i
         (line for line in lines if any(text in line.casefold() for text in (*_NO_ROOM, *_REFUSED))), ""
     )
     if blamed and any(text in blamed.casefold() for text in _NO_ROOM):
-        return NotWritable(
-            f"git {action} found no space left: {blamed}",
-            hint="free some, or name a roomier folder for temporary files: TMPDIR=/folder kfm-repro …",
-        )
+        return _no_room(action, blamed)
     if blamed:
         return NotWritable(
             f"git {action} was refused by the file system: {blamed}",
             hint=f"make the repository yours and writable, as root: chown -R {os.geteuid()} {shlex.quote(str(folder))}",
         )
+    unwritten = next((line for line in lines if any(text in line.casefold() for text in _UNWRITTEN)), "")
+    if unwritten and _is_full(folder):
+        return _no_room(action, unwritten)
     return CodeNotAvailable(
         f"git {action} failed: {lines[-1] if lines else f'exit code {exit_code}'}",
         hint="see the message of git above",
     )
+
+
+def _no_room(action: str, said: str) -> NotWritable:
+    return NotWritable(
+        f"git {action} found no space left: {said}",
+        hint="free some, or name a roomier folder for temporary files: TMPDIR=/folder kfm-repro …",
+    )
+
+
+def _is_full(folder: Path) -> bool:
+    """Return whether next to nothing fits below ``folder``: what could not be written is often gone by now."""
+    try:
+        free = os.statvfs(folder)
+    except OSError:
+        return False
+    return free.f_bavail * free.f_frsize < _FULL_BYTES or (free.f_files > 0 and free.f_favail == 0)
 
 
 def _not_trusted(top: Path) -> CodeNotAvailable:

@@ -57,7 +57,7 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
-from kfm_repro.runs.trouble import temporary_outside
+from kfm_repro.runs.trouble import explain_refusal, temporary_outside
 from kfm_repro.runs.trust import foreign_labels
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
@@ -112,8 +112,9 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     try:
         return _replay_into(writer, place, project, plan, request)
     except BaseException as exc:
-        ours = isinstance(exc, KfmReproError)
-        reason = str(exc) if isinstance(exc, PipelineFailed) else f"not run: {exc}"
+        known = explain_refusal(exc) if isinstance(exc, OSError) else exc
+        ours = isinstance(known, KfmReproError)
+        reason = str(exc) if isinstance(exc, PipelineFailed) else f"not run: {known}"
         reason = reason if ours else type(exc).__name__
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
         place.remove()

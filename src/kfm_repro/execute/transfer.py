@@ -95,7 +95,7 @@ def fetch_code(repository: Repository, bundle: Path, commit: str) -> bool:
     ref = f"{_REF}{commit}"
     with TemporaryDirectory(prefix=f".{bundle.name}.", dir=bundle.parent) as folder:
         stage = init_repository(Path(folder) / "code.git", object_format(repository), bare=True)
-        with bundle.open("rb", buffering=0) as file, Path("/dev/null").open("wb") as nowhere:
+        with bundle.open("rb", buffering=0) as file, Path(os.devnull).open("wb") as nowhere:
             _read_header(file, commit, object_format(repository))
             try:
                 stage.stream("index-pack", "--stdin", "--strict", source=file, sink=nowhere)
@@ -104,13 +104,23 @@ def fetch_code(repository: Repository, bundle: Path, commit: str) -> bool:
                 raise BadPack(
                     f"the code in the pack is not whole: {exc.message}", hint="get the pack again"
                 ) from exc
-        stage.git("update-ref", ref, commit)
         new = not repository.git("for-each-ref", ref)
-        repository.git(
-            "fetch", "--quiet", "--no-tags", "--no-auto-gc", "--no-write-fetch-head", "--no-recurse-submodules",
-            str(stage.top), f"{ref}:{ref}",
-        )  # fmt: skip
+        _bring_missing(stage, repository, commit, Path(folder))
+        repository.git("update-ref", ref, commit)
     return new
+
+
+def _bring_missing(stage: Repository, repository: Repository, commit: str, folder: Path) -> None:
+    """Copy what ``repository`` lacks of the history of ``commit``; every object is asked for, whatever holds it."""
+    listed = stage.git("rev-list", "--objects", "--no-object-names", commit)
+    answers = repository.git("cat-file", "--batch-check", "--buffer", data=listed).splitlines()
+    missing = b"".join(line.split()[0] + b"\n" for line in answers if line.endswith(b" missing"))
+    if not missing:
+        return
+    with (folder / "missing.pack").open("w+b", buffering=0) as pack, Path(os.devnull).open("wb") as nowhere:
+        stage.stream("pack-objects", "--stdout", "--quiet", data=missing, sink=pack)
+        pack.seek(0)
+        repository.stream("index-pack", "--stdin", source=pack, sink=nowhere)
 
 
 def remove_code(repository: Repository, commit: str) -> None:

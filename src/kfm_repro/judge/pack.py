@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from kfm_repro.errors import CodeNotAvailable, InconsistentRun, NotDisclosed, NotWritable
 from kfm_repro.execute.checkout import Code, check_code
 from kfm_repro.execute.inputs import resolve_inputs
+from kfm_repro.execute.submodules import find_submodules
 from kfm_repro.execute.transfer import object_format, pointers_in, write_bundle
 from kfm_repro.judge.baseline import recorded_outputs
 from kfm_repro.model.manifest import Manifest
@@ -33,6 +34,7 @@ from kfm_repro.runs.trouble import way_out
 __all__ = ["PackRequest", "pack_run"]
 
 _SHOWN = 8
+_WITHOUT_CODE = "pack it without --bundle (--with-outputs packs the outputs)"
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,13 @@ def _check_code(project: Project, run: RunDir, record: Run) -> Code:
     if code.uncaptured:
         raise CodeNotAvailable(
             f"a bundle of run {run.name} would not replay anywhere: {code.uncaptured}",
-            hint="pack it without --bundle (--with-outputs packs the outputs)",
+            hint=_WITHOUT_CODE,
+        )
+    submodules = find_submodules(code.repository, code.commit, code.absent)
+    if submodules:
+        raise CodeNotAvailable(
+            f"a bundle of run {run.name} would not replay anywhere: it cannot hold the submodule {submodules[0][0]}",
+            hint=_WITHOUT_CODE,
         )
     return code
 

@@ -28,8 +28,11 @@ def explain_refusal(exc: OSError) -> KfmReproError | None:
         return NotWritable(_NO_TEMPORARY[0], hint=_NO_TEMPORARY[1])
     place = Path(os.fsdecode(exc.filename)) if isinstance(exc.filename, str | bytes) else None
     if exc.errno in _NO_ROOM:
+        # Of a copy the system names the source first, which has room enough.
+        written = Path(os.fsdecode(exc.filename2)) if isinstance(exc.filename2, str | bytes) else place
         return NotWritable(
-            f"no space left: {place or 'the file system written to'}", hint=way_out(place or Path("/"), exc)
+            f"no space left: {written or 'the file system written to'}",
+            hint=way_out(written or Path("/"), exc),
         )
     if place is None or not os.path.lexists(place):
         return None
