@@ -162,7 +162,7 @@ def _take_cells(column: _Column, values: Any) -> None:  # noqa: ANN401 - an Arro
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    filled = values.filter(pc.not_equal(values, pa.scalar("", values.type)))
+    filled = values.filter(pc.cast(pc.binary_length(values), pa.bool_()))
     column.rows += len(values)
     column.nulls += len(values) - len(filled)
     if not len(filled):
