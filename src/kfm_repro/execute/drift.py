@@ -251,7 +251,7 @@ def _states(side: Mapping[str, Any]) -> dict[str, str] | None:
     if not isinstance(folders, Mapping) or not isinstance(records, Mapping):
         return None
     told = {
-        f"folder {path}": _state_told(state)
+        _folder_told(path, state): _state_told(state)
         for path, state in folders.items()
         if not str(path).startswith("{root}")
     }
@@ -261,6 +261,12 @@ def _states(side: Mapping[str, Any]) -> dict[str, str] | None:
         if state is not None:
             told[_normal(str(name)) + _ITS_SOURCE] = _state_told(state)
     return told
+
+
+def _folder_told(path: object, state: object) -> str:
+    kind = state.get("kind") if isinstance(state, Mapping) else None
+    # PYTHONUSERBASE or HOME lead to them, and those of a replay are its own.
+    return f"packages of the user in {path}" if kind == "user" else f"folder {path}"
 
 
 def _state_told(state: object) -> str:
