@@ -14,6 +14,7 @@ import pytest
 from kit import KIT
 from workshop import REPOSITORY, Workshop
 
+from kfm_repro.execute.isolate import Isolation, detect
 from kfm_repro.runs.ids import id_time
 
 INPUT = "data/raw/census_1900/census_1900.csv"
@@ -280,13 +281,27 @@ def test_rule_18_a_foreign_run_is_not_replayed_unless_it_is_trusted_and_runs_not
     command = f"sh: touch {tmp_path / 'sprung'}"
     (run / "run.yaml").write_text(text.replace("pipelines/import_census.py", command), encoding="utf-8")
     for _ in range(2):
-        assert replay(shop, run.name, code=2)["error"]["code"] == "not-trusted"
+        refused = replay(shop, run.name, "--isolation", "none", code=2)
+        assert refused["error"]["code"] == "not-trusted"
     assert not (tmp_path / "sprung").exists()
     assert not [path for path in (shop.root / RUNS).iterdir() if path != run], (
         "a refused replay leaves no run"
     )
-    replay(shop, run.name, "--trust", code=1)
+    replay(shop, run.name, "--isolation", "none", "--trust", code=1)
     assert (tmp_path / "sprung").exists()
+
+
+def test_rule_18_in_a_namespace_a_foreign_run_replays_and_reaches_nothing(tmp_path: Path) -> None:
+    shop = laid_out("unpacked", tmp_path)
+    run = only_run(shop)
+    if not any(level.available for level in detect() if level.level is Isolation.NAMESPACE):
+        pytest.skip("this machine has no namespaces for an unprivileged sandbox")
+    assert replay(shop, run.name, "--isolation", "namespace")["verdict"] == "reproducible"
+    text = (run / "run.yaml").read_text(encoding="utf-8")
+    command = f"sh: touch {tmp_path / 'sprung'}; true"
+    (run / "run.yaml").write_text(text.replace("pipelines/import_census.py", command), encoding="utf-8")
+    assert replay(shop, run.name, "--isolation", "namespace", code=1)["verdict"] == "not-reproducible"
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_rule_20_a_record_without_a_block_runs_with_kfms_variables_and_no_others(job: Workshop) -> None:

@@ -132,7 +132,7 @@ def test_the_template_travels_in_a_pack_and_replays_in_another_project(
     assert unpacked["run"]["run_id"] == RUN
     assert record_of(other) == before
     assert answer(other, "list", code=0)["runs"][0]["state"] == "success"
-    refused = answer(other, "replay", RUN, code=2)
+    refused = answer(other, "replay", RUN, "--isolation", "none", code=2)
     assert (refused["verdict"], refused["error"]["code"]) == ("unknown", "not-trusted")
     report = answer(other, "replay", RUN, "--trust", code=0)
     assert (report["verdict"], report["counts"]["identical"]) == ("reproducible", 2)

@@ -106,7 +106,7 @@ def changed_precondition(
         return ()
     as_then = ", as it did when it was recorded" if all(path in then for path in names) else ""
     detail = (
-        f"the pipeline changed its own inputs{as_then}: {', '.join(names[:5])} (the originals are untouched)"
+        f"the pipeline changed its own inputs: {', '.join(names[:5])} (the originals are untouched){as_then}"
     )
     return (_inputs_after("drift", detail),)
 

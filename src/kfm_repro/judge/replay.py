@@ -20,7 +20,8 @@ from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.isolate import Isolation
 from kfm_repro.execute.perturb.agent import AgentSetting
 from kfm_repro.execute.perturb.axes import temporary_name
-from kfm_repro.execute.perturb.prove import Proof, Stage, prove
+from kfm_repro.execute.perturb.canary import Effect
+from kfm_repro.execute.perturb.prove import Stage, prove_varied
 from kfm_repro.execute.perturb.shaped import FIXED
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
@@ -154,18 +155,18 @@ def replay_and_judge(
     return Judged(merge_replays(reports), saved, replayed.outcome.last_lines)
 
 
-def _proofs(plan: Plan, request: Request) -> dict[str, Proof]:
+def _proofs(plan: Plan, request: Request) -> dict[str, Effect]:
     """Prove by canaries which axes can be varied at the level and with the Python of the plan."""
     if not request.vary:
         return {}
     started = plan.run.runtime.started_at
     stage = Stage(plan.isolation.level, plan.interpreter.path, {"PATH": os.defpath}, fixed=False)
-    return prove(stage, aware(started) if started else datetime.now(UTC), request.vary)
+    return prove_varied(stage, aware(started) if started else datetime.now(UTC), request.vary)
 
 
 def _judge(
     project: Project, plan: Plan, replayed: Replayed, accept: Accept | None, request: Request,
-    proofs: Mapping[str, Proof],
+    proofs: Mapping[str, Effect],
 ) -> Report:  # fmt: skip
     outcome = replayed.outcome
     fresh = {path: Output(facts=item.entry.facts, file=item.file) for path, item in replayed.produced.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kfm_repro.execute.isolate.levels import Chosen, Isolation
 from kfm_repro.execute.perturb.agent import Mechanism
 from kfm_repro.execute.perturb.axes import AXES
-from kfm_repro.execute.perturb.prove import Proof
+from kfm_repro.execute.perturb.canary import Effect
 from kfm_repro.execute.replay import Replayed
 from kfm_repro.model.report import Scope
 
@@ -29,7 +29,7 @@ class Moved:
     notes: tuple[str, ...] = ()
 
 
-def moved_axes(replayed: Replayed, wanted: Sequence[str], proofs: Mapping[str, Proof]) -> Moved:
+def moved_axes(replayed: Replayed, wanted: Sequence[str], proofs: Mapping[str, Effect]) -> Moved:
     """Return which axes a replay varied: those ``wanted`` as far as their canaries prove it, and its clock."""
     varied, unmoved, notes = dict[str, str](), dict[str, str](), list[str]()
     shift, seen = replayed.shape.agent.clock_shift, replayed.watched
@@ -43,10 +43,10 @@ def moved_axes(replayed: Replayed, wanted: Sequence[str], proofs: Mapping[str, P
                 "clock: only what Python's time module tells was moved, since no library could be loaded"
             )
     for name in wanted:
-        if proofs[name].varied.effective:
+        if proofs[name].effective:
             varied[name] = AXES[name].varied
         else:
-            unmoved[name] = proofs[name].varied.reason
+            unmoved[name] = proofs[name].reason
     notes += [f"{name} was not varied: {reason}" for name, reason in sorted(unmoved.items())]
     return Moved(varied, unmoved, tuple(notes))
 

@@ -3,8 +3,8 @@
 An axis counts as effective only when the canary saw it so, from each place that it looked from: Python, a native
 library (SQLite), a child, and a child with an empty environment. An axis that did nothing is no evidence.
 
-The file is also a program, for any Python from 3.10 on and without kfm-repro: ``python canary.py FOLDER`` makes and
-removes a few files in FOLDER and prints JSON.
+The file is also a program, for any Python from 3.10 on and without kfm-repro: ``python canary.py FOLDER [AXIS…]`` makes
+and removes a few files in FOLDER and prints JSON.
 """
 
 from __future__ import annotations
@@ -254,8 +254,11 @@ def _umask() -> str:
     return f"{current:03o}"
 
 
-def look(folder: Path) -> Seen:
-    """Return what is seen from here, with the help of files in a new folder below ``folder``."""
+def look(folder: Path, axes: frozenset[str] = frozenset()) -> Seen:
+    """Return what is seen from here, with the help of files in a new folder below ``folder``.
+
+    Without one of ``axes`` (none: all) libraries that only it takes are not loaded.
+    """
     import datetime as dt
     import tempfile
     import uuid
@@ -286,7 +289,7 @@ def look(folder: Path) -> Seen:
             "directory-order": {
                 "os.listdir": os.listdir(probe),
                 "os.scandir": [entry.name for entry in os.scandir(probe)],
-                "arrow": _arrow_order(probe),
+                "arrow": _arrow_order(probe) if "directory-order" in axes or not axes else None,
                 "child": child.get("order", "").split(),
                 "empty environment": empty.get("order", "").split(),
             },
@@ -314,7 +317,7 @@ def look(folder: Path) -> Seen:
             "pid": os.getpid(),
             "aslr": _aslr(),
             "address": id(object()),
-            "cpu-features": _cpu_features(),
+            "cpu-features": _cpu_features() if "cpu-features" in axes or not axes else {},
             "network": _network(),
             "threads": {name: os.environ[name] for name in sorted(os.environ) if name.endswith("_THREADS")},
             "input-mtime": _input_times(folder / "inputs"),
@@ -325,4 +328,4 @@ def look(folder: Path) -> Seen:
 
 
 if __name__ == "__main__":
-    json.dump(look(Path(sys.argv[1])), sys.stdout, indent=1)
+    json.dump(look(Path(sys.argv[1]), frozenset(sys.argv[2:])), sys.stdout, indent=1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import array
 import codecs
+import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path, PurePosixPath
@@ -160,7 +162,7 @@ def _take_cells(column: _Column, values: Any) -> None:  # noqa: ANN401 - an Arro
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    filled = values.filter(pc.not_equal(values, ""))
+    filled = values.filter(pc.not_equal(values, pa.scalar("", values.type)))
     column.rows += len(values)
     column.nulls += len(values) - len(filled)
     if not len(filled):
@@ -238,7 +240,16 @@ def _batch(header: list[str], rows: list[list[str]]) -> Any:  # noqa: ANN401 - a
     import pyarrow as pa
 
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-    return pa.RecordBatch.from_arrays([pa.array(cells, pa.large_string()) for cells in columns], names=header)
+    return pa.RecordBatch.from_arrays([_texts(cells) for cells in columns], names=header)
+
+
+def _texts(cells: Sequence[str]) -> Any:  # noqa: ANN401 - an Arrow array
+    """Return texts as an Arrow array; ``pyarrow.array`` would load all of pandas to look at them."""
+    import pyarrow as pa
+
+    data = [cell.encode() for cell in cells]
+    offsets = array.array("q", itertools.accumulate(map(len, data), initial=0))
+    return pa.LargeStringArray.from_buffers(len(data), pa.py_buffer(offsets), pa.py_buffer(b"".join(data)))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a value of a table as a JSON scalar
