@@ -27,6 +27,7 @@ from kfm_repro.runs.locks import locked, try_lock
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.trouble import runs_not_writable, way_out
 from kfm_repro.runs.users import Users
+from kfm_repro.runs.write import flush_folder
 
 __all__ = ["Collected", "ObjectStore", "StoredObject", "copy_file"]
 
@@ -314,7 +315,7 @@ class ObjectStore:
         with ThreadPoolExecutor(_FLUSHERS) as pool:
             for names in _chunks(wanted):
                 wrong += self._add_some({sha256: wanted[sha256] for sha256 in names}, pool)
-            list(pool.map(_flush_folder, sorted({self._path(sha256).parent for sha256 in wanted})))
+            list(pool.map(flush_folder, sorted({self._path(sha256).parent for sha256 in wanted})))
         return tuple(wrong)
 
     def _add_some(self, wanted: Mapping[str, Path], pool: ThreadPoolExecutor) -> list[Path]:
@@ -407,11 +408,3 @@ def _files(folder: Path) -> list[Path]:
         return [path for path in folder.iterdir() if path.is_file() and not path.is_symlink()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
