@@ -6,10 +6,10 @@ Nothing that differs is dropped: a fact that has no rule here is reported as ``u
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
+from kfm_repro.execute.lockfiles import normal_name
 from kfm_repro.model.report import Drift
 
 __all__ = ["MATTERS", "affects", "bounded", "by_weight", "environment_drift"]
@@ -251,7 +251,7 @@ def _states(side: Mapping[str, Any]) -> dict[str, str] | None:
     if not isinstance(folders, Mapping) or not isinstance(records, Mapping):
         return None
     told = {
-        f"folder {path}": _state_told(state)
+        _folder_told(path, state): _state_told(state)
         for path, state in folders.items()
         if not str(path).startswith("{root}")
     }
@@ -259,8 +259,14 @@ def _states(side: Mapping[str, Any]) -> dict[str, str] | None:
         source = about.get("direct_url") if isinstance(about, Mapping) else None
         state = source.get("source") if isinstance(source, Mapping) else None
         if state is not None:
-            told[_normal(str(name)) + _ITS_SOURCE] = _state_told(state)
+            told[normal_name(str(name)) + _ITS_SOURCE] = _state_told(state)
     return told
+
+
+def _folder_told(path: object, state: object) -> str:
+    kind = state.get("kind") if isinstance(state, Mapping) else None
+    # PYTHONUSERBASE or HOME lead to them, and those of a replay are its own.
+    return f"packages of the user in {path}" if kind == "user" else f"folder {path}"
 
 
 def _state_told(state: object) -> str:
@@ -284,7 +290,7 @@ def _conda(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Dr
             yield Drift(what="conda environment", a=told[0], b=told[1], matters="unknown", change=change)
         return
     for drift in _entries("conda", a, b):
-        name = _normal(drift.what.removeprefix("conda: "))
+        name = normal_name(drift.what.removeprefix("conda: "))
         matters = _OF_PACKAGE.get(name) or next(
             (found for part, found in _OF_LIBRARY.items() if part in name), "unknown"
         )
@@ -302,7 +308,7 @@ def _versions(side: Mapping[str, Any]) -> dict[str, str]:
     packages = side.get("packages")
     if not isinstance(packages, Mapping):
         return {}
-    return {_normal(str(name)): _cut(str(version)) for name, version in packages.items()}
+    return {normal_name(str(name)): _cut(str(version)) for name, version in packages.items()}
 
 
 def _digests(side: Mapping[str, Any]) -> dict[str, str]:
@@ -310,14 +316,10 @@ def _digests(side: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(records, Mapping):
         return {}
     return {
-        _normal(str(name)): about["record_sha256"]
+        normal_name(str(name)): about["record_sha256"]
         for name, about in records.items()
         if isinstance(about, Mapping) and isinstance(about.get("record_sha256"), str)
     }
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _text(value: object) -> str | None:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from kfm_repro.runs.locks import locked, try_lock
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.trouble import runs_not_writable, way_out
 from kfm_repro.runs.users import Users
+from kfm_repro.runs.write import flush_folder
 
 __all__ = ["Collected", "ObjectStore", "StoredObject", "copy_file"]
 
@@ -121,8 +122,8 @@ class ObjectStore:
                 f"the folder of the object store does not exist: {self._root}",
                 hint=f"make it: mkdir -p {shlex.quote(str(self._root))}; or correct the setting objects",
             )
-        with self._writing(), ExitStack() as stack:
-            self._open_parts(["0" * 64], stack)
+        with self._writing(), ExitStack() as stack, self._lock(shared=True):
+            _open_part(self._root, stack)
 
     def users(self) -> tuple[Path, ...]:
         """Return every runs folder that uses this store, ours first. Raises NotWritable when one is not found."""
@@ -148,7 +149,7 @@ class ObjectStore:
 
         An object that is there and good is kept; a damaged one is replaced. Raises NotWritable.
         """
-        with self._writing():
+        with self._writing((source,)):
             return self._add(source, sha256)
 
     def _add(self, source: Path, sha256: str) -> bool:
@@ -165,7 +166,7 @@ class ObjectStore:
         wanted: dict[str, Path] = {}
         for source, sha256 in items:
             wanted.setdefault(sha256, source)
-        with self._writing():
+        with self._writing(wanted.values()):
             there = [sha256 for sha256 in wanted if self._path(sha256).is_file()]
             for part in _chunks(there):
                 for sha256 in self._renew_good(part):
@@ -264,8 +265,11 @@ class ObjectStore:
         return count
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Note that we use the store, once, and say clearly when it cannot be written."""
+    def _writing(self, sources: Collection[Path] = ()) -> Iterator[None]:
+        """Note that we use the store, once, and say clearly when it cannot be written.
+
+        What is wrong with one of ``sources`` is raised as it is: it says nothing of the store.
+        """
         try:
             if not self._registered:
                 self._root.mkdir(parents=True, exist_ok=True)
@@ -274,6 +278,8 @@ class ObjectStore:
             yield
         except OSError as exc:
             place = Path(os.fsdecode(exc.filename)) if exc.filename else self._root
+            if place in sources:
+                raise
             if self._users.is_own and exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise runs_not_writable(self._root.parent, exc) from exc
             if self._users.is_own and exc.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -309,7 +315,7 @@ class ObjectStore:
         with ThreadPoolExecutor(_FLUSHERS) as pool:
             for names in _chunks(wanted):
                 wrong += self._add_some({sha256: wanted[sha256] for sha256 in names}, pool)
-            list(pool.map(_flush_folder, sorted({self._path(sha256).parent for sha256 in wanted})))
+            list(pool.map(flush_folder, sorted({self._path(sha256).parent for sha256 in wanted})))
         return tuple(wrong)
 
     def _add_some(self, wanted: Mapping[str, Path], pool: ThreadPoolExecutor) -> list[Path]:
@@ -358,17 +364,22 @@ class ObjectStore:
         parts = {}
         with self._lock(shared=True):
             for sha256 in names:
-                part = self._path(sha256).with_name(f".{uuid4().hex}{_PART}")
+                folder = self._path(sha256).parent
                 try:
-                    writer = part.open("x+b", buffering=0)
+                    parts[sha256] = _open_part(folder, stack)
                 except FileNotFoundError:
-                    part.parent.mkdir(exist_ok=True)
-                    writer = part.open("x+b", buffering=0)
-                stack.callback(part.unlink, missing_ok=True)
-                stack.enter_context(writer)
-                try_lock(writer.fileno())
-                parts[sha256] = (part, writer)
+                    folder.mkdir(exist_ok=True)
+                    parts[sha256] = _open_part(folder, stack)
         return parts
+
+
+def _open_part(folder: Path, stack: ExitStack) -> tuple[Path, FileIO]:
+    part = folder / f".{uuid4().hex}{_PART}"
+    writer = part.open("x+b", buffering=0)
+    stack.callback(part.unlink, missing_ok=True)
+    stack.enter_context(writer)
+    try_lock(writer.fileno())
+    return part, writer
 
 
 def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
@@ -397,11 +408,3 @@ def _files(folder: Path) -> list[Path]:
         return [path for path in folder.iterdir() if path.is_file() and not path.is_symlink()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -15,7 +15,7 @@ from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.read import boot_id, process_started
 from kfm_repro.runs.trouble import runs_not_writable
 
-__all__ = ["RunWriter", "stamp", "write_json", "write_text"]
+__all__ = ["RunWriter", "flush_folder", "stamp", "write_json", "write_text"]
 
 
 def stamp(moment: datetime) -> str:
@@ -32,7 +32,7 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
 def write_json(path: Path, document: object) -> None:
@@ -123,7 +123,8 @@ def _plain(entry: Entry) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None} | entry.extra
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Wait until the names in ``folder`` are on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

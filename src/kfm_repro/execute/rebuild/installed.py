@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from kfm_repro.execute.rebuild.recorded import Package, normal_name
+from kfm_repro.execute.lockfiles import normal_name
+from kfm_repro.execute.rebuild.recorded import Package
 
 __all__ = ["Installed", "differing", "read_installed", "site_packages", "strangers", "unfaithful"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ from urllib.parse import unquote, urlsplit
 
 from kfm_repro.errors import EnvironmentNotAvailable, UnsafePath
 from kfm_repro.execute.fingerprint import read_fingerprint
+from kfm_repro.execute.lockfiles import normal_name
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 
-__all__ = ["Package", "RecordedPackages", "normal_name", "read_packages"]
+__all__ = ["Package", "RecordedPackages", "read_packages"]
 
 _LOCK = "environment/requirements.lock"
 _LARGEST = 64 << 20
@@ -85,11 +85,6 @@ def read_packages(original: RunDir, run: Run) -> RecordedPackages:
         import_roots=tuple(sorted_out.roots),
         left_out=tuple(sorted_out.left_out),
     )
-
-
-def normal_name(name: str) -> str:
-    """Return a package name as indexes compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 class _Sorted:
@@ -191,13 +186,6 @@ def _read_lock(original: RunDir, run: Run) -> dict[str, dict[str, tuple[str, ...
             known = {*versions.get(version, ()), *(digest.lower() for digest in _HASH.findall(line))}
             versions[version] = tuple(sorted(known))
     return found
-
-
-def _read_json(folder: Path, name: str) -> object:
-    try:
-        return json.loads(_read(folder, name) or b"{}")
-    except (ValueError, RecursionError):
-        return {}
 
 
 def _read(folder: Path, name: str) -> bytes:

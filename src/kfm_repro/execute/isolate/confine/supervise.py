@@ -17,7 +17,6 @@ from .watch import Ceilings, Watch
 __all__ = ["Supervisor"]
 
 _MACHINE_WIDE_OOM = b"oom_kill "
-_FOR_EVER_S = 3600.0
 
 
 class Supervisor:
