@@ -625,12 +625,13 @@ def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharme
 ) -> None:
     job.write(
         "pipelines/job.py",
-        script("pathlib.Path('data/raw/in.csv').write_text('gone')\n(out / 'a.txt').write_text('x')\n"),
+        script(
+            "if replayed: pathlib.Path('data/raw/in.csv').write_text('gone')\n(out / 'a.txt').write_text('x')\n"
+        ),
     )
     job.commit()
     before = (job.root / "data/raw/in.csv").read_bytes()
     run = record(job)
-    (job.root / "data/raw/in.csv").write_bytes(before)
     contained = at_level(level) in ("namespace", "landlock")
     report = replay(job, run, "--isolation", level, code=2 if contained else 0)
     assert report["replays"][0]["isolation"] == level
@@ -642,6 +643,25 @@ def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharme
         assert "changed its own inputs: data/raw/in.csv" in next(
             i["detail"] for i in report["preconditions"] if i["name"] == "inputs-after"
         )
+    assert (job.root / "data/raw/in.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("level", list(Isolation))
+def test_what_the_recorded_run_did_to_its_input_a_replay_may_do_to_its_copy(
+    job: Workshop, level: str
+) -> None:
+    job.write(
+        "pipelines/job.py",
+        script("pathlib.Path('data/raw/in.csv').write_text('gone')\n(out / 'a.txt').write_text('x')\n"),
+    )
+    job.commit()
+    before = (job.root / "data/raw/in.csv").read_bytes()
+    run = record(job)
+    (job.root / "data/raw/in.csv").write_bytes(before)
+    report = replay(job, run, "--isolation", at_level(level), code=0)
+    (said,) = (item for item in report["preconditions"] if item["name"] == "inputs-after")
+    assert (said["state"], said["code"]) == ("drift", "SOURCE_SNAPSHOT_DRIFT")
+    assert "changed its own inputs, as it did when it was recorded: data/raw/in.csv" in said["detail"]
     assert (job.root / "data/raw/in.csv").read_bytes() == before
 
 

@@ -78,19 +78,19 @@ def build_workspace(
         _empty_data_root(root, name)
     safe = Root(root)
     _remove_outputs(safe, plan.outputs, {source.entry.path for source in sources})
+    written = _written(plan)
     arranged = arrange_inputs(
         {source.entry.path: source.file for source in sources},
         root,
         plan.isolation.level if shape.inputs_mtime is None else Isolation.NONE,
-        written=[entry.path for entry in plan.outputs.entries],
+        written=written,
     )
     lay_inputs(sources, root, arranged.copies)
     if shape.inputs_mtime is not None:
         for path in arranged.copies:
             os.utime(root / path, (shape.inputs_mtime, shape.inputs_mtime))
     if plan.isolation.level is Isolation.LANDLOCK or shape.inputs_mtime is not None:
-        outputs = {entry.path for entry in plan.outputs.entries}
-        protect(root / path for path in arranged.copies if path not in outputs)
+        protect(root / path for path in arranged.copies if path not in written)
     hide_removed(clone)
     run_dir = root / project.runs_relative / fresh.pipeline / fresh.name
     for name in ("config", "validation", "metrics", "logs", "scratch"):
@@ -113,6 +113,15 @@ def build_workspace(
         frozenset(arranged.copies),
         left_pointers(clone, plan.code),
     )
+
+
+def _written(plan: Plan) -> frozenset[str]:
+    """Return what the recorded run wrote: its outputs, and inputs that were others when it ended.
+
+    Such an input can be written to in its copy, lest a replay fail where the recorded run did not.
+    """
+    changed = (entry.path for entry in plan.inputs.entries if entry.extra.get("changed_during_run") is True)
+    return frozenset((*(entry.path for entry in plan.outputs.entries), *changed))
 
 
 def relocate(path: str, project: Project, original: RunDir, fresh: RunDir) -> str:

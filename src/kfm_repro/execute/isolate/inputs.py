@@ -29,10 +29,10 @@ def arrange_inputs(
 ) -> Arranged:
     """Decide for each input, by its path in the workspace, whether it is shown or copied.
 
-    ``workspace`` is where the command sees its workspace, ``written`` are the recorded outputs: an input that is an
-    output as well is copied, and a folder with outputs in it is never shown as a whole. Whole folders are shown only
-    where there are too many files for mounts of their own, and only if all that is in them is declared. A file that
-    only another user may read is copied as well, since capabilities do not reach into the cell.
+    ``workspace`` is where the command sees its workspace, ``written`` is what the recorded run wrote: an input that
+    it wrote to as well is copied, and a folder with such a file in it is never shown as a whole. Whole folders are
+    shown only where there are too many files for mounts of their own, and only if all that is in them is declared. A
+    file that only another user may read is copied as well, since capabilities do not reach into the cell.
     """
     outputs = frozenset(written)
     if level is not Isolation.NAMESPACE:
