@@ -123,12 +123,16 @@ def variable_places(environ: Mapping[str, str], hidden: Iterable[Path]) -> tuple
 
 
 def _sound(folders: Iterable[Path], hidden: tuple[Path, ...]) -> tuple[Path, ...]:
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = None  # neither HOME nor an entry in passwd, as in many containers
     return tuple(
         folder
         for folder in folders
         if folder not in _TOO_BROAD
         and os.access(folder, os.R_OK)
-        and folder != Path.home()
+        and folder != home
         and not any(path == folder or path.is_relative_to(folder) for path in hidden)
     )
 
