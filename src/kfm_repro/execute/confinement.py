@@ -5,14 +5,18 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from kfm_repro.execute.command import is_python
 from kfm_repro.execute.imports import outside_folders
 from kfm_repro.execute.isolate import (
     Cell,
     Confinement,
     Limits,
+    Mount,
     Place,
     interpreter_places,
     readable,
@@ -51,6 +55,8 @@ def confine(
             writable(workspace.temporary),
             *workspace.shown,
             *interpreter_places(interpreter),
+            *_interpreters_on_path(environ),
+            *_named_programs(plan, hidden),
             *(mount for mount in elsewhere if not any(mount.source.is_relative_to(path) for path in own)),
         ),
         scratch=scratch,
@@ -60,6 +66,35 @@ def confine(
     )
     limits = Limits(timeout_s=plan.timeout_s, memory_bytes=request.memory_bytes)
     return Confinement(cell, plan.isolation.level, limits, place)
+
+
+def _interpreters_on_path(environ: Mapping[str, str]) -> Iterator[Mount]:
+    """Yield what the Pythons on PATH need: a shell command or a make target may start one by its name."""
+    for folder in environ.get("PATH", "").split(os.pathsep):
+        for name in ("python3", "python"):
+            program = Path(folder, name)
+            if folder.startswith("/") and program.is_file():
+                yield from interpreter_places(program)
+                break
+
+
+def _named_programs(plan: Plan, hidden: Sequence[Path]) -> Iterator[Mount]:
+    """Yield the programs that the recorded command names by an absolute path, and what a Python among them needs."""
+    pipeline = plan.run.pipeline
+    text = pipeline.entrypoint or ""
+    words = [*pipeline.args]
+    if text.startswith("sh:"):
+        with suppress(ValueError):
+            words += shlex.split(text.removeprefix("sh:"))
+    for word in words:
+        program = Path(word)
+        if not word.startswith("/") or any(program.is_relative_to(folder) for folder in hidden):
+            continue
+        if program.is_file() and os.access(program, os.X_OK):
+            if is_python(word):
+                yield from interpreter_places(program)
+            else:
+                yield readable(program)
 
 
 def _user() -> str:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from kfm_repro.errors import NotWritable
+from kfm_repro.errors import UsageError
 from kfm_repro.runs.cache import cache_root
 
 __all__ = ["OTHER_LOCALE", "other_locale"]
@@ -28,7 +28,7 @@ def other_locale() -> Path | None:
     try:
         folder = cache_root() / "locales"
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, NotWritable):
+    except (OSError, UsageError):
         return None
     target = folder / OTHER_LOCALE
     if (target / "LC_COLLATE").is_file():
