@@ -75,7 +75,14 @@ def test_a_run_of_another_shapely_drifts_today_and_is_identical_in_its_environme
     run = record_in(workshop, python, environ)
     shutil.rmtree(tmp_path / "venv-a")
     ours = version("shapely")
-    expected = {"what": "shapely", "a": "2.0.6", "b": ours, "matters": "geometry", "change": "version"}
+    expected = {
+        "what": "shapely",
+        "a": "2.0.6",
+        "b": ours,
+        "matters": "geometry",
+        "change": "version",
+        "code": "ENVIRONMENT_DRIFT",
+    }
 
     today = workshop.kfm("replay", run, "--json", env=environ)
     assert (today.code, today.json["verdict"]) == (1, "not-reproducible")
