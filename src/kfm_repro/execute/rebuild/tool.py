@@ -8,13 +8,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from kfm_repro.errors import EnvironmentNotAvailable
 
-__all__ = ["Uv", "UvFailed", "find_uv"]
+__all__ = ["Uv", "UvFailed", "find_uv", "uv_program"]
 
 _TIMEOUT_S = 3600
 _LINES = 6
@@ -90,16 +91,20 @@ class Uv:
         return "\n".join([line for line in lines if line and not line.startswith("warning")][:_LINES])
 
 
-def find_uv(environ: Mapping[str, str]) -> Uv:
-    """Return uv from PATH or from the extra ``rebuild``. Raises EnvironmentNotAvailable when there is none."""
+def uv_program(environ: Mapping[str, str]) -> str | None:
+    """Return where uv lies: on PATH, else in the extra ``rebuild``; None when there is none."""
     program = shutil.which("uv", path=environ.get("PATH"))
     if program is None and find_spec("uv") is not None:
         import uv
 
-        try:
+        with suppress(FileNotFoundError):
             program = uv.find_uv_bin()
-        except FileNotFoundError:
-            program = None
+    return program
+
+
+def find_uv(environ: Mapping[str, str]) -> Uv:
+    """Return uv from PATH or from the extra ``rebuild``. Raises EnvironmentNotAvailable when there is none."""
+    program = uv_program(environ)
     if program is None:
         raise EnvironmentNotAvailable(
             "rebuilding an environment needs uv, which is neither on PATH nor installed beside kfm-repro",
