@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 from kfm_repro.errors import KfmReproError
 from kfm_repro.execute.isolate import Isolation, choose, detect
@@ -13,6 +14,7 @@ from kfm_repro.execute.perturb.agent import Mechanism, build_agent
 from kfm_repro.execute.perturb.axes import AXES
 from kfm_repro.execute.perturb.locales import OTHER_LOCALE, other_locale
 from kfm_repro.execute.perturb.prove import Proof, Stage, prove
+from kfm_repro.execute.rebuild.tool import uv_program
 from kfm_repro.model.doctor import DoctorReport, ProvedAxis, Rung, Tool
 
 __all__ = ["examine"]
@@ -68,20 +70,18 @@ def _tools() -> tuple[Tool, ...]:
         ("cc", "the preloaded library, where the wheel has none", "apt-get install gcc libc6-dev"),
         ("setarch", "axis aslr", "apt-get install util-linux"),
         ("taskset", "axis affinity", "apt-get install util-linux"),
-        ("uv", "replay --env rebuild", "pip install 'kfm-repro[rebuild]'"),
     )
-    found = [
-        Tool(name=name, found=shutil.which(name), used_for=use, get="" if shutil.which(name) else get)
-        for name, use, get in programs
-    ]
     locale = other_locale()
-    get = "" if locale else "apt-get install locales"
-    found.append(
-        Tool(name=OTHER_LOCALE, found=str(locale) if locale else None, used_for="axis locale", get=get)
-    )
-    packages = (("papermill", "pipelines that are notebooks", "pip install 'kfm-repro[notebook]'"),)
-    for name, use, get in packages:
-        spec = importlib.util.find_spec(name)
-        place = os.path.dirname(spec.origin) if spec and spec.origin else None  # noqa: PTH120 - a text is wanted
-        found.append(Tool(name=name, found=place, used_for=use, get="" if place else get))
+    spec = importlib.util.find_spec("papermill")
+    notebooks = str(Path(spec.origin).parent) if spec and spec.origin else None
+    found = [
+        *(_tool(name, shutil.which(name), use, get) for name, use, get in programs),
+        _tool("uv", uv_program(os.environ), "replay --env rebuild", "pip install 'kfm-repro[rebuild]'"),
+        _tool(OTHER_LOCALE, str(locale) if locale else None, "axis locale", "apt-get install locales"),
+        _tool("papermill", notebooks, "pipelines that are notebooks", "pip install 'kfm-repro[notebook]'"),
+    ]
     return tuple(sorted(found, key=lambda tool: tool.name))
+
+
+def _tool(name: str, found: str | None, used_for: str, get: str) -> Tool:
+    return Tool(name=name, found=found, used_for=used_for, get="" if found else get)
