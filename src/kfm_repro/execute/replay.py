@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,9 @@ from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
 from kfm_repro.execute.isolate import Confinement, Isolation, Place, collect_leftovers, new_place
-from kfm_repro.execute.perturb.agent import AgentSetting, Prepared, prepare
-from kfm_repro.execute.perturb.axes import AXES, Level, Shape, all_at, shape_of
+from kfm_repro.execute.perturb.agent import Prepared, prepare
+from kfm_repro.execute.perturb.axes import Shape
 from kfm_repro.execute.perturb.shaped import FIXED, shaped, shown_at
-from kfm_repro.execute.placeholders import Values, folder_of, input_values
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
     changed_precondition,
@@ -45,12 +43,14 @@ from kfm_repro.execute.preconditions import (
 )
 from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.record import write_metrics
+from kfm_repro.execute.replay_document import placeholder_values, replay_document, run_variables
+from kfm_repro.execute.setting import is_fixed, replay_shape
 from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.watched import Watched, watched
 from kfm_repro.execute.workspace import Workspace, build_workspace
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
-from kfm_repro.model.run import RUN_SCHEMA, Run
+from kfm_repro.model.run import Run
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.labels import label_fields, read_labels
 from kfm_repro.runs.layout import RunDir
@@ -59,16 +59,12 @@ from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
 from kfm_repro.runs.trouble import explain_refusal, temporary_outside
 from kfm_repro.runs.trust import foreign_labels
-from kfm_repro.runs.write import RunWriter, stamp, write_json
+from kfm_repro.runs.write import RunWriter, aware, stamp, write_json
 
-__all__ = ["Replayed", "aware", "host_names", "run_replay", "setting_of"]
+__all__ = ["Replayed", "host_names", "run_replay"]
 
 _HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
 """Variables that hold an axis of nondeterminism; the scope of the report names them."""
-_OTHER_DAY_S = 90_061.0
-"""A day, an hour, a minute and a second: another date, hour, minute and second than now."""
-_FAR_S = 90_000.0
-_FOLDERS = frozenset(("build-path", "tmp-dir", "home-user"))
 _CLOCK_GRAIN_S = 1.1
 """A second, the grain of most written times, and a little."""
 
@@ -93,6 +89,18 @@ class Replayed:
     fixed: bool
     watched: Watched
     finish: Callable[[str], None] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Where and how a pipeline runs. ``fixed`` is the folder that it sees at a fixed path, when it does."""
+
+    fresh: RunDir
+    workspace: Workspace
+    environ: dict[str, str]
+    shape: Shape
+    place: Place
+    fixed: Path | None
 
 
 def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
@@ -124,7 +132,7 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
 def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, request: Request) -> Replayed:
     fresh = writer.run
     shape = replay_shape(plan, request)
-    document = _document(plan, fresh, request)
+    document = replay_document(plan, fresh, request)
     writer.yaml(document)
     sources = resolve_inputs(
         project.root, plan.inputs, ObjectStore.of(project), (plan.code.repository, plan.code.commit),
@@ -135,22 +143,13 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     environ, environment = _environment(project, plan, fresh, workspace)
     untouched = project_state(project, plan)
     _wait_until_clocks_moved_on(plan.run)
-    guards = Guard(fresh.path), Guard(workspace.run_dir)
-    agent = None
-    if plan.isolation.level is not Isolation.NONE:
-        agent = prepare(place.path, shape.agent, python_path=environ.get("PYTHONPATH", ""))
-    fixed = room if _is_fixed(plan, request) else None
-    known = {name: value for name, value in shape.environ.items() if value is not None}
-    confinement = confine(project, plan, workspace, {**environ, **known}, place, request)
-    outcome = _execute(plan, fresh, workspace, environ, shape, agent, confinement, fixed)
-    broken = guards[0].broken() or guards[1].broken()
-    if broken:
-        guards[0].make_way()
+    fixed = room if is_fixed(plan, request) else None
+    stage = _Stage(fresh, workspace, environ, shape, place, fixed)
+    try:
+        outcome, agent = _run_pipeline(project, plan, request, stage)
+    except PipelineFailed:
         writer.yaml(document)
-        raise PipelineFailed(
-            f"in the replay the pipeline {broken}: nothing can be compared",
-            hint="a pipeline keeps the folder that KFM_RUN_DIR names; what it writes there belongs to its run",
-        )
+        raise
     document["runtime"] |= {"started_at": stamp(outcome.started), "finished_at": stamp(outcome.finished)}
     own = {
         k: v.replace(str(workspace.root), "{root}") for k, v in environ.items() if not k.startswith("KFM_RUN")
@@ -165,20 +164,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     recorded = read_fingerprint(plan.original, plan.run)
     preconditions = (
-        code_precondition(plan),
-        *pointers_precondition(workspace.pointers),
-        *original_precondition(plan),
-        describe_inputs(sources),
-        *changed_precondition(
-            changed_inputs(sources, workspace.root, workspace.copies),
-            plan,
-            recorded_inputs=not request.current_inputs,
-        ),
-        *stdin_precondition(plan),
-        *left_precondition(plan, outcome.left.programs, outcome.ended),
-        environment,
-        plan.interpreter.precondition,
-        *(plan.rebuilt.preconditions() if plan.rebuilt else ()),
+        *_preconditions(plan, request, workspace, sources, outcome, environment),
         *trespass(untouched, project_state(project, plan)),
     )
     declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
@@ -196,10 +182,46 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     )  # fmt: skip
 
 
-def setting_of(request: Request) -> dict[str, str]:
-    """Return which axes a replay was asked to pin and to vary, in words, for its record and report."""
-    pinned = {name: AXES[name].pinned for name in request.pin}
-    return request.paths.setting | pinned | {name: AXES[name].varied for name in request.vary}
+def _run_pipeline(
+    project: Project, plan: Plan, request: Request, stage: _Stage
+) -> tuple[Outcome, Prepared | None]:
+    """Run the pipeline in its cell, with the agent where there is one. Raises PipelineFailed when it harms its run."""
+    workspace, environ, shape = stage.workspace, stage.environ, stage.shape
+    guards = Guard(stage.fresh.path), Guard(workspace.run_dir)
+    agent = None
+    if plan.isolation.level is not Isolation.NONE:
+        agent = prepare(stage.place.path, shape.agent, python_path=environ.get("PYTHONPATH", ""))
+    known = {name: value for name, value in shape.environ.items() if value is not None}
+    confinement = confine(project, plan, workspace, {**environ, **known}, stage.place, request)
+    outcome = _execute(plan, stage, agent, confinement)
+    broken = guards[0].broken() or guards[1].broken()
+    if broken:
+        guards[0].make_way()
+        raise PipelineFailed(
+            f"in the replay the pipeline {broken}: nothing can be compared",
+            hint="a pipeline keeps the folder that KFM_RUN_DIR names; what it writes there belongs to its run",
+        )
+    return outcome, agent
+
+
+def _preconditions(
+    plan: Plan, request: Request, workspace: Workspace, sources: tuple[InputSource, ...], outcome: Outcome,
+    environment: Precondition,
+) -> tuple[Precondition, ...]:  # fmt: skip
+    """Return what a fair comparison needs, as it was before and after the pipeline ran."""
+    changed = changed_inputs(sources, workspace.root, workspace.copies)
+    return (
+        code_precondition(plan),
+        *pointers_precondition(workspace.pointers),
+        *original_precondition(plan),
+        describe_inputs(sources),
+        *changed_precondition(changed, plan, recorded_inputs=not request.current_inputs),
+        *stdin_precondition(plan),
+        *left_precondition(plan, outcome.left.programs, outcome.ended),
+        environment,
+        plan.interpreter.precondition,
+        *(plan.rebuilt.preconditions() if plan.rebuilt else ()),
+    )
 
 
 def _environment(
@@ -208,7 +230,7 @@ def _environment(
     """Return what the pipeline sees, with the project's own packages taken from the workspace."""
     environ, precondition = replay_environment(
         plan.run, plan.interpreter, home=workspace.home, temporary=workspace.temporary,
-        given=_variables(plan, fresh, workspace),
+        given=run_variables(plan, fresh, workspace),
     )  # fmt: skip
     environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
     if plan.rebuilt is None:
@@ -221,50 +243,24 @@ def _environment(
     return environ, precondition
 
 
-def replay_shape(plan: Plan, request: Request) -> Shape:
-    """Return what a plain replay varies: its wall clock goes on another day, and the axes that were asked for.
-
-    That day is at least one day and one hour from the recorded start, and later than today, lest files that the
-    pipeline just wrote lie in its future.
-    """
-    recorded = plan.run.runtime.started_at
-    start = aware(recorded) if recorded is not None else datetime.now(UTC)
-    shift = request.clock_shift_s
-    if shift is None:
-        away = (datetime.now(UTC) + timedelta(seconds=_OTHER_DAY_S) - start).total_seconds()
-        shift = _OTHER_DAY_S if abs(away) >= _FAR_S else 3 * _OTHER_DAY_S
-    agent = AgentSetting(clock_shift=timedelta(seconds=shift) if shift else None)
-    setting = all_at(Level.PIN, request.pin) | all_at(Level.VARY, request.vary)
-    return shape_of(setting, start, Shape(agent=agent))
-
-
 def _seen(path: Path, room: Path | None) -> Path:
     """Return where the pipeline saw a path of its room."""
     return path if room is None else FIXED / path.relative_to(room)
 
 
-def _is_fixed(plan: Plan, request: Request) -> bool:
-    """Return whether folders are shown at paths that are always the same, as pinning them takes."""
-    return plan.isolation.level is Isolation.NAMESPACE and not _FOLDERS.isdisjoint(request.pin)
-
-
-def _execute(
-    plan: Plan, fresh: RunDir, workspace: Workspace, environ: dict[str, str], shape: Shape,
-    agent: Prepared | None, confinement: Confinement, room_shown: Path | None,
-) -> Outcome:  # fmt: skip
-    values = _values(plan, workspace)
+def _execute(plan: Plan, stage: _Stage, agent: Prepared | None, confinement: Confinement) -> Outcome:
+    root, environ = stage.workspace.root, stage.environ
+    values = placeholder_values(plan, stage.workspace)
     search = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     process = Process(
-        argv=build_command(plan.run.pipeline, workspace.root, plan.interpreter.path, values, search),
-        cwd=working_folder(plan.run.pipeline, workspace.root),
+        argv=build_command(plan.run.pipeline, root, plan.interpreter.path, values, search),
+        cwd=working_folder(plan.run.pipeline, root),
         env=environ,
-        logs=fresh.logs,
+        logs=stage.fresh.logs,
         confinement=confinement,
     )
-    process = shaped(process, shape, agent)
-    if room_shown is not None:
-        process = shown_at(process, room_shown, FIXED)
-    return run_command(process)
+    process = shaped(process, stage.shape, agent)
+    return run_command(process if stage.fixed is None else shown_at(process, stage.fixed, FIXED))
 
 
 def _write_results(
@@ -316,75 +312,6 @@ def _wait_until_clocks_moved_on(run: Run) -> None:
             time.sleep(_CLOCK_GRAIN_S - since)
 
 
-def _document(plan: Plan, fresh: RunDir, request: Request) -> dict[str, Any]:
-    given = plan.run.pipeline.version
-    version: dict[str, Any] = {"git_commit": plan.code.commit, "repo_dirty": bool(given.repo_dirty)}
-    if plan.code.raw:
-        version["checkout"] = "raw"
-    if plan.code.converted:
-        version["converted"] = list(plan.code.converted)
-    if plan.code.patch:
-        (fresh.path / "config" / "dirty.patch").write_bytes(plan.code.patch)
-        digest = hashlib.sha256(plan.code.patch).hexdigest()
-        version |= {"patch": "config/dirty.patch", "patch_sha256": digest}
-        version |= {"tree": plan.code.tree} if plan.code.tree else {}
-    pipeline = plan.run.pipeline
-    return {
-        "schema": RUN_SCHEMA,
-        "run_id": fresh.name,
-        "pipeline": {
-            "name": plan.run.pipeline_name or plan.original.pipeline,
-            "entrypoint": pipeline.entrypoint or "",
-            "args": list(pipeline.args),
-            "cwd": pipeline.cwd,
-            "version": version,
-        },
-        "runtime": {"host": platform.node(), "runner": "local"},
-        "actor": {"invoked_by": "kfm-repro replay"},
-        "inputs_manifest": "manifests/inputs.json",
-        "outputs_manifest": "manifests/outputs.json",
-        "environment": {
-            "fingerprint": "environment/fingerprint.json",
-            "executable": plan.interpreter.path,
-            **({"rebuilt": plan.rebuilt.held.path.name} if plan.rebuilt else {}),
-        },
-        "replay": {
-            "of": plan.original.name,
-            "setting": setting_of(request),
-            "isolation": str(plan.isolation.level),
-        },
-    }
-
-
-def _variables(plan: Plan, fresh: RunDir, workspace: Workspace) -> dict[str, str]:
-    config = workspace.run_dir / "config"
-    variables = {
-        "KFM_RUN_ID": fresh.name,
-        "KFM_RUN_DIR": str(workspace.run_dir),
-        "KFM_CONFIG_DIR": str(config),
-    }
-    if (config / "params.json").is_file():
-        variables["KFM_PARAMS"] = str(config / "params.json")
-    raw = plan.run.raw.get("runtime")
-    text = raw.get("started_at") if isinstance(raw, dict) else None
-    if isinstance(text, str):
-        variables["KFM_RUN_STARTED_AT"] = text
-    elif plan.run.runtime.started_at is not None:
-        variables["KFM_RUN_STARTED_AT"] = stamp(aware(plan.run.runtime.started_at))
-    return variables
-
-
-def _values(plan: Plan, workspace: Workspace) -> Values:
-    """Return what the placeholders of the recorded arguments stand for in this replay."""
-    config = workspace.run_dir / "config"
-    values: dict[str, str | tuple[str, ...]]
-    values = {"config": str(config), "params": str(config / "params.json"), "run": str(workspace.run_dir)}
-    values["outputs"] = folder_of(entry.path for entry in plan.outputs.entries)
-    values |= input_values(entry.path for entry in plan.inputs.entries)
-    values["root"] = str(workspace.root)
-    return values
-
-
 def _as_laid(source: InputSource) -> Entry:
     digest = source.digest
     return Entry(path=source.entry.path, sha256=digest.sha256, size_bytes=digest.size_bytes)
@@ -408,11 +335,6 @@ def _avoided(
         return ()
     python = plan.rebuilt.instead_of.path
     return environment_drift(recorded, fingerprint(python, project.root, environ, copies=[workspace.root]))
-
-
-def aware(moment: datetime) -> datetime:
-    """Return a moment with a time zone: one without is UTC, as records are."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def host_names() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from kfm_repro.compare.context import Options, Side
 from kfm_repro.compare.outputs import Output, Rule
 from kfm_repro.errors import CodeNotAvailable, KfmReproError, NotARepository
 from kfm_repro.execute.git import Repository, find_repository
-from kfm_repro.execute.replay import aware, host_names
+from kfm_repro.execute.replay import host_names
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run
 from kfm_repro.model.verdict import Accept
@@ -22,6 +22,7 @@ from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.trouble import home_folder
+from kfm_repro.runs.write import aware
 
 __all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of"]
 

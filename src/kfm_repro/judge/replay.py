@@ -27,7 +27,8 @@ from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.rebuild.store import prune
-from kfm_repro.execute.replay import Replayed, aware, host_names, run_replay, setting_of
+from kfm_repro.execute.replay import Replayed, host_names, run_replay
+from kfm_repro.execute.setting import setting_of
 from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
@@ -65,7 +66,7 @@ from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.sizes import parse_size
-from kfm_repro.runs.write import write_text
+from kfm_repro.runs.write import aware, write_text
 
 __all__ = ["Judged", "replay_and_judge"]
 

@@ -15,7 +15,12 @@ from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.read import boot_id, process_started
 from kfm_repro.runs.trouble import runs_not_writable
 
-__all__ = ["RunWriter", "flush_folder", "stamp", "write_json", "write_text"]
+__all__ = ["RunWriter", "aware", "flush_folder", "stamp", "write_json", "write_text"]
+
+
+def aware(moment: datetime) -> datetime:
+    """Return a moment with a time zone: one without is UTC, as records are."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def stamp(moment: datetime) -> str:
