@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import venv
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,17 @@ _GIT_IDENTITY = {
 def hear_ctrl_c() -> None:
     """Let a child hear Ctrl-C again: what runs in the background of a shell ignores it, and its children with it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@lru_cache(maxsize=1)
+def plain_python() -> str:
+    """Return an interpreter without packages, as most pipelines of the tests need none: asking it takes a sixth."""
+    place = tempfile.TemporaryDirectory(prefix="kfm-tests-")
+    atexit.register(place.cleanup)
+    # As nobody, too, some pipelines run.
+    Path(place.name).chmod(0o755)
+    venv.create(place.name, with_pip=False, symlinks=True)
+    return str(Path(place.name) / "bin" / "python")
 
 
 @dataclass(frozen=True)
@@ -77,9 +92,10 @@ class Workshop:
         return self.git("rev-parse", "HEAD")
 
     def kfm(self, *args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Done:
-        """Run the installed kfm-repro in the project."""
+        """Run the installed kfm-repro in the project, as one whose environment has no packages."""
         program = Path(sys.executable).with_name("kfm-repro")
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON"))}
+        environ["PATH"] = os.pathsep.join([str(Path(plain_python()).parent), os.environ["PATH"]])
         done = subprocess.run(
             [str(program), *args],
             cwd=cwd or self.root,
@@ -92,10 +108,14 @@ class Workshop:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def record(
-        self, *options: str, script: str = "pipelines/job.py", env: dict[str, str] | None = None
+        self,
+        *options: str,
+        script: str = "pipelines/job.py",
+        python: str = "",
+        env: dict[str, str] | None = None,
     ) -> str:
-        """Record a script of the project and return the run id."""
-        done = self.kfm("record", *options, "--", sys.executable, script, env=env)
+        """Record a script of the project, with ``python`` (else without packages), and return the run id."""
+        done = self.kfm("record", *options, "--", python or plain_python(), script, env=env)
         assert done.code == 0, done.err
         return done.out.strip().splitlines()[-1]
 

@@ -47,9 +47,8 @@ def need(level: str) -> None:
 
 def record(shop: Workshop, name: str) -> str:
     """Record one of the pipelines."""
-    return shop.record(
-        "--pipeline", name, "--input", "data/raw/counties/*.csv", script=f"pipelines/{name}.py"
-    )
+    options = ("--pipeline", name, "--input", "data/raw/counties/*.csv")
+    return shop.record(*options, script=f"pipelines/{name}.py", python=sys.executable)
 
 
 def varied(shop: Workshop, name: str, axis: str) -> dict[str, Any]:
@@ -83,6 +82,14 @@ def test_with_everything_varied_a_pipeline_that_depends_on_nothing_is_reproducib
     assert report["verdict"] == "reproducible"
     assert set(report["scope"]["varied"]) == set(AXES)
     assert report["replays"][0]["setting"]["locale"] == "et_EE.UTF-8"
+
+
+def test_an_axis_is_not_called_varied_where_the_recorded_run_was_at_that_level(axes: Workshop) -> None:
+    run_id = axes.record("--pipeline", "job", script="pipelines/host_name.py", env={"PYTHONHASHSEED": "1"})
+    scope = axes.kfm("replay", run_id, "--json", "--vary", "hash-seed,timezone").json["scope"]
+    assert "hash-seed" not in scope["varied"]
+    assert "timezone" in scope["varied"]
+    assert any("PYTHONHASHSEED=1" in note for note in scope["notes"])
 
 
 def test_a_plain_replay_goes_on_another_day_and_says_so(axes: Workshop) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from workshop import Workshop
+from workshop import Workshop, plain_python
 
 NAMES = ("keyword.txt", "dos.txt", "auto.txt", "wide.txt", "plain.txt")
 DIGESTS = (
@@ -173,6 +172,6 @@ def test_recording_writes_nothing_into_the_repository(workshop: Workshop) -> Non
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     before = state()
-    done = workshop.kfm("record", "--", sys.executable, "-c", "pass")
+    done = workshop.kfm("record", "--", plain_python(), "-c", "pass")
     assert done.code == 0, done.err
     assert state() == before

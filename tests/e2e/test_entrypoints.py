@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from workshop import Workshop
+from workshop import Workshop, plain_python
 
 needs_papermill = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("papermill", "ipykernel")),
@@ -55,15 +55,15 @@ def replay(shop: Workshop, run: str, *args: str, code: int = 0) -> dict[str, Any
 @pytest.mark.parametrize(
     ("command", "entrypoint", "args"),
     [
-        ([sys.executable, "-m", "pkg.mod"], "pkg.mod", []),
+        ([plain_python(), "-m", "pkg.mod"], "pkg.mod", []),
         (["make", "tables", "X=1"], "make:tables", ["X=1"]),
-        ([sys.executable, "-c", "from pkg.mod import main; main(7)"], "sh: ", []),
+        ([plain_python(), "-c", "from pkg.mod import main; main(7)"], "sh: ", []),
     ],
 )
 def test_what_was_recorded_is_what_replays(
     job: Workshop, command: list[str], entrypoint: str, args: list[str]
 ) -> None:
-    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    path = f"{Path(plain_python()).parent}:/usr/bin:/bin"
     run, pipeline = record(job, *command, env={"PATH": path})
     assert pipeline["entrypoint"].startswith(entrypoint)
     assert pipeline["args"] == args
@@ -73,7 +73,7 @@ def test_what_was_recorded_is_what_replays(
 def test_a_function_is_replayed_with_the_recorded_parameters(job: Workshop) -> None:
     job.write("config/params.json", '{"year": 1900, "unused": true}')
     job.commit()
-    run, _ = record(job, sys.executable, "-c", "from pkg.mod import main; main(1900)")
+    run, _ = record(job, plain_python(), "-c", "from pkg.mod import main; main(1900)")
     rewrite(job, run, entrypoint="pkg.mod:main", args=[])
     assert replay(job, run)["verdict"] == "reproducible"
     (job.run_dir(run) / "config/params.json").write_text('{"year": 1910}', encoding="utf-8")
@@ -83,7 +83,7 @@ def test_a_function_is_replayed_with_the_recorded_parameters(job: Workshop) -> N
 
 
 def test_an_ambiguous_or_missing_entrypoint_is_not_replayable_for_that_reason(job: Workshop) -> None:
-    run, _ = record(job, sys.executable, "-m", "pkg.mod")
+    run, _ = record(job, plain_python(), "-m", "pkg.mod")
     rewrite(job, run, entrypoint="pkg.gone")
     error = replay(job, run, code=2)["error"]
     assert error["code"] == "not-replayable"
@@ -91,7 +91,7 @@ def test_an_ambiguous_or_missing_entrypoint_is_not_replayable_for_that_reason(jo
     job.write("data/raw/sub/in.csv", "id,n\n")
     job.write("x.py", "import sys\n")
     job.commit()
-    run, _ = record(job, sys.executable, "-m", "pkg.mod")
+    run, _ = record(job, plain_python(), "-m", "pkg.mod")
     rewrite(job, run, entrypoint="x.py", args=["{inputs.in}"])
     error = replay(job, run, code=2)["error"]
     assert "{inputs.in} is ambiguous: data/raw/in.csv and data/raw/sub/in.csv" in error["message"]
@@ -167,7 +167,7 @@ def test_a_notebook_gets_the_recorded_parameters_and_runs_in_the_right_interpret
 def test_a_cell_that_fails_is_a_pipeline_that_failed(job: Workshop) -> None:
     job.write("table.ipynb", notebook("factor = 2", "raise ValueError('no such county')"))
     job.commit()
-    run, _ = record(job, sys.executable, "-m", "pkg.mod")
+    run, _ = record(job, plain_python(), "-m", "pkg.mod")
     rewrite(job, run, entrypoint="table.ipynb", args=[])
     report = replay(job, run, code=2)
     assert (report["verdict"], report["error"]["code"]) == ("unknown", "pipeline-failed")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from workshop import Workshop
+from workshop import Workshop, plain_python
 
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.discover import iterate_runs
@@ -69,7 +69,7 @@ def kill_once(shop: Workshop, dice: random.Random, whole_s: float) -> None:
     known = set(runs_of(shop))
     program = Path(sys.executable).with_name("kfm-repro")
     child = subprocess.Popen(
-        [program, "record", "--", sys.executable, "pipelines/job.py"],
+        [program, "record", "--", plain_python(), "pipelines/job.py"],
         cwd=shop.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     limit = time.monotonic() + 60

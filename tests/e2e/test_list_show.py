@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from workshop import REPOSITORY, Workshop
+from workshop import REPOSITORY, Workshop, plain_python
 
 JOB = """
 import os, pathlib, sys
@@ -96,7 +96,7 @@ def test_a_failed_run_shows_its_last_lines(job: Workshop) -> None:
         "--output",
         "data/processed/job/**",
         "--",
-        sys.executable,
+        plain_python(),
         "pipelines/job.py",
     )
     assert done.code == 2
@@ -110,7 +110,7 @@ def test_a_failed_run_shows_its_last_lines(job: Workshop) -> None:
 def test_a_record_killed_at_work_is_aborted_and_shown(job: Workshop) -> None:
     job.write("pipelines/job.py", JOB + "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n")
     program = Path(sys.executable).with_name("kfm-repro")
-    argv = [str(program), "record", "--input", "data/raw/*", "--", sys.executable, "-u", "pipelines/job.py"]
+    argv = [str(program), "record", "--input", "data/raw/*", "--", plain_python(), "-u", "pipelines/job.py"]
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON"))}
     with subprocess.Popen(
         argv,

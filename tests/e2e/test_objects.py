@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from workshop import Workshop
+from workshop import Workshop, plain_python
 
 JOB = """
 import pathlib
@@ -91,7 +90,7 @@ def test_rule_10_a_store_that_is_not_there_stops_record_and_replay_before_anythi
     shutil.rmtree(store)
     runs = sorted(path.name for path in job.run_dir(run).parent.iterdir())
     (job.root / "data/processed/out.csv").unlink()
-    for command in (["replay", run], ["record", "--", sys.executable, "pipelines/job.py"]):
+    for command in (["replay", run], ["record", "--", plain_python(), "pipelines/job.py"]):
         done = job.kfm(*command)
         assert done.code == 2
         error, hint = done.err.splitlines()[-2:]

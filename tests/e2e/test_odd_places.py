@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import Workshop
+from workshop import Workshop, plain_python
 
 JOB = (
     "import pathlib\ntext = pathlib.Path('data/raw/in.csv').read_text()\n"
@@ -172,7 +172,7 @@ def test_recording_beside_what_is_no_file_neither_hangs_nor_fails(workshop: Work
     workshop.commit()
     lay(workshop.root / "data/raw/odd.csv", kind)
     lay(workshop.root / "data/processed/odd.csv", kind)
-    done = workshop.kfm("record", "--json", "--", sys.executable, "pipelines/job.py")
+    done = workshop.kfm("record", "--json", "--", plain_python(), "pipelines/job.py")
     assert done.code == 0, done.err
     code, answer = limited(workshop, "diff", "data/processed/a.csv", "data/processed/odd.csv")
     assert code == 2

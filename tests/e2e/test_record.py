@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from workshop import Done, Workshop, hear_ctrl_c
+from workshop import Done, Workshop, hear_ctrl_c, plain_python
 
 OUT = "import pathlib\nout = pathlib.Path('data/processed/job'); out.mkdir(parents=True, exist_ok=True)\n"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
@@ -33,9 +33,11 @@ def pipeline(shop: Workshop, body: str) -> Workshop:
     return shop
 
 
-def record(shop: Workshop, *args: str, env: dict[str, str] | None = None) -> tuple[Path, Done]:
+def record(
+    shop: Workshop, *args: str, python: str = "", env: dict[str, str] | None = None
+) -> tuple[Path, Done]:
     """Record the pipeline and return the folder of its run, and what the command said."""
-    done = shop.kfm("record", "--json", *args, "--", sys.executable, "pipelines/job.py", env=env)
+    done = shop.kfm("record", "--json", *args, "--", python or plain_python(), "pipelines/job.py", env=env)
     (run,) = (shop.root / "data/work/runs/job").iterdir()
     return run, done
 
@@ -214,7 +216,7 @@ def test_the_command_runs_unchanged_but_for_kfm_variables(workshop: Workshop) ->
     )
     pipeline(workshop, body)
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON"))}
-    argv = [sys.executable, "pipelines/job.py"]
+    argv = [plain_python(), "pipelines/job.py"]
     subprocess.run(argv, cwd=workshop.root, env=environ, check=True, capture_output=True)
     plain = document(workshop.root / "state.json")
     run, done = record(workshop)
@@ -279,7 +281,7 @@ def test_a_pointer_of_git_lfs_as_a_declared_input_is_refused_before_anything_is_
 ) -> None:
     workshop.write("data/raw/dem.tif", POINTER)
     pipeline(workshop, "(out / 'a.txt').write_text('x')\n")
-    done = workshop.kfm("record", "--json", "--input", "data/raw/*", "--", sys.executable, "pipelines/job.py")
+    done = workshop.kfm("record", "--json", "--input", "data/raw/*", "--", plain_python(), "pipelines/job.py")
     assert (done.code, done.json["error"]["code"]) == (2, "input-missing")
     assert "data/raw/dem.tif" in done.json["error"]["message"]
     assert "git lfs pull" in done.json["error"]["hint"]
@@ -307,11 +309,11 @@ def test_submodules_are_recorded_and_changed_ones_are_refused(workshop: Workshop
     version = yaml.safe_load((run / "run.yaml").read_text(encoding="utf-8"))["pipeline"]["version"]
     assert version["submodules"] == [{"path": "lib/tool", "commit": commit}]
     workshop.write("lib/tool/tool.py", "FACTOR = 3\n")
-    done = workshop.kfm("record", "--json", "--", sys.executable, "pipelines/job.py")
+    done = workshop.kfm("record", "--json", "--", plain_python(), "pipelines/job.py")
     assert (done.code, done.json["error"]["code"]) == (2, "code-unavailable")
     assert "lib/tool has uncommitted changes" in done.json["error"]["message"]
     Workshop(workshop.root / "lib/tool").commit()
-    done = workshop.kfm("record", "--json", "--", sys.executable, "pipelines/job.py")
+    done = workshop.kfm("record", "--json", "--", plain_python(), "pipelines/job.py")
     assert "is at commit" in done.json["error"]["message"]
 
 
@@ -387,7 +389,7 @@ def test_an_interrupted_record_exits_130_and_reads_as_aborted(
     pipeline(workshop, "import time; print('waiting', flush=True); time.sleep(60)\n")
     program = Path(sys.executable).with_name("kfm-repro")
     child = subprocess.Popen(
-        [program, "record", "--", sys.executable, "pipelines/job.py"],
+        [program, "record", "--", plain_python(), "pipelines/job.py"],
         cwd=workshop.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no threads here
     )  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from isolation import at_level
-from workshop import REPOSITORY, Workshop, hear_ctrl_c
+from workshop import REPOSITORY, Workshop, hear_ctrl_c, plain_python
 
 from kfm_repro.execute.isolate import Isolation
 
@@ -281,7 +281,7 @@ def test_a_failing_pipeline_is_unknown_and_shows_its_last_lines(job: Workshop) -
 def test_two_runs_that_failed_alike_are_unknown_not_reproducible(job: Workshop) -> None:
     job.write("pipelines/job.py", script("(out / 'a.txt').write_text('half')\nraise SystemExit(3)\n"))
     job.commit()
-    done = job.kfm("record", "--output", "data/processed/**", "--", sys.executable, "pipelines/job.py")
+    done = job.kfm("record", "--output", "data/processed/**", "--", plain_python(), "pipelines/job.py")
     assert done.code == 2
     (run,) = (job.root / "data/work/runs/job").iterdir()
     report = replay(job, run.name, code=2)
@@ -340,7 +340,7 @@ def test_usage_errors_exit_2_with_one_json_document(job: Workshop, args: list[st
 
 def test_outside_of_a_repository_the_error_says_so(workshop: Workshop) -> None:
     workshop.write("pipelines/job.py", "pass\n")
-    done = workshop.kfm("record", "--json", "--", sys.executable, "pipelines/job.py")
+    done = workshop.kfm("record", "--json", "--", plain_python(), "pipelines/job.py")
     assert (done.code, done.json["error"]["code"]) == (2, "code-unavailable")
     assert "not a git repository" in done.json["error"]["message"]
 
@@ -349,7 +349,7 @@ def test_an_unwritable_runs_folder_says_how_to_point_elsewhere(job: Workshop, tm
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
     done = job.kfm(
-        "record", "--json", "--runs", str(blocked / "runs"), "--", sys.executable, "pipelines/job.py"
+        "record", "--json", "--runs", str(blocked / "runs"), "--", plain_python(), "pipelines/job.py"
     )
     assert (done.code, done.json["error"]["code"]) == (2, "not-writable")
     assert "--runs" in done.json["error"]["hint"]
@@ -358,7 +358,7 @@ def test_an_unwritable_runs_folder_says_how_to_point_elsewhere(job: Workshop, tm
 def test_runs_may_lie_elsewhere(job: Workshop, tmp_path: Path) -> None:
     runs = {"KFM_RUNS_ROOT": str(tmp_path / "elsewhere")}
     done = job.kfm(
-        "record", "--input", "data/raw/*", "--output", "data/processed/**", "--", sys.executable, "pipelines/job.py",
+        "record", "--input", "data/raw/*", "--output", "data/processed/**", "--", plain_python(), "pipelines/job.py",
         env=runs,
     )  # fmt: skip
     assert done.code == 0, done.err
@@ -538,7 +538,7 @@ def test_an_output_pattern_leaves_out_what_the_command_did_not_write(job: Worksh
         "--output",
         "data/processed/**",
         "--",
-        sys.executable,
+        plain_python(),
         "pipelines/job.py",
     )
     assert (
@@ -559,7 +559,7 @@ def test_an_output_pattern_leaves_out_what_the_command_did_not_write(job: Worksh
 def test_what_cannot_be_recorded_is_refused_before_anything_runs(
     job: Workshop, args: list[str], says: str
 ) -> None:
-    done = job.kfm("record", "--json", *args, "--", sys.executable, "-c", "open('ran', 'w')")
+    done = job.kfm("record", "--json", *args, "--", plain_python(), "-c", "open('ran', 'w')")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert says in done.json["error"]["message"]
     assert not (job.root / "ran").exists()
@@ -570,7 +570,7 @@ def test_a_new_git_project_can_be_recorded_from_anywhere_in_it(tmp_path: Path) -
     shop = Workshop(tmp_path)
     shop.write("pipelines/job.py", "print('hello')\n")
     shop.commit()
-    done = shop.kfm("record", "--", sys.executable, "pipelines/job.py", cwd=tmp_path / "pipelines")
+    done = shop.kfm("record", "--", plain_python(), "pipelines/job.py", cwd=tmp_path / "pipelines")
     assert done.code == 0, done.err
     assert (tmp_path / "data/work/runs/job").is_dir()
     assert "add data/work/ to .gitignore" in done.err
@@ -749,7 +749,7 @@ def test_an_absolute_script_and_absolute_arguments_stay_inside_the_replay(job: W
         "--output",
         "data/processed/**",
         "--",
-        sys.executable,
+        plain_python(),
         str(job.root / "pipelines/job.py"),
         str(out),
     )
@@ -870,7 +870,7 @@ def test_placeholders_in_a_command_line_stay_what_they_were(job: Workshop) -> No
         "--output",
         "data/processed/**",
         "--",
-        sys.executable,
+        plain_python(),
         "pipelines/job.py",
         "{run}",
         "{inputs.year}",
@@ -972,7 +972,7 @@ def test_rule_24_a_secret_in_the_command_line_is_not_kept_and_the_run_says_it_ca
         "--output",
         "data/processed/**",
         "--",
-        sys.executable,
+        plain_python(),
         "pipelines/job.py",
         "--password",
         secret,

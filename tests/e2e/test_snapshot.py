@@ -45,7 +45,7 @@ def test_the_lock_of_a_record_has_the_hashes_of_the_projects_own_lock_file(job: 
     )
     job.write("requirements.txt", f"Click=={version} --hash=sha256:{'a' * 64}\n")
     job.commit()
-    run = job.run_dir(job.record())
+    run = job.run_dir(job.record(python=sys.executable))
     lock = (run / "environment/requirements.lock").read_text(encoding="utf-8")
     assert f"click=={version} \\\n    --hash=sha256:{'a' * 64}\n" in lock
     assert "have hashes, from requirements.txt." in lock
@@ -124,7 +124,7 @@ def test_rule_24_no_secret_of_the_environment_is_anywhere_in_a_record(job: Works
     )  # fmt: skip
     environ = dict.fromkeys(names, f"https://user:hunter2@x.example/{TOKEN}")
     environ |= {"HOME": str(home), "PYTHONPATH": str(tmp_path / "site")}
-    run = job.run_dir(job.record(env=environ))
+    run = job.run_dir(job.record(python=sys.executable, env=environ))
     assert "private" in snapshot(job, run.name)["packages"]
     for path in run.rglob("*"):
         if path.is_file():
@@ -180,7 +180,7 @@ def test_code_of_the_project_on_the_search_path_is_no_drift_and_code_from_elsewh
     other = tmp_path / "other"
     other.mkdir()
     (other / "other.py").write_text("", encoding="utf-8")
-    run_id = workshop.record(env={"PYTHONPATH": f"{workshop.root}/src:{other}"})
+    run_id = workshop.record(python=sys.executable, env={"PYTHONPATH": f"{workshop.root}/src:{other}"})
     folders = snapshot(workshop, run_id)["folders"]
     assert folders["{root}/src"] == {"kind": "pythonpath"}
     assert folders[str(other)]["commit"] is None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from workshop import Done, Workshop
+from workshop import Done, Workshop, plain_python
 
 HEAD = (
     "import os, pathlib, shutil, subprocess, sys\n"
@@ -33,7 +33,7 @@ def record(
     program = Path(sys.executable).with_name("kfm-repro")
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON"))}
     done = subprocess.run(
-        [program, "record", "--json", *options, "--", sys.executable, "pipelines/job.py"],
+        [program, "record", "--json", *options, "--", plain_python(), "pipelines/job.py"],
         cwd=shop.root, env=environ, capture_output=True, check=False, timeout=300,
         **({"stdin": stdin} if given is None else {"input": given}),
     )  # fmt: skip
@@ -110,7 +110,7 @@ def test_variables_that_no_record_keeps_are_named_where_they_may_matter(
     done = workshop.kfm(
         "record",
         "--",
-        sys.executable,
+        plain_python(),
         "pipelines/job.py",
         env={"MAP_COLOUR": "hunter2", "MY_TOKEN": "hunter2"},
     )

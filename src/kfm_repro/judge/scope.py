@@ -42,8 +42,12 @@ def moved_axes(replayed: Replayed, wanted: Sequence[str], proofs: Mapping[str, E
             notes.append(
                 "clock: only what Python's time module tells was moved, since no library could be loaded"
             )
+    held = {axis: name for name, axis in _BY_VARIABLE.items() if name in replayed.held}
     for name in wanted:
-        if proofs[name].effective:
+        variable = held.get(name, "")
+        if variable and replayed.held[variable] == replayed.shape.environ.get(variable):
+            unmoved[name] = f"the recorded run had {variable}={replayed.held[variable]}, too"
+        elif proofs[name].effective:
             varied[name] = AXES[name].varied
         else:
             unmoved[name] = proofs[name].reason

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -139,8 +139,9 @@ def redact_file(path: Path) -> tuple[SecretHit, ...]:
             with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target:
                 while lines := source.readlines(_BLOCK):
                     target.write(redactor.text(lines))
-                target.flush()
-                os.fsync(target.fileno())
+                if redactor.hits:
+                    target.flush()
+                    os.fsync(target.fileno())
             if redactor.hits:
                 part.chmod(path.stat().st_mode & 0o777)
                 part.replace(path)
@@ -197,16 +198,19 @@ class _Redactor:
     """Replaces secrets line by line, and keeps where they were."""
 
     def __init__(self, name: str) -> None:
-        self._finder = _Finder(name, detectors())
-        self._known = detectors()
         self._name = name
         self._number = 0
         self.hits: list[SecretHit] = []
 
+    @cached_property
+    def _finder(self) -> _Finder:
+        # Many a log is empty, and the detectors take long to load.
+        return _Finder(self._name, detectors())
+
     def text(self, lines: Sequence[str]) -> str:
         """Return the next lines without their secrets."""
         text = "".join(lines)
-        if not self._finder.in_key and not self._known.suspicious(text.replace('\\"', '"')):
+        if not text or (not self._finder.in_key and not detectors().suspicious(text.replace('\\"', '"'))):
             self._number += len(lines)
             return text
         return "".join(self._line(line) for line in lines)

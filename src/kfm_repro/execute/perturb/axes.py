@@ -7,6 +7,7 @@ command, places and names. Which of it takes effect is not promised here: the ca
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,12 @@ def _prefixed(*words: str) -> Change:
     return lambda shape, _: replace(shape, prefix=(*shape.prefix, *words))
 
 
+def _one_processor(shape: Shape, _: datetime) -> Shape:
+    # The recorded run had all of them, as a rule: only fewer can differ.
+    ours = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    return replace(shape, prefix=(*shape.prefix, "taskset", "--cpu-list", str(ours)))
+
+
 def _frozen(later: timedelta) -> Change:
     def change(shape: Shape, start: datetime) -> Shape:
         return shape.with_agent(replace(shape.agent, clock_frozen_at=start + later, clock_shift=None))
@@ -169,7 +176,7 @@ _NATURAL: Change = lambda shape, _: shape  # noqa: E731 - a level that changes n
 AXES: Mapping[str, Axis] = {
     axis.name: axis
     for axis in (
-        Axis("affinity", "one processor", "all processors", _prefixed("taskset", "--cpu-list", "0"), _NATURAL),
+        Axis("affinity", "all processors", "one processor", _NATURAL, _one_processor),
         Axis("aslr", "addresses not randomised", "addresses randomised", _prefixed("setarch", "--addr-no-randomize"),
              _NATURAL),
         Axis("build-path", "one folder", "a folder with a space, deeper down", _folder("workspace", "workspace"),
