@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import venv
 from pathlib import Path
 
 import pytest
@@ -39,10 +38,6 @@ def template_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec.loader.exec_module(module)
     target = tmp_path_factory.mktemp("template") / "project"
     module.build(target)
-    # Its record names no interpreter: the project's own runs it, a bare one here.
-    venv.create(target / ".venv", with_pip=False, symlinks=True)
-    (target / ".git/info").mkdir(exist_ok=True)
-    (target / ".git/info/exclude").write_text("/.venv\n", encoding="utf-8")
     return target
 
 

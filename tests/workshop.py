@@ -44,6 +44,12 @@ def plain_python() -> str:
     return str(Path(place.name) / "bin" / "python")
 
 
+def user_environ() -> dict[str, str]:
+    """Return the variables of one who works in an environment without packages."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON"))}
+    return environ | {"PATH": os.pathsep.join([str(Path(plain_python()).parent), os.environ["PATH"]])}
+
+
 @dataclass(frozen=True)
 class Done:
     """How a command ended."""
@@ -94,12 +100,10 @@ class Workshop:
     def kfm(self, *args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Done:
         """Run the installed kfm-repro in the project, as one whose environment has no packages."""
         program = Path(sys.executable).with_name("kfm-repro")
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON"))}
-        environ["PATH"] = os.pathsep.join([str(Path(plain_python()).parent), os.environ["PATH"]])
         done = subprocess.run(
             [str(program), *args],
             cwd=cwd or self.root,
-            env=environ | (env or {}),
+            env=user_environ() | (env or {}),
             capture_output=True,
             text=True,
             check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def edit(path: Path, **changes: Any) -> None:
 
 
 def test_rule_25_diff_names_config_code_inputs_models_environment_and_validators(job: Workshop) -> None:
-    first = job.record(*OPTIONS, env={"OMP_NUM_THREADS": "1"})
+    first = job.record(*OPTIONS, python=sys.executable, env={"OMP_NUM_THREADS": "1"})
     old = job.git("rev-parse", "HEAD")
     job.write(
         "config/job.json", '{"threshold": 2, "deep": {"a/b": [1, 3]}, "api_token": "m4Kd93Vy6HqT18bNfJ5z"}'
@@ -63,7 +64,7 @@ def test_rule_25_diff_names_config_code_inputs_models_environment_and_validators
     job.write("data/raw/land.onnx", "other weights\n")
     job.write("kfm-repro.toml", "[policy]\ncounts = true\n")
     new = job.commit()
-    second = job.record(*OPTIONS, env={"OMP_NUM_THREADS": "2"})
+    second = job.record(*OPTIONS, python=sys.executable, env={"OMP_NUM_THREADS": "2"})
     fingerprint = job.run_dir(second) / "environment/fingerprint.json"
     packages = json.loads(fingerprint.read_text(encoding="utf-8"))["packages"]
     edit(fingerprint, packages=packages | {"shapely": "1.0"})

@@ -167,7 +167,7 @@ def test_a_notebook_gets_the_recorded_parameters_and_runs_in_the_right_interpret
 def test_a_cell_that_fails_is_a_pipeline_that_failed(job: Workshop) -> None:
     job.write("table.ipynb", notebook("factor = 2", "raise ValueError('no such county')"))
     job.commit()
-    run, _ = record(job, plain_python(), "-m", "pkg.mod")
+    run, _ = record(job, sys.executable, "-m", "pkg.mod")
     rewrite(job, run, entrypoint="table.ipynb", args=[])
     report = replay(job, run, code=2)
     assert (report["verdict"], report["error"]["code"]) == ("unknown", "pipeline-failed")

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from workshop import Done, Workshop, hear_ctrl_c, plain_python
+from workshop import Done, Workshop, hear_ctrl_c, plain_python, user_environ
 
 OUT = "import pathlib\nout = pathlib.Path('data/processed/job'); out.mkdir(parents=True, exist_ok=True)\n"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
@@ -66,7 +66,7 @@ def test_what_the_command_opens_is_an_input_native_readers_and_shell_tools_too(w
         "text += subprocess.run(['cat', 'data/raw/shell.csv'], capture_output=True, text=True, env={}).stdout\n"
         "(out / 'a.txt').write_text(text)\n",
     )
-    run, done = record(workshop)
+    run, done = record(workshop, python=sys.executable)
     assert done.code == 0, done.err
     found = ("arrow.parquet", "python.csv", "shell.csv")
     assert inputs(run) == {f"data/raw/{name}": "opened" for name in found}
@@ -97,7 +97,7 @@ def test_every_native_reader_is_seen_with_the_files_beside_the_one_it_was_given(
         "sizes.append(int(numpy.memmap('data/raw/g.bin', dtype='int64', mode='r').sum()))\n"
         "(out / 'sizes.txt').write_text(str(sizes))\n",
     )
-    run, done = record(workshop)
+    run, done = record(workshop, python=sys.executable)
     assert done.code == 0, done.err
     opened = {path.removeprefix("data/raw/") for path, how in inputs(run).items() if how == "opened"}
     needed = {"a.gpkg", "b.shp", "b.shx", "b.dbf", "b.prj", "c.fgb", "d.geojson"}
@@ -215,9 +215,8 @@ def test_the_command_runs_unchanged_but_for_kfm_variables(workshop: Workshop) ->
         "pathlib.Path('state.json').write_text(json.dumps(state))\n"
     )
     pipeline(workshop, body)
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON"))}
     argv = [plain_python(), "pipelines/job.py"]
-    subprocess.run(argv, cwd=workshop.root, env=environ, check=True, capture_output=True)
+    subprocess.run(argv, cwd=workshop.root, env=user_environ(), check=True, capture_output=True)
     plain = document(workshop.root / "state.json")
     run, done = record(workshop)
     assert done.code == 0, done.err
@@ -320,7 +319,7 @@ def test_submodules_are_recorded_and_changed_ones_are_refused(workshop: Workshop
 def test_the_environment_is_recorded_and_no_secret_with_it(workshop: Workshop) -> None:
     pipeline(workshop, "(out / 'a.txt').write_text('x')\n")
     secrets = {"GDAL_HTTP_AUTH": "user:hunter2", "AWS_SECRET_ACCESS_KEY": "hunter2", "MY_TOKEN": "hunter2"}
-    run, done = record(workshop, env=secrets | {"OMP_NUM_THREADS": "3"})
+    run, done = record(workshop, python=sys.executable, env=secrets | {"OMP_NUM_THREADS": "3"})
     assert done.code == 0, done.err
     known = document(run / "environment/fingerprint.json")
     assert known["packages"]["pyarrow"] == pa.__version__

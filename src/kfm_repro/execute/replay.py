@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -61,7 +59,7 @@ from kfm_repro.runs.trouble import explain_refusal, temporary_outside
 from kfm_repro.runs.trust import foreign_labels
 from kfm_repro.runs.write import RunWriter, aware, stamp, write_json
 
-__all__ = ["Replayed", "host_names", "run_replay"]
+__all__ = ["Replayed", "run_replay"]
 
 _HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
 """Variables that hold an axis of nondeterminism; the scope of the report names them."""
@@ -335,8 +333,3 @@ def _avoided(
         return ()
     python = plan.rebuilt.instead_of.path
     return environment_drift(recorded, fingerprint(python, project.root, environ, copies=[workspace.root]))
-
-
-def host_names() -> tuple[str, ...]:
-    """Return the names of this machine that could be embedded in an output."""
-    return tuple(sorted({platform.node(), socket.gethostname()} - {"", "localhost"}))

@@ -12,7 +12,7 @@ from kfm_repro.compare.context import Options, Side
 from kfm_repro.compare.outputs import Output, Rule
 from kfm_repro.errors import CodeNotAvailable, KfmReproError, NotARepository
 from kfm_repro.execute.git import Repository, find_repository
-from kfm_repro.execute.replay import host_names
+from kfm_repro.execute.host import host_names
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run
 from kfm_repro.model.verdict import Accept

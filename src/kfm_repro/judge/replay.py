@@ -16,6 +16,7 @@ from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
 from kfm_repro.errors import NotWritable
 from kfm_repro.execute.drift import bounded
+from kfm_repro.execute.host import host_names
 from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.isolate import Isolation
 from kfm_repro.execute.perturb.agent import AgentSetting
@@ -27,7 +28,7 @@ from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.rebuild.store import prune
-from kfm_repro.execute.replay import Replayed, host_names, run_replay
+from kfm_repro.execute.replay import Replayed, run_replay
 from kfm_repro.execute.setting import setting_of
 from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
