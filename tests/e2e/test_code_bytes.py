@@ -123,6 +123,7 @@ def test_a_filter_that_the_record_of_another_tool_does_not_mention_is_said(templ
     assert "pipelines/import_census.py" in code["detail"]
 
 
+@pytest.mark.full
 def test_converted_files_too_large_for_a_patch_are_kept_as_inputs_when_they_are_read(
     workshop: Workshop,
 ) -> None:

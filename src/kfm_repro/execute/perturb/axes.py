@@ -111,7 +111,8 @@ _ONE_THREAD = dict.fromkeys(
 _MANY_THREADS = dict.fromkeys(_ONE_THREAD, "3")
 _OLD_CPU = {
     "OPENBLAS_CORETYPE": "Haswell",
-    "NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL",
+    # NumPy before and since 2.4 calls them differently; what it does not know it only warns of.
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA",
 }
 

@@ -228,7 +228,8 @@ def _cpu_features() -> dict[str, Any]:
         core: Any = importlib.import_module("numpy._core._multiarray_umath")
     except ImportError:
         return seen
-    seen["numpy"] = sorted(name for name, on in core.__cpu_features__.items() if on)
+    # Only those count that it has more than one kernel for.
+    seen["numpy"] = sorted(name for name in core.__cpu_dispatch__ if core.__cpu_features__.get(name))
     return seen
 
 

@@ -151,6 +151,9 @@ def _places(axis: str, seen: Seen) -> dict[str, Any]:
     if axis == "cpu-count":
         return {place: value for place, value in seen[axis].items() if place != "affinity"}
     value = seen.get(axis)
+    if axis == "cpu-features" and isinstance(value, dict) and "numpy" in value:
+        # That a variable is set does not say that anybody heeds it.
+        return {"numpy": value["numpy"]}
     places = (
         value
         if isinstance(value, dict) and axis not in ("cpu-features", "threads", "input-mtime")
