@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import msgspec
 
@@ -26,6 +27,7 @@ __all__ = [
     "redact_folder",
     "redact_variables",
     "scan",
+    "scan_text",
     "was_redacted",
 ]
 
@@ -240,10 +242,16 @@ def _without(line: str, value: str, kind: str) -> str:
 
 
 def _scan_file(path: Path, name: str) -> tuple[list[SecretHit], bool]:
+    with path.open("rb") as file:
+        return scan_text(file, name)
+
+
+def scan_text(file: BinaryIO, name: str) -> tuple[list[SecretHit], bool]:
+    """Return the secrets in one open file, and whether it was read to its end."""
     known = detectors()
     finder = _Finder(PurePosixPath(name).name, known)
     seen: dict[tuple[int, str], None] = {}
-    for first, lines in _blocks(path):
+    for first, lines in _blocks(file):
         text = "".join(lines)
         if not finder.in_key and not known.suspicious(text.replace('\\"', '"')):
             continue
@@ -252,31 +260,30 @@ def _scan_file(path: Path, name: str) -> tuple[list[SecretHit], bool]:
                 seen[first + offset, kind] = None
         if len(seen) > MAX_HITS:
             break
-    whole = path.stat().st_size <= MAX_FILE_BYTES and len(seen) <= MAX_HITS and not finder.exhausted
+    whole = not file.read(1) and len(seen) <= MAX_HITS and not finder.exhausted
     hits = [SecretHit(file=name, line=line, kind=kind) for line, kind in list(seen)[:MAX_HITS]]
     return hits, whole
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _blocks(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of a first line and some lines from it, to the limit; a huge line comes in pieces.
 
     A piece that goes on in the next one keeps its number.
     """
     number, lines, size, total = 1, [], 0, 0
     first = 1
-    with path.open("rb") as file:
-        while total < MAX_FILE_BYTES and (raw := file.readline(_BLOCK)):
-            total += len(raw)
-            size += len(raw)
-            lines.append(raw.replace(b"\0", b"").decode("utf-8", errors="replace"))
-            if raw.endswith(b"\n"):
-                number += 1
-            else:
-                yield first, lines
-                first, lines, size = number, [], 0
-            if size >= _BLOCK:
-                yield first, lines
-                first, lines, size = number, [], 0
+    while total < MAX_FILE_BYTES and (raw := file.readline(_BLOCK)):
+        total += len(raw)
+        size += len(raw)
+        lines.append(raw.replace(b"\0", b"").decode("utf-8", errors="replace"))
+        if raw.endswith(b"\n"):
+            number += 1
+        else:
+            yield first, lines
+            first, lines, size = number, [], 0
+        if size >= _BLOCK:
+            yield first, lines
+            first, lines, size = number, [], 0
     if lines:
         yield first, lines
 
