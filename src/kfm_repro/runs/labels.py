@@ -102,10 +102,16 @@ class Labels:
     def less_restricted(self) -> tuple[str, ...]:
         """Return why outputs are, or may be, less restricted than the inputs: one sentence per output.
 
-        An input without a known label counts as the most restricted; an output without one as less than any.
+        An input without a known label counts as the most restricted; an output without one as less than any. Without
+        inputs there is nothing to be less restricted than, and only an unknown label denies.
         """
-        if not self.inputs or not self.outputs:
-            return ()
+        if not self.inputs:
+            unknown = [
+                path
+                for path, label in self.outputs.items()
+                if label is not None and restriction(label, self.order) is None
+            ]
+            return tuple(f"{path} has {_say(self.outputs[path])}" for path in sorted(unknown))
         ranked = {path: restriction(label, self.order) for path, label in self.inputs.items()}
         most = len(self.order) - 1
         floor_path = max(ranked, key=lambda path: (most + 1 if ranked[path] is None else ranked[path], path))
