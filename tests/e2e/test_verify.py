@@ -137,6 +137,22 @@ def test_rule_21_line_1_status(
     assert says in line(result.json, 1)[1]
 
 
+@pytest.mark.parametrize("command", [("prov", "--published"), ("pack", "--restricted")])
+def test_rule_21_line_1_a_mark_of_ours_is_no_word_of_success(
+    command: tuple[str, ...], done: Workshop
+) -> None:
+    (done.root / RUN / "status.json").unlink()
+    assert done.kfm(command[0], RUN_ID, *command[1:]).code == 0
+    assert line(verify(done, 1), 1) == ("fail", "status.json does not say how the run ended")
+    (run,) = done.kfm("list", "--json").json["runs"]
+    assert run["state"] == "success"
+
+
+def test_rule_21_line_1_an_empty_state_is_no_success(done: Workshop) -> None:
+    done.write(f"{RUN}/status.json", '{"state": ""}')
+    assert line(verify(done, 1), 1)[0] == "fail"
+
+
 def test_rule_21_line_2_an_input_without_a_hash_fails(done: Workshop) -> None:
     edit_manifest(done, "inputs", 0, sha256=None)
     assert line(verify(done, 1), 2) == ("fail", "1 of 1 without: data/raw/census_1900/census_1900.csv")

@@ -150,6 +150,8 @@ def _status(facts: Facts) -> Line:
         return line(1, _FAILED, "there is no status.json", "status.json")
     if state is not RunState.SUCCESS:
         return line(1, _FAILED, f"the run is {state}{f': {why}' if why else ''}", "status.json")
+    if status.state != "success":
+        return line(1, _FAILED, "status.json does not say how the run ended", "status.json")
     return line(1, _PASSED, "success", "status.json")
 
 
