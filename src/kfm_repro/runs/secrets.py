@@ -18,6 +18,8 @@ import msgspec
 
 from kfm_repro.model.verification import SecretHit
 from kfm_repro.runs.detectors import PLACEHOLDER, Detectors, detectors
+from kfm_repro.runs.spellings import readings, spellings
+from kfm_repro.runs.structured import MAX_BYTES, is_structured, leaves
 
 __all__ = [
     "Scan",
@@ -37,6 +39,8 @@ MAX_HITS = 200
 """Most hits that are listed of one file."""
 _MAX_FILES = 10_000
 _BLOCK = 1 << 18
+_PLACES = (b"pass", b"pwd", b"secret", b"token", b"key", b"credential", b"contrase")
+"""What a document has at least, in lower case, when its structure makes something a secret."""
 _LONG, _WINDOW, _OVERLAP = 4_096, 1_024, 256
 _NAMED_BUDGET = 50_000
 _CONFIG = frozenset({".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".env", ".properties"})
@@ -49,6 +53,7 @@ _OPTION = re.compile(
     r"--?[\w-]*(?:password|passwd|pwd|passphrase|token|secret|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)\Z",
     re.IGNORECASE,
 )
+_LOGIN = re.compile(r"(?:-u|--user)\Z")
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,16 @@ def redact_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     for argument in arguments:
         if redacted and _OPTION.match(redacted[-1]) and not argument.startswith("-"):
             redacted.append(PLACEHOLDER.format(kind="command-line"))
+        elif redacted and _LOGIN.match(redacted[-1]) and _calls_curl(arguments):
+            login = argument.partition(":")
+            redacted.append(f"{login[0]}:{PLACEHOLDER.format(kind='command-line')}" if login[2] else argument)
         else:
             redacted.append(redact(argument))
     return tuple(redacted)
+
+
+def _calls_curl(arguments: Sequence[str]) -> bool:
+    return any(PurePosixPath(argument).name == "curl" for argument in arguments)
 
 
 def redact_variables(variables: Mapping[str, str]) -> dict[str, str]:
@@ -180,12 +192,12 @@ class _Finder:
             if not _PEM_END.search(rest):
                 self._key_lines = _PEM_LINES
             found.update({("private-key", match): None for match in _PEM_BODY.findall(rest)})
-        plain = line.replace('\\"', '"')
-        for window in _windows(plain, _LONG):
-            found.update(dict.fromkeys(self._known.formats(window)))
-        if self._known.has_keyword(plain):
-            for window in _windows(plain, _WINDOW):
-                found.update(dict.fromkeys(self._named(window)))
+        for plain in readings(line):
+            for window in _windows(plain, _LONG):
+                found.update(dict.fromkeys(self._known.formats(window)))
+            if self._known.has_keyword(plain):
+                for window in _windows(plain, _WINDOW):
+                    found.update(dict.fromkeys(self._named(window)))
         return list(found)
 
     def _look_named(self, window: str) -> tuple[tuple[str, str], ...]:
@@ -212,7 +224,7 @@ class _Redactor:
     def text(self, lines: Sequence[str]) -> str:
         """Return the next lines without their secrets."""
         text = "".join(lines)
-        if not text or (not self._finder.in_key and not detectors().suspicious(text.replace('\\"', '"'))):
+        if not text or (not self._finder.in_key and not _suspicious(detectors(), text)):
             self._number += len(lines)
             return text
         return "".join(self._line(line) for line in lines)
@@ -236,9 +248,16 @@ def _without(line: str, value: str, kind: str) -> str:
         return alone
     if value in line:
         return line.replace(value, mark)
+    spelled = re.sub(spellings(value), lambda _: mark, line)
+    if spelled != line:
+        return spelled
     if "[redacted: " in line:
         return line
     return f'"{mark}"' + line[len(line.rstrip("\r\n")) :]
+
+
+def _suspicious(known: Detectors, text: str) -> bool:
+    return any(known.suspicious(reading) for reading in readings(text))
 
 
 def _scan_file(path: Path, name: str) -> tuple[list[SecretHit], bool]:
@@ -250,19 +269,51 @@ def scan_text(file: BinaryIO, name: str) -> tuple[list[SecretHit], bool]:
     """Return the secrets in one open file, and whether it was read to its end."""
     known = detectors()
     finder = _Finder(PurePosixPath(name).name, known)
+    placed = _placed(file, name, known)
     seen: dict[tuple[int, str], None] = {}
     for first, lines in _blocks(file):
         text = "".join(lines)
-        if not finder.in_key and not known.suspicious(text.replace('\\"', '"')):
+        if not finder.in_key and not _suspicious(known, text):
             continue
         for offset, line in enumerate(lines):
             for kind, _ in finder.find(line):
                 seen[first + offset, kind] = None
         if len(seen) > MAX_HITS:
             break
+    lines_hit = {line for line, _ in seen}
+    seen.update(dict.fromkeys(hit for hit in placed if hit[0] not in lines_hit))
     whole = not file.read(1) and len(seen) <= MAX_HITS and not finder.exhausted
     hits = [SecretHit(file=name, line=line, kind=kind) for line, kind in list(seen)[:MAX_HITS]]
     return hits, whole
+
+
+def _placed(file: BinaryIO, name: str, known: Detectors) -> list[tuple[int, str]]:
+    """Return line and kind of what the structure of a document makes a secret, however its lines are broken.
+
+    That is what is under a key such as ``password``, and what follows an option in a list of arguments.
+    """
+    if not is_structured(name):
+        return []
+    content = file.read(MAX_BYTES + 1)
+    file.seek(0)
+    lower = content.lower()
+    if len(content) > MAX_BYTES or not any(word in lower for word in _PLACES):
+        return []
+    text = content.decode("utf-8", errors="replace")
+    hits = []
+    for leaf in leaves(text, name):
+        found = list(known.under(leaf.key, leaf.value)) if leaf.key else []
+        option = _OPTION.match(leaf.before) and not leaf.value.startswith("-")
+        if option and known.may_be_secret(leaf.value):
+            found.append(("command-line", leaf.value))
+        hits += [(leaf.line or _line_of(text, value), kind) for kind, value in found]
+    return hits
+
+
+def _line_of(text: str, value: str) -> int:
+    """Return the first line that has a value, 1 where it is spelled in a way that is not known."""
+    at = re.search(spellings(value), text)
+    return text.count("\n", 0, at.start()) + 1 if at else 1
 
 
 def _blocks(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
