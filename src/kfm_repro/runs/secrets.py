@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -70,19 +71,20 @@ class Scan:
 
 
 def scan(run: Path) -> Scan:
-    """Return the secrets in the record at ``run``: every file of it but ``scratch/``; links are not followed.
+    """Return the secrets in the record at ``run``: every file of it but ``scratch/``.
 
-    Files with binary parts are read for the text that is in them.
+    Files with binary parts are read for the text that is in them. Links are not followed: what they lead to is
+    unread, and so is a folder that cannot be opened.
     """
     hits: list[SecretHit] = []
     unread: list[str] = []
-    for count, path in enumerate(_files(run)):
+    for count, (path, regular) in enumerate(_entries(run)):
         name = path.relative_to(run).as_posix()
         if count >= _MAX_FILES:
             unread.append(name)
             break
         try:
-            found, whole = _scan_file(path, name)
+            found, whole = _scan_file(path, name) if regular else ([], False)
         except OSError:
             found, whole = [], False
         hits += found
@@ -346,11 +348,14 @@ def _windows(line: str, size: int) -> Iterator[str]:
         yield line[start : start + size]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder, followlinks=False):
+def _entries(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield what is in a record and whether it can be searched: no link, special file or closed folder can."""
+    faults: list[OSError] = []
+    for base, folders, names in os.walk(folder, onerror=faults.append, followlinks=False):
         top = Path(base) == folder
         folders[:] = sorted(name for name in folders if not (top and name == "scratch"))
-        for name in sorted(names):
+        linked = [name for name in folders if Path(base, name).is_symlink()]
+        for name in sorted([*names, *linked]):
             path = Path(base) / name
-            if path.is_file() and not path.is_symlink():
-                yield path
+            yield path, stat.S_ISREG(path.lstat().st_mode)
+    yield from ((Path(os.fsdecode(fault.filename)), False) for fault in faults)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import string
 from pathlib import Path
 from uuid import UUID
@@ -177,7 +178,24 @@ def test_rule_24_scratch_is_not_searched_and_links_are_not_followed(tmp_path: Pa
     write(run, "scratch/x.txt", GITHUB)
     outside = write(tmp_path, "outside.txt", GITHUB)
     (run / "link.txt").symlink_to(outside)
-    assert scan(run).clean
+    (run / "config").symlink_to(outside.parent, target_is_directory=True)
+    assert (scan(run).hits, scan(run).unread) == ((), ("config", "link.txt"))
+
+
+def test_rule_24_a_folder_that_cannot_be_opened_is_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "config/x.txt", GITHUB)
+    write(tmp_path, "a.txt", "fine")
+    scandir = os.scandir
+
+    def refused(path: str) -> object:
+        if Path(path).name == "config":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert (scan(tmp_path).hits, scan(tmp_path).unread) == ((), ("config",))
 
 
 def test_rule_24_secrets_in_binary_and_utf_16_texts_are_found(tmp_path: Path) -> None:
