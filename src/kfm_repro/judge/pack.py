@@ -68,7 +68,9 @@ def pack_run(project: Project, spec: str, request: PackRequest) -> PackReport:
     outputs = read_manifest(run, record.outputs_manifest, "outputs")
     labels = read_labels(project, inputs.entries, outputs.entries, run=run)
     bundled = check_bundled(project, run, record, (inputs, outputs), labels) if request.bundle else None
-    secrets = _search_secrets(run)
+    # What cannot be packed at all is refused with its own reason, before the search stumbles over it.
+    record_members(run)
+    secrets = _search_secrets(run, partly=request.restricted)
     if not request.restricted:
         _refuse_restricted(run, labels, bundled)
     target = (request.output or Path(f"{run.pipeline}__{run.name}.zip")).absolute()
@@ -191,10 +193,11 @@ def _said_of_secrets(record: str, bundled: Bundled | None) -> str:
     return "partial" if bundled and (bundled.older or bundled.scan.unread) else record
 
 
-def _search_secrets(run: RunDir) -> str:
+def _search_secrets(run: RunDir, *, partly: bool) -> str:
     """Return ``none`` when the record was searched and holds no secret, ``partial`` when not all was read.
 
-    Raises NotDisclosed naming file, line and kind of each, never the value (rule 24).
+    Raises NotDisclosed naming file, line and kind of each, never the value (rule 24), and unless ``partly`` for a
+    record that was not searched to its end.
     """
     found = scan(run.path)
     if found.hits:
@@ -203,5 +206,10 @@ def _search_secrets(run: RunDir) -> str:
             f"the record of run {run.name} holds what looks like secrets:{shown}",
             hint="take them out of what the pipeline reads and writes, renew them, and record again",
             code="secrets-found",
+        )
+    if found.unread and not partly:
+        raise NotDisclosed(
+            f"the record of run {run.name} was not searched to its end for secrets:{_listed(list(found.unread))}",
+            hint="take out what is too much of it; or, if it holds none, say so with --restricted",
         )
     return "partial" if found.unread else "none"
