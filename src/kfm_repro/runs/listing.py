@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from functools import lru_cache
 
 import msgspec
 
@@ -96,7 +97,13 @@ def list_runs(project: Project, wanted: Filter) -> ListReport:
 
 def _clean(run: ListedRun) -> ListedRun:
     """Return the run without secrets in its reason. Most have none, and the detectors take long to load."""
-    return msgspec.structs.replace(run, reason=redact(run.reason)) if run.reason else run
+    return msgspec.structs.replace(run, reason=_clean_text(run.reason)) if run.reason else run
+
+
+@lru_cache(maxsize=1_024)
+def _clean_text(text: str) -> str:
+    # Thousands of runs may have ended for the same reason.
+    return redact(text)
 
 
 def _fits(run: ListedRun, wanted: Filter) -> bool:
