@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,7 +245,13 @@ def _provenance(facts: Facts) -> Line:
         return line(7, _FAILED, facts.faults["record"], "run.yaml")
     target = facts.section("prov").get("target_path") or ""
     try:
-        found = find_activity(facts.project.root, PROVENANCE, str(target), facts.run_id)
+        found = find_activity(
+            facts.project.root,
+            PROVENANCE,
+            str(target),
+            facts.run_id,
+            (facts.run.pipeline, _is_shared(facts)),
+        )
     except UnsafePath as exc:
         return line(7, _FAILED, exc.message, "run.yaml")
     if found.files:
@@ -254,6 +261,16 @@ def _provenance(facts: Facts) -> Line:
             7, _UNKNOWN, f"some records cannot be read: {_some(found.unread)}", *found.unread[:_SHOWN]
         )
     return line(7, _FAILED, f"no Activity carries kfm:run_id {facts.run_id}", *PROVENANCE)
+
+
+def _is_shared(facts: Facts) -> bool:
+    """Return whether a run of another pipeline has this id: then an Activity has to say whose it is."""
+    names = {facts.run.name, facts.run_id}
+    try:
+        pipelines = [path for path in facts.project.runs.iterdir() if path.name != facts.run.pipeline]
+    except OSError:
+        return False
+    return any(os.path.lexists(path / name) for path in pipelines for name in names)
 
 
 def _labels(facts: Facts) -> Line:
