@@ -131,3 +131,33 @@ def test_rule_17_without_labels_values_are_shown(job: Workshop) -> None:
     """What the tests above look for is there when nothing withholds it."""
     done = job.kfm("replay", record(job), "--json")
     assert (done.code, PLACE in done.out) == (1, True)
+
+
+MORE = """
+import os, pathlib
+out = pathlib.Path("data/processed"); out.mkdir(parents=True, exist_ok=True)
+(out / "a.csv").write_text("id\\n1\\n", encoding="utf-8")
+if "kfm-repro-" in os.environ["KFM_RUN_DIR"]:
+    (out / "sites.csv").write_text("id,lat\\n1,38.765432\\n2,38.9\\n", encoding="utf-8")
+"""
+
+
+def test_rule_17_an_output_that_only_the_replay_wrote_shows_no_values(workshop: Workshop) -> None:
+    workshop.write("pipelines/job.py", MORE)
+    workshop.write("data/raw/in.csv", "id,n\na,1\n")
+    workshop.write("kfm-repro.toml", '[outputs."data/processed/sites.csv"]\nlabel = "sensitive"\n')
+    workshop.commit()
+    run = workshop.record("--input", "data/raw/in.csv", "--output", "data/processed/**")
+    done = workshop.kfm("replay", run, "--json")
+    assert done.code == 1, done.err
+    assert {item["path"]: item["verdict"] for item in done.json["outputs"]} == {
+        "data/processed/a.csv": "identical",
+        "data/processed/sites.csv": "extra",
+    }
+    folder = workshop.run_dir(done.json["replays"][0]["run_id"])
+    schema = (folder / "validation/schema_report.json").read_text()
+    assert "data/processed/sites.csv" in schema
+    assert not [
+        path for path in folder.rglob("*") if path.is_file() and "38.765432" in path.read_text("utf-8")
+    ]
+    assert "38.765432" not in done.out

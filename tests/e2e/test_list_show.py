@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 from workshop import REPOSITORY, Workshop, plain_python
 
 JOB = """
@@ -41,6 +42,51 @@ def checked(shop: Workshop, *args: str, code: int = 0) -> dict:
     assert done.code == code, done.out + done.err
     jsonschema.validate(done.json, SCHEMA)
     return done.json
+
+
+SECRET = "Zq8Lw3" + "Rt9Kd7"
+
+
+def leak(shop: Workshop, run: str) -> None:
+    """Put secrets into a record, as another tool might have."""
+    folder = shop.run_dir(run)
+    path = folder / "run.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["pipeline"]["args"] = ["--url", f"https://h/x?token={SECRET}", "--password", SECRET]
+    document["actor"] = {"invoked_by": f"ci https://me:{SECRET}@example.org/x"}
+    document["environment"]["env"] = {"DB_PASSWORD": SECRET, "TZ": "UTC"}
+    path.write_text(yaml.safe_dump(document))
+    manifest = folder / "manifests/inputs.json"
+    entries = json.loads(manifest.read_text())
+    entries["inputs"].append({"path": f"data/raw/x.csv?token={SECRET}", "sha256": "a" * 64})
+    manifest.write_text(json.dumps(entries))
+    (folder / "metrics/runtime.json").write_text(
+        json.dumps({"source": f"https://h/x?token={SECRET}", "seconds": 3})
+    )
+    (folder / "_SUCCESS").unlink()
+    (folder / "_FAILED").write_text(f"403 for https://h/x?token={SECRET}\n")
+    shop.edit_json(folder / "status.json", state="failed")
+    (folder / "logs/pipeline.jsonl").write_text(
+        json.dumps({"text": f"GET https://h/x?token={SECRET}"}) + "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "command", [("show",), ("show", "--json"), ("list",), ("list", "--json"), ("prov",), ("verify", "--json")]
+)
+def test_rule_24_secrets_of_a_foreign_record_are_not_shown(job: Workshop, command: tuple[str, ...]) -> None:
+    run = record(job)
+    leak(job, run)
+    done = job.kfm(command[0], *([] if command[0] == "list" else [run]), *command[1:])
+    assert done.code == (1 if command[0] == "verify" else 0), done.err
+    assert SECRET not in done.out + done.err
+    assert "redacted" in done.out or command[0] in ("prov", "verify")
+    written = list((job.root / "data/prov").rglob("*.jsonld"))
+    assert len(written) == (command[0] == "prov")
+    assert not [path for path in written if SECRET in path.read_text()]
+    if command == ("show", "--json"):
+        assert done.json["variables"]["TZ"] == "UTC"
+        assert done.json["metrics"]["seconds"] == 3
 
 
 def test_a_recorded_run_and_its_replay_are_listed_and_shown(job: Workshop) -> None:

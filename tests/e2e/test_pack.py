@@ -291,3 +291,75 @@ def test_rule_10_a_damaged_copy_of_an_output_is_named_and_not_compared_with(job:
     done = job.kfm("replay", run, "--json")
     assert done.json["verdict"] == "reproducible"
     assert stored.read_text() == "id,double\n1,20\n2,40\n"
+
+
+def track(shop: Workshop, path: str, text: str) -> None:
+    """Commit a file that git is told to ignore."""
+    shop.write(path, text)
+    shop.git("add", "-f", path)
+    shop.commit()
+
+
+def test_rule_17_a_bundle_of_tracked_data_that_is_no_part_of_the_run_needs_the_flag(
+    job: Workshop, tmp_path: Path
+) -> None:
+    track(job, "data/raw/sites.csv", "site,lat,lon\nhidden,38.1,-98.1\n")
+    track(job, "data/other/.gitkeep", "")
+    job.write("kfm-repro.toml", '[inputs."data/raw/sites.csv"]\nlabel = "sensitive"\n')
+    run = job.record("--input", "data/raw/in.csv", "--output", "data/processed/**")
+    error = pack(job, run, "--bundle", code=2)["error"]
+    assert error["code"] == "not-disclosed"
+    assert "data/raw/sites.csv" in error["message"]
+    assert ".gitkeep" not in error["message"]
+    pack(job, run, "--with-outputs")
+    target = tmp_path / "run.zip"
+    pack(job, run, "--bundle", "--restricted", "--output", str(target))
+    with zipfile.ZipFile(target) as archive:
+        assert json.loads(archive.read("kfm-repro-pack.json"))["labels"] == {
+            "data/raw/sites.csv": "sensitive"
+        }
+
+
+def test_rule_17_tracked_data_without_a_label_is_not_open_where_labels_are_in_use(job: Workshop) -> None:
+    track(job, "data/raw/other.csv", "id\n1\n")
+    job.write(
+        "kfm-repro.toml", '[inputs."data/raw/in.csv"]\nlabel = "public"\n[outputs."**"]\nlabel = "public"\n'
+    )
+    run = job.record("--input", "data/raw/in.csv", "--output", "data/processed/**")
+    pack(job, run, "--with-outputs", "--output", "outputs.zip")
+    pack(job, run, "--bundle", "--output", "code.zip")
+    job.write(
+        "kfm-repro.toml",
+        '[inputs."data/raw/in.csv"]\nlabel = "public"\n[outputs."*.csv"]\nlabel = "public"\n',
+    )
+    pack(job, run, "--bundle", "--output", "code.zip")
+    job.write(
+        "kfm-repro.toml",
+        '[inputs."data/raw/in.csv"]\nlabel = "public"\n[outputs."data/processed/*"]\nlabel = "public"\n',
+    )
+    error = pack(job, run, "--bundle", code=2)["error"]
+    assert (error["code"], "data/raw/other.csv" in error["message"]) == ("not-disclosed", True)
+
+
+def test_rule_24_a_bundle_of_code_with_secrets_needs_the_flag(job: Workshop) -> None:
+    job.write("settings.env", "HOST=db\nDB_PASSWORD=Zq8Lw3Rt9Kd7\n")
+    job.commit()
+    run = record(job)
+    error = pack(job, run, "--bundle", code=2)["error"]
+    assert error["code"] == "secrets-found"
+    assert "settings.env:2: secret-keyword" in error["message"]
+    assert "Zq8Lw3" not in json.dumps(error)
+    assert pack(job, run, "--output", "record.zip")["secrets"] == "none"
+    answer = pack(job, run, "--bundle", "--restricted")
+    assert answer["secrets"] == "found"
+    assert "settings.env:2" in answer["notes"][0]
+    job.git("rm", "-q", "settings.env")
+    job.commit()
+    later = pack(job, record(job), "--bundle")
+    assert later["secrets"] == "partial"
+    assert "not the history before it" in later["notes"][-1]
+
+
+def test_rule_24_a_bundle_of_a_single_commit_was_searched_to_its_end(job: Workshop) -> None:
+    answer = pack(job, record(job), "--bundle")
+    assert (answer["secrets"], answer["notes"]) == ("none", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -137,6 +138,22 @@ def test_rule_21_line_1_status(
     assert says in line(result.json, 1)[1]
 
 
+@pytest.mark.parametrize("command", [("prov", "--published"), ("pack", "--restricted")])
+def test_rule_21_line_1_a_mark_of_ours_is_no_word_of_success(
+    command: tuple[str, ...], done: Workshop
+) -> None:
+    (done.root / RUN / "status.json").unlink()
+    assert done.kfm(command[0], RUN_ID, *command[1:]).code == 0
+    assert line(verify(done, 1), 1) == ("fail", "status.json does not say how the run ended")
+    (run,) = done.kfm("list", "--json").json["runs"]
+    assert run["state"] == "success"
+
+
+def test_rule_21_line_1_an_empty_state_is_no_success(done: Workshop) -> None:
+    done.write(f"{RUN}/status.json", '{"state": ""}')
+    assert line(verify(done, 1), 1)[0] == "fail"
+
+
 def test_rule_21_line_2_an_input_without_a_hash_fails(done: Workshop) -> None:
     edit_manifest(done, "inputs", 0, sha256=None)
     assert line(verify(done, 1), 2) == ("fail", "1 of 1 without: data/raw/census_1900/census_1900.csv")
@@ -164,6 +181,61 @@ def test_rule_21_line_3_counts_are_taken_again_from_the_recorded_bytes(
     assert state == "fail"
     assert reason.startswith(f"{CSV}: ")
     assert says in reason
+
+
+def put(shop: Workshop, name: str, content: str, **stated: Any) -> None:
+    """Add an output to the record, promoted as it is."""
+    path = shop.write(f"data/processed/census/{name}", content)
+    manifest = shop.root / RUN / "manifests/outputs.json"
+    document = json.loads(manifest.read_text(encoding="utf-8"))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    document["outputs"].append({"path": f"data/processed/census/{name}", "sha256": digest} | stated)
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+
+
+FEATURES = (
+    '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": null}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "stated", "state"),
+    [
+        ("a.json", FEATURES, {"feature_count": 999}, "fail"),
+        ("a.json", FEATURES, {}, "fail"),
+        ("a.json", FEATURES, {"feature_count": 1}, "pass"),
+        ("a.json", '{"type": "report"}', {}, "pass"),
+        ("a.csv.gz", "x", {}, "fail"),
+        ("a.csv.bz2", "x", {}, "unknown"),
+        ("a.kml", "<kml/>", {}, "unknown"),
+        ("a.kml", "<kml/>", {"feature_count": 1}, "pass"),
+        ("a.md", "text", {}, "pass"),
+        ("a", "text", {}, "unknown"),
+    ],
+)
+def test_rule_21_line_3_what_may_have_records_needs_a_count(
+    name: str, content: str, stated: dict[str, int], state: str, done: Workshop
+) -> None:
+    put(done, name, content, **stated)
+    document = done.kfm("verify", RUN_ID, "--json").json
+    assert line(document, 3)[0] == state, line(document, 3)
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.kml", "<kml/>"), ("a.zip", "PK"), ("a.json", FEATURES)])
+def test_rule_21_line_4_vector_formats_that_are_not_counted_need_a_geometry_report(
+    name: str, content: str, done: Workshop
+) -> None:
+    done.write(f"{RUN}/validation/geometry_report.json", '{"status": "not-run", "reason": "no geometries"}')
+    edit_manifest_outputs(done)
+    put(done, name, content)
+    assert line(done.kfm("verify", RUN_ID, "--json").json, 4)[0] == "unknown"
+
+
+def edit_manifest_outputs(shop: Workshop) -> None:
+    """Leave only the table among the outputs."""
+    path = shop.root / RUN / "manifests/outputs.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(manifest | {"outputs": manifest["outputs"][1:]}), encoding="utf-8")
 
 
 def test_rule_21_line_3_without_the_recorded_bytes_the_count_is_unknown(done: Workshop) -> None:
@@ -199,6 +271,54 @@ def test_rule_21_line_4_only_a_pass_is_a_pass(text: str, state: str, done: Works
     done.write(f"{RUN}/validation/schema_report.json", text)
     document = verify(done, {"pass": 0, "fail": 1, "unknown": 2}[state])
     assert line(document, 4)[0] == state
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code", "says"),
+    [
+        (
+            "quality_report.json",
+            '{"status": "fail", "reason": "half is null"}',
+            1,
+            "quality_report.json: fail: half",
+        ),
+        ("deep/er.json", '{"status": "not-run", "reason": "no time"}', 2, "deep/er.json: not run: no time"),
+        ("deep/er.json", '{"status": "pass"}', 0, "all reports"),
+        ("repro_report.json", '{"verdict": "not_reproducible"}', 0, "all reports"),
+        ("notes.txt", "fail", 0, "all reports"),
+    ],
+)
+def test_rule_21_line_4_every_report_that_is_there_counts(
+    name: str, text: str, code: int, says: str, done: Workshop
+) -> None:
+    done.write(f"{RUN}/validation/{name}", text)
+    assert says in line(verify(done, code), 4)[1]
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "says"),
+    [
+        ({"rules": [{"rule": "labels", "status": "fail"}]}, 1, "rules: labels: fail"),
+        (
+            {"rules": [{"rule": "labels", "status": "not-run", "reason": "none"}]},
+            2,
+            "rules: labels: not run: none",
+        ),
+        ({"checks": {"crs": {"passed": False}}}, 1, "checks: crs: fail"),
+        ({"outputs": [{"path": "a", "status": "pass", "checks": [{"valid": False}]}]}, 1, "checks: 0: fail"),
+        ({"outputs": [{"path": "a", "status": "skipped"}]}, 2, "outputs: a: says neither"),
+        (
+            {"outputs": [{"path": "a"}], "columns": {"valid": False, "x": {"status": "fail"}}},
+            0,
+            "all reports",
+        ),
+    ],
+)
+def test_rule_21_line_4_the_worst_of_the_parts_of_a_report_holds(
+    document: dict[str, Any], code: int, says: str, done: Workshop
+) -> None:
+    done.write(f"{RUN}/validation/policy_gate.json", json.dumps({"status": "pass"} | document))
+    assert says in line(verify(done, code), 4)[1]
 
 
 def test_rule_21_line_4_no_geometry_report_is_needed_only_where_there_are_no_geometries(
@@ -255,9 +375,17 @@ def test_rule_21_line_6_metadata_that_cannot_be_read_is_unknown(done: Workshop) 
         (activity("another run"), 1),
         (activity().replace("prov:Activity", "prov:Entity"), 1),
         (
-            '{"@type": "http://www.w3.org/ns/prov#Activity", "https://kfm.example/ns#run_id": [{"@value": "%s"}]}',
+            (
+                '{"@type": "http://www.w3.org/ns/prov#Activity", '
+                '"https://kansasfrontiermatrix.org/ns/kfm#run_id": [{"@value": "%s"}]}'
+            ),
             0,
         ),
+        ('{"@type": "http://www.w3.org/ns/prov#Activity", "https://other.example/ns#run_id": "%s"}', 1),
+        ('{"@type": "as:Activity", "kfm:run_id": "%s"}', 1),
+        ('{"@type": "prov:Activity", "run_id": "%s"}', 1),
+        ('{"@type": "prov:Activity", "kfm:run_id": "%s", "kfm:pipeline": "another"}', 1),
+        ('{"@type": "prov:Activity", "kfm:run_id": "%s", "kfm:pipeline": "import_census"}', 0),
         ('{"activity": {"_:a": {"kfm:run_id": "%s"}}}', 0),
         ("{", 2),
         ("[" * 50_000, 2),
@@ -268,6 +396,15 @@ def test_rule_21_line_7_only_an_activity_that_carries_the_run_id_is_provenance(
 ) -> None:
     done.write(TARGET, text.replace("%s", RUN_ID))
     assert line(verify(done, code), 7)[0] == ["pass", "fail", "unknown"][code]
+
+
+def test_rule_21_line_7_an_id_that_two_pipelines_share_needs_the_pipeline(done: Workshop) -> None:
+    (done.root / "data/work/runs/other" / RUN_ID).mkdir(parents=True)
+    result = done.kfm("verify", f"import_census/{RUN_ID}", "--json")
+    assert line(result.json, 7)[0] == "fail"
+    done.write(TARGET, activity().replace('"kfm:run_id"', '"kfm:pipeline": "import_census", "kfm:run_id"'))
+    result = done.kfm("verify", f"import_census/{RUN_ID}", "--json")
+    assert line(result.json, 7)[0] == "pass"
 
 
 def test_rule_21_line_7_provenance_in_the_legacy_folder_counts(done: Workshop) -> None:

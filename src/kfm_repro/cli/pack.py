@@ -28,7 +28,11 @@ __all__ = ["command"]
 @click.option(
     "--bundle", is_flag=True, help="Also outputs, inputs and code: the run replays on another machine."
 )
-@click.option("--restricted", is_flag=True, help="Pack data that is not labelled as open to all.")
+@click.option(
+    "--restricted",
+    is_flag=True,
+    help="Pack data that is not labelled as open to all, and code that may hold secrets.",
+)
 @click.option("--max-size", default="2 GiB", show_default=True, metavar="SIZE", help="Refuse a larger pack.")
 @project_options
 @output_options

@@ -24,6 +24,7 @@ from kfm_repro.errors import NotReplayable
 from kfm_repro.execute.isolate import Confinement, Jail
 from kfm_repro.execute.leftover import LeftRunning, Orphans
 from kfm_repro.execute.logs import RunLog
+from kfm_repro.runs.secrets import redact
 
 __all__ = ["Echo", "Outcome", "Process", "run_command"]
 
@@ -98,7 +99,11 @@ def run_command(process: Process) -> Outcome:
     """
     with RunLog(process.logs) as log:
         outcome = _run_confined(process, log) if process.confinement else _run_child(process, log)
-    return replace(outcome, last_lines=log.last_lines)
+    # What a command says of its end goes into messages and reports (rule 24).
+    said = redact("\n".join(log.last_lines), name="stderr.log")
+    return replace(
+        outcome, last_lines=tuple(said.split("\n")) if said else (), evidence=redact(outcome.evidence)
+    )
 
 
 def _run_child(process: Process, log: RunLog) -> Outcome:

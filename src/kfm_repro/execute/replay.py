@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -50,7 +50,7 @@ from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
 from kfm_repro.model.run import Run
 from kfm_repro.runs.ids import new_run_id
-from kfm_repro.runs.labels import label_fields, read_labels
+from kfm_repro.runs.labels import Labels, label_fields, read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.project import Project
@@ -59,7 +59,7 @@ from kfm_repro.runs.trouble import explain_refusal, temporary_outside
 from kfm_repro.runs.trust import foreign_labels
 from kfm_repro.runs.write import RunWriter, aware, stamp, write_json
 
-__all__ = ["Replayed", "run_replay"]
+__all__ = ["Replayed", "replay_labels", "run_replay"]
 
 _HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
 """Variables that hold an axis of nondeterminism; the scope of the report names them."""
@@ -270,7 +270,7 @@ def _write_results(
     produced: dict[str, Produced],
 ) -> None:
     """Write manifests, objects, metrics, logs without secrets, and what can be validated."""
-    labels = read_labels(project, plan.inputs.entries, plan.outputs.entries, run=plan.original)
+    labels = replay_labels(project, plan, (item.entry for item in produced.values()))
     recorded = {entry.path: _said_of(entry, plan) for entry in plan.outputs.entries}
     items = [
         replace(item, entry=_with(item.entry, recorded.get(path, {})))
@@ -283,6 +283,14 @@ def _write_results(
     write_metrics(writer.run, outcome, items)
     redact_folder(writer.run.logs)
     write_validation(project, writer.run, inputs, items, labels=labels)
+
+
+def replay_labels(project: Project, plan: Plan, written: Iterable[Entry]) -> Labels:
+    """Return the labels of the recorded run, and of what only the replay wrote (rule 17)."""
+    recorded = plan.outputs.entries
+    paths = {entry.path for entry in recorded}
+    extra = (entry for entry in written if entry.path not in paths)
+    return read_labels(project, plan.inputs.entries, (*recorded, *extra), run=plan.original)
 
 
 def _finish(writer: RunWriter, place: Place, outcome: Outcome, aborted: str = "") -> None:

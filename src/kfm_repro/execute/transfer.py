@@ -7,7 +7,6 @@ hook, no filter, no protocol.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from typing import BinaryIO
 from kfm_repro.errors import BadPack, CodeNotAvailable, UnsafePath
 from kfm_repro.execute.git import Repository, init_repository
 from kfm_repro.execute.lfs import LARGEST_POINTER, is_pointer_text
+from kfm_repro.execute.tracked import read_blobs, tracked_files
 from kfm_repro.runs.paths import real_path
 
 __all__ = ["clone_code", "fetch_code", "object_format", "pointers_in", "remove_code", "write_bundle"]
@@ -29,7 +29,6 @@ _PACKING = (
 )  # fmt: skip
 """What else would come from the settings of the user, or from a later git."""
 _MAX_LINE = 1_000
-_FILE = re.compile(r"100\d{3} blob (?P<name>[0-9a-f]+) +(?P<size>\d+)")
 
 
 def object_format(repository: Repository) -> str:
@@ -67,22 +66,11 @@ def write_bundle(repository: Repository, commit: str, target: Path) -> None:
 
 def pointers_in(repository: Repository, commit: str) -> tuple[str, ...]:
     """Return the files of ``commit`` that are only a pointer of Git LFS, by path from the top, sorted."""
-    small = {}
-    listing = repository.git("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
-    for line in os.fsdecode(listing).split("\0"):
-        meta, _, path = line.partition("\t")
-        file = _FILE.fullmatch(meta)
-        if file and int(file["size"]) < LARGEST_POINTER:
-            small[path] = file["name"]
-    names = sorted(set(small.values()))
-    answer = repository.git("cat-file", "--batch", data="".join(f"{name}\n" for name in names).encode())
-    found, at = set(), 0
-    for name in names:
-        end = answer.index(b"\n", at)
-        size = int(answer[at:end].split()[2])
-        if is_pointer_text(answer[end + 1 : end + 1 + size]):
-            found.add(name)
-        at = end + 1 + size + 1
+    small = {
+        file.path: file.name for file in tracked_files(repository, commit) if file.size < LARGEST_POINTER
+    }
+    texts = read_blobs(repository, sorted(set(small.values())))
+    found = {name for name, text in texts if is_pointer_text(text)}
     return tuple(sorted(path for path, name in small.items() if name in found))
 
 

@@ -13,7 +13,10 @@ _WITHHELD = "example values are withheld: the classification of this output does
 
 
 def disclosed(outputs: tuple[OutputComparison, ...], labels: Labels) -> tuple[OutputComparison, ...]:
-    """Return the comparisons without the values of outputs that may not be shown; kinds and counts stay."""
+    """Return the comparisons without the values of outputs that may not be shown.
+
+    Kinds and counts stay, and of a place what kind of place it is.
+    """
     return tuple(output if labels.may_show(output.path) else _bare(output) for output in outputs)
 
 
@@ -23,7 +26,18 @@ def _bare(output: OutputComparison) -> OutputComparison:
 
 
 def _without_values(finding: Finding) -> Finding:
-    if not finding.examples and not finding.samples:
+    where = {name: _place(name, value) for name, value in finding.where.items()}
+    if not finding.examples and not finding.samples and where == finding.where:
         return finding
     evidence = "; ".join(filter(None, (finding.evidence, _WITHHELD)))
-    return msgspec.structs.replace(finding, examples=(), samples={}, evidence=evidence)
+    return msgspec.structs.replace(finding, where=where, examples=(), samples={}, evidence=evidence)
+
+
+def _place(name: str, value: str | int) -> str | int:
+    """Return where a finding is without the names that the data gave its places: a pointer keeps its depth.
+
+    The keys of a document, the header of a table and the members of an archive may be values themselves.
+    """
+    if not isinstance(value, str):
+        return value
+    return "/*" * value.count("/") if name == "pointer" else "*"

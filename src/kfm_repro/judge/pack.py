@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kfm_repro.errors import CodeNotAvailable, InconsistentRun, NotDisclosed, NotWritable
-from kfm_repro.execute.checkout import Code, check_code
+from kfm_repro.errors import InconsistentRun, NotDisclosed, NotWritable
 from kfm_repro.execute.inputs import resolve_inputs
-from kfm_repro.execute.submodules import find_submodules
-from kfm_repro.execute.transfer import object_format, pointers_in, write_bundle
+from kfm_repro.execute.transfer import object_format, write_bundle
 from kfm_repro.judge.baseline import recorded_outputs
+from kfm_repro.judge.bundled import Bundled, check_bundled
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.pack import PackCode
 from kfm_repro.model.provenance import PackReport
@@ -34,7 +33,6 @@ from kfm_repro.runs.trouble import way_out
 __all__ = ["PackRequest", "pack_run"]
 
 _SHOWN = 8
-_WITHOUT_CODE = "pack it without --bundle (--with-outputs packs the outputs)"
 
 
 @dataclass(frozen=True)
@@ -69,14 +67,18 @@ def pack_run(project: Project, spec: str, request: PackRequest) -> PackReport:
     inputs = read_manifest(run, record.inputs_manifest, "inputs")
     outputs = read_manifest(run, record.outputs_manifest, "outputs")
     labels = read_labels(project, inputs.entries, outputs.entries, run=run)
+    bundled = check_bundled(project, run, record, (inputs, outputs), labels) if request.bundle else None
+    # What cannot be packed at all is refused with its own reason, before the search stumbles over it.
+    record_members(run)
+    secrets = _search_secrets(run, partly=request.restricted)
     if not request.restricted:
-        _refuse_restricted(run, labels, with_inputs=request.bundle)
-    secrets = _search_secrets(run)
+        _refuse_restricted(run, labels, bundled)
     target = (request.output or Path(f"{run.pipeline}__{run.name}.zip")).absolute()
     with runs_lock(project.runs, shared=True), _spool(target) as folder:
-        found = _contents(project, run, record, (inputs, outputs), request, folder)
+        found = _contents(project, run, record, (inputs, outputs), request, bundled, folder)
         packed = write_pack(
-            target, run, found.members, contents=found.parts, code=found.code, labels=labels.added,
+            target, run, found.members, contents=found.parts, code=found.code,
+            labels={**labels.added, **(bundled.labels if bundled else {})},
             max_bytes=request.max_bytes,
         )  # fmt: skip
         mark_retained(run, "artifact")
@@ -89,7 +91,7 @@ def pack_run(project: Project, spec: str, request: PackRequest) -> PackReport:
         size_bytes=packed.size_bytes,
         members=packed.members,
         contents=tuple(found.parts),
-        secrets=secrets,
+        secrets=_said_of_secrets(secrets, bundled),
         notes=tuple(found.notes),
     )
 
@@ -115,13 +117,14 @@ def _contents(
     record: Run,
     manifests: tuple[Manifest, Manifest],
     request: PackRequest,
+    bundled: Bundled | None,
     spool: Path,
 ) -> _Contents:
     inputs, outputs = manifests
     objects: dict[str, Member] = {}
     parts, notes, code = ["record"], [], None
     members = record_members(run)
-    if request.with_outputs or request.bundle:
+    if request.with_outputs or bundled:
         parts.append("outputs")
         known = recorded_outputs(project, record, outputs, spool / "outputs")
         for entry in outputs.entries:
@@ -130,9 +133,9 @@ def _contents(
                 notes.append(f"without the bytes of output {entry.path}: {known[entry.path].reason}")
             else:
                 objects[entry.sha256] = Member(f"objects/{entry.sha256}", file)
-    if request.bundle:
+    if bundled:
         parts += ["inputs", "code"]
-        checked = _check_code(project, run, record)
+        checked = bundled.code
         sources = resolve_inputs(
             project.root, inputs, ObjectStore.of(project), (checked.repository, checked.commit),
             current=False, spool=spool / "inputs",
@@ -152,67 +155,61 @@ def _contents(
             object_format=object_format(checked.repository),
         )
         members.append(Member(CODE, spool / CODE))
-        notes += _pointer_notes(checked, {entry.path for entry in (*inputs.entries, *outputs.entries)})
+        notes += bundled.notes({entry.path for entry in (*inputs.entries, *outputs.entries)})
     return _Contents([*members, *objects.values()], parts, code, notes)
 
 
-def _check_code(project: Project, run: RunDir, record: Run) -> Code:
-    """Return the recorded code; refuse what would not replay from a pack. Raises CodeNotAvailable."""
-    code = check_code(project.root, run, record.pipeline.version)
-    if code.uncaptured:
-        raise CodeNotAvailable(
-            f"a bundle of run {run.name} would not replay anywhere: {code.uncaptured}",
-            hint=_WITHOUT_CODE,
-        )
-    submodules = find_submodules(code.repository, code.commit, code.absent)
-    if submodules:
-        raise CodeNotAvailable(
-            f"a bundle of run {run.name} would not replay anywhere: it cannot hold the submodule {submodules[0][0]}",
-            hint=_WITHOUT_CODE,
-        )
-    return code
+def _refuse_restricted(run: RunDir, labels: Labels, bundled: Bundled | None) -> None:
+    """Refuse a pack of what is not open to all (rule 17), and code with what looks like secrets (rule 24).
 
-
-def _pointer_notes(code: Code, data: set[str]) -> list[str]:
-    """Say which files of the code are pointers of Git LFS, unless they are data that is packed by its bytes."""
-    prefix = code.repository.prefix
-    names = [path.removeprefix(prefix) for path in pointers_in(code.repository, code.commit)]
-    left = [name for name in names if name not in data]
-    if not left:
-        return []
-    more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
-    named = f"{', '.join(left[:_SHOWN])}{more}"
-    told = f"the code has pointers of Git LFS, whose data is not in the pack: {named}"
-    return [f"{told}; what a replay reads of them has to be a declared input"]
-
-
-def _refuse_restricted(run: RunDir, labels: Labels, *, with_inputs: bool) -> None:
-    """Refuse a pack of data that is not open to all (rule 17).
-
-    No label is open only where no label is in use; a label that is not known is not open.
+    No label is open only where no label is in use; a label that is not known is not open. Secrets in code need
+    only the flag: a commit cannot be changed any more, and a test may well have a password that opens nothing.
     """
-    names = labels.closed(with_inputs=with_inputs)
+    names = sorted({*labels.closed(with_inputs=bundled is not None), *(bundled.closed if bundled else ())})
     if names:
-        shown = "".join(f"\n  {name}" for name in names[:_SHOWN])
-        more = f"\n  … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         raise NotDisclosed(
-            f"run {run.name} is about data that is not open to all:{shown}{more}",
+            f"run {run.name} is about data that is not open to all:{_listed(names)}",
             hint="if the pack may hold it all the same, say so with --restricted",
         )
+    if bundled and not bundled.scan.clean:
+        unread = [f"{path}: not read to its end" for path in bundled.scan.unread]
+        raise NotDisclosed(
+            f"the code of run {run.name} holds, or may hold, what looks like secrets:"
+            f"{_listed([*bundled.secrets(), *unread])}",
+            hint="pack it without --bundle; or, if none of them opens anything, say so with --restricted",
+            code="secrets-found",
+        )
 
 
-def _search_secrets(run: RunDir) -> str:
+def _listed(names: list[str]) -> str:
+    more = f"\n  … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return "".join(f"\n  {name}" for name in names[:_SHOWN]) + more
+
+
+def _said_of_secrets(record: str, bundled: Bundled | None) -> str:
+    """Return what is known of secrets in the whole pack: what was not searched is never called free of them."""
+    if bundled and bundled.scan.hits:
+        return "found"
+    return "partial" if bundled and (bundled.older or bundled.scan.unread) else record
+
+
+def _search_secrets(run: RunDir, *, partly: bool) -> str:
     """Return ``none`` when the record was searched and holds no secret, ``partial`` when not all was read.
 
-    Raises NotDisclosed naming file, line and kind of each, never the value (rule 24).
+    Raises NotDisclosed naming file, line and kind of each, never the value (rule 24), and unless ``partly`` for a
+    record that was not searched to its end.
     """
     found = scan(run.path)
     if found.hits:
-        shown = "".join(f"\n  {hit.file}:{hit.line}: {hit.kind}" for hit in found.hits[:_SHOWN])
-        more = f"\n  … and {len(found.hits) - _SHOWN} more" if len(found.hits) > _SHOWN else ""
+        shown = _listed([f"{hit.file}:{hit.line}: {hit.kind}" for hit in found.hits])
         raise NotDisclosed(
-            f"the record of run {run.name} holds what looks like secrets:{shown}{more}",
+            f"the record of run {run.name} holds what looks like secrets:{shown}",
             hint="take them out of what the pipeline reads and writes, renew them, and record again",
             code="secrets-found",
+        )
+    if found.unread and not partly:
+        raise NotDisclosed(
+            f"the record of run {run.name} was not searched to its end for secrets:{_listed(list(found.unread))}",
+            hint="take out what is too much of it; or, if it holds none, say so with --restricted",
         )
     return "partial" if found.unread else "none"

@@ -28,7 +28,7 @@ from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.rebuild.store import prune
-from kfm_repro.execute.replay import Replayed, run_replay
+from kfm_repro.execute.replay import Replayed, replay_labels, run_replay
 from kfm_repro.execute.setting import setting_of
 from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
@@ -62,7 +62,6 @@ from kfm_repro.model.report import (
 from kfm_repro.model.run import RunState
 from kfm_repro.model.verdict import Accept, Verdict, run_verdict
 from kfm_repro.runs.discover import resolve_run
-from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
@@ -178,7 +177,7 @@ def _judge(
     )  # fmt: skip
     context = Context(a=side_of(project, plan.original, plan.run), b=_fresh_side(replayed))
     comparison = compare_outputs(recorded, fresh, context, lambda path: rule_for(project, path, accept))
-    labels = read_labels(project, plan.inputs.entries, plan.outputs.entries, run=plan.original)
+    labels = replay_labels(project, plan, (item.entry for item in replayed.produced.values()))
     outputs = disclosed(comparison.outputs, labels)
     failed = outcome.outcome != "success"
     unmet = next(filter(is_unmet, replayed.preconditions), None)

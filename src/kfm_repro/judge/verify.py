@@ -6,13 +6,15 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import msgspec
+
 from kfm_repro.compare.outputs import Output
 from kfm_repro.errors import KfmReproError
 from kfm_repro.judge.baseline import recorded_outputs
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import RunRef
 from kfm_repro.model.verification import CheckState, Line, Verification, publishable
-from kfm_repro.runs.counts import count_records, countable
+from kfm_repro.runs.counts import count_records, countable, has_no_records, is_vector_name, may_be_geojson
 from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.publishable import (
@@ -24,7 +26,7 @@ from kfm_repro.runs.publishable import (
     secret_scan,
     validation_line,
 )
-from kfm_repro.runs.secrets import scan
+from kfm_repro.runs.secrets import redact, scan
 
 __all__ = ["verify"]
 
@@ -41,7 +43,10 @@ def verify(project: Project, spec: str) -> Verification:
     third, vectors = _outputs(facts)
     lines = {**record_lines(facts), 3: third, 4: validation_line(facts, vectors=vectors)}
     secrets = secret_scan(scan(run.path))
-    ordered = tuple(lines[number] for number in sorted(lines))
+    ordered = tuple(
+        msgspec.structs.replace(lines[number], reason=redact(lines[number].reason))
+        for number in sorted(lines)
+    )
     commit = facts.record.pipeline.version.git_commit if facts.record else None
     return Verification(
         verdict=publishable(ordered, secrets),
@@ -87,11 +92,8 @@ def _check(entry: Entry, output: Output) -> tuple[CheckState, str]:  # noqa: PLR
     stated = counted(entry)
     if entry.sha256 is None:
         return CheckState.FAIL, "no hash"
-    if not countable(entry.path):
-        return (
-            CheckState.PASS,
-            "of a format whose count is not recomputed" if stated else "without rows or features",
-        )
+    if not countable(entry.path) and not _is_geojson(entry, output):
+        return _uncounted(entry, output, stated=bool(stated))
     if not stated:
         return CheckState.FAIL, "no count"
     if output.file is None:
@@ -114,9 +116,26 @@ def _check(entry: Entry, output: Output) -> tuple[CheckState, str]:  # noqa: PLR
     return CheckState.PASS, ""
 
 
+def _is_geojson(entry: Entry, output: Output) -> bool:
+    """Return whether an output that is called JSON has features."""
+    return output.file is not None and bool(count_records(output.file, entry.path))
+
+
+def _uncounted(entry: Entry, output: Output, *, stated: bool) -> tuple[CheckState, str]:
+    """Judge an output of a format in which nothing is counted."""
+    is_json = may_be_geojson(entry.path)
+    if is_json and output.file is None:
+        return CheckState.UNKNOWN, f"it cannot be told whether it is GeoJSON: {output.reason}"
+    if stated:
+        return CheckState.PASS, "of a format whose count is not recomputed"
+    if is_json or has_no_records(entry.path):
+        return CheckState.PASS, "without rows or features"
+    return CheckState.UNKNOWN, "no count, and not of a format that is known to have no rows or features"
+
+
 def _has_features(entry: Entry, output: Output) -> bool:
-    if entry.feature_count is not None:
+    if entry.feature_count is not None or is_vector_name(entry.path):
         return True
-    if not countable(entry.path):
+    if not countable(entry.path) and not may_be_geojson(entry.path):
         return False
     return output.file is None or "feature_count" in count_records(output.file, entry.path)

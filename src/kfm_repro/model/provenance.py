@@ -28,7 +28,9 @@ class ProvReport(Document, frozen=True, kw_only=True):
 class PackReport(Document, frozen=True, kw_only=True):
     """A pack: the file, its digest, and what is in it (record, outputs, inputs, code).
 
-    ``secrets`` is ``none`` when the record was searched and nothing was found, ``not-run`` when it was not.
+    ``secrets`` is ``none`` when the record, and of a bundle the code, was searched and nothing was found,
+    ``partial`` when not all of the code was searched (of its history only the packed commit is), ``found`` when
+    the code has what looks like secrets and the pack was allowed all the same.
     """
 
     schema: str = REPORT_SCHEMA

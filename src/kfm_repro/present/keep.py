@@ -50,7 +50,8 @@ def render_pack(report: PackReport, *, quiet: bool = False) -> str:
         f"  {_count(report.members, 'member')}, {size_text(report.size_bytes)}, sha256 {report.sha256}",
     ]
     if report.secrets != "none":
-        lines.append("  !  secrets: not searched for")
+        known = report.secrets == "found"
+        lines.append(f"  !  secrets: {'found in the code' if known else 'not all of it was searched'}")
     lines += _notes(report.notes)
     return "".join(f"{line}\n" for line in [*lines, f"packed: {path}"])
 

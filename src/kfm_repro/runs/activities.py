@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FOLDERS", "Activities", "activities_of", "read_activities"]
+__all__ = ["FOLDERS", "Activities", "activities_in", "activities_of", "read_activities"]
 
 FOLDERS = ("data/prov", "data/provenance")
 _SUFFIXES = (".jsonld", ".json")
@@ -62,6 +62,11 @@ def activities_of(path: Path) -> Activities:
     return Activities(_mentions(path))
 
 
+def activities_in(document: Any, path: Path) -> Activities:  # noqa: ANN401 - parsed JSON
+    """Return what an already parsed PROV record mentions; ``path`` is where it came from."""
+    return Activities(_mentions_in(document, path))
+
+
 def _documents(folder: Path) -> Iterator[Path]:
     for parent, _, names in os.walk(folder):
         yield from (Path(parent, name) for name in names if name.endswith(_SUFFIXES) and name[0] != ".")
@@ -74,6 +79,10 @@ def _mentions(path: Path) -> list[_Mention]:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return []
+    return _mentions_in(document, path)
+
+
+def _mentions_in(document: Any, path: Path) -> list[_Mention]:  # noqa: ANN401 - parsed JSON
     found = []
     for node in _activity_nodes(document):
         run_id = _value(node, "run_id")

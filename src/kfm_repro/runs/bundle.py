@@ -64,10 +64,19 @@ class Packed:
 def record_members(run: RunDir) -> list[Member]:
     """Return the members of a run's record: all of it but ``scratch/`` and the mark of a foreign run.
 
-    Its status says that it is kept as an artifact. Raises InvalidRecord for a link or a special file.
+    Its status says that it is kept as an artifact. Raises InvalidRecord for a link or a special file, and for a
+    folder that cannot be read.
     """
+
+    def refuse(fault: OSError) -> None:
+        folder = Path(os.fsdecode(fault.filename)).relative_to(run.path).as_posix()
+        raise InvalidRecord(
+            f"a folder of run {run.name} cannot be read: {folder!r}: {fault.strerror}",
+            hint="make it readable, or remove it",
+        ) from fault
+
     members = [Member("run/status.json", marked_status(run, "artifact"))]
-    for parent, folders, names in os.walk(run.path):
+    for parent, folders, names in os.walk(run.path, onerror=refuse):
         if Path(parent) == run.path:
             folders[:] = [name for name in folders if name != run.scratch.name]
         for name in (*names, *(name for name in folders if Path(parent, name).is_symlink())):

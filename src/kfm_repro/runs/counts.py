@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import mmap
 import re
 import sqlite3
 import struct
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
@@ -15,8 +17,24 @@ import msgspec
 
 from kfm_repro.runs.csvcount import count_csv_rows
 
-__all__ = ["count_records", "countable"]
+__all__ = ["count_records", "countable", "has_no_records", "is_vector_name", "may_be_geojson"]
 
+_GZIP = ".gz"
+_TEXTS = frozenset(
+    {
+        ".csv",
+        ".tsv",
+        ".tab",
+        ".json",
+        ".geojson",
+        ".geojsonl",
+        ".geojsons",
+        ".geojsonseq",
+        ".jsonl",
+        ".ndjson",
+    }
+)
+_MAX_UNPACKED_BYTES = 512 << 20
 _RECORD_SEPARATOR = b"\x1e"
 
 
@@ -25,19 +43,55 @@ def count_records(path: Path, name: str) -> dict[str, int]:
 
     A file that cannot be read has no count; that it is damaged is found when it is compared.
     """
-    counter = _COUNTERS.get(Path(name).suffix.lower())
+    counter = _COUNTERS.get(_suffix(name))
     if counter is None:
         return {}
     try:
-        return counter(path)
+        return _unpacked(counter, path) if name.lower().endswith(_GZIP) else counter(path)
     except Exception:  # noqa: BLE001 - libraries raise anything on damaged files, and a count is optional
         return {}
 
 
 def countable(name: str) -> bool:
     """Return whether files of this name always have rows or features; one in JSON has them only as GeoJSON."""
-    suffix = Path(name).suffix.lower()
+    suffix = _suffix(name)
     return suffix in _COUNTERS and suffix != ".json"
+
+
+def _suffix(name: str) -> str:
+    """Return the suffix that tells the format: of a text that gzip packed the one before."""
+    suffix = Path(name).suffix.lower()
+    inner = Path(name[: -len(_GZIP)]).suffix.lower() if suffix == _GZIP else ""
+    return inner if inner in _TEXTS else suffix
+
+
+def _unpacked(counter: Callable[[Path], dict[str, int]], path: Path) -> dict[str, int]:
+    """Count what gzip packed; no count of what unpacks to more than a count is worth."""
+    with gzip.open(path) as source, tempfile.NamedTemporaryFile(prefix="kfm-count-") as target:
+        size = 0
+        while block := source.read(1 << 20):
+            size += len(block)
+            if size > _MAX_UNPACKED_BYTES:
+                return {}
+            target.write(block)
+        target.flush()
+        return counter(Path(target.name))
+
+
+def may_be_geojson(name: str) -> bool:
+    """Return whether files of this name are JSON, which has features when it is GeoJSON."""
+    return _suffix(name) == ".json"
+
+
+def has_no_records(name: str) -> bool:
+    """Return whether files of this name are known to have neither rows nor features: texts, images, documents."""
+    return Path(name).suffix.lower() in _NO_RECORDS
+
+
+def is_vector_name(name: str) -> bool:
+    """Return whether files of this name have, or may have, features that are not counted here; also compressed."""
+    parts = {suffix.lower() for suffix in Path(name).suffixes[-2:]}
+    return bool(parts & _VECTORS)
 
 
 def _csv_rows(path: Path) -> dict[str, int]:
@@ -270,3 +324,15 @@ _COUNTERS: dict[str, Callable[[Path], dict[str, int]]] = {
     ".shp": _shapefile_features,
     ".dbf": _dbf_rows,
 }
+
+_VECTORS = frozenset({
+    ".kml", ".kmz", ".gml", ".gpx", ".topojson", ".zip", ".mif", ".dxf", ".osm", ".pbf", ".mvt", ".pmtiles", ".mbtiles",
+    ".geojson", ".geojsonl", ".geojsons", ".geojsonseq", ".geoparquet", ".gpkg", ".fgb", ".shp",
+})  # fmt: skip
+_NO_RECORDS = frozenset({
+    ".txt", ".md", ".rst", ".log", ".html", ".htm", ".css", ".js", ".pdf", ".xml", ".yaml", ".yml", ".toml", ".ini",
+    ".cfg", ".py", ".sql", ".sh", ".ipynb", ".jsonld", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".bmp", ".tif",
+    ".tiff", ".vrt", ".asc", ".jp2", ".nc", ".prj", ".cpg", ".shx", ".sbn", ".sbx", ".qix", ".qml", ".sld", ".npy",
+    ".sha256",
+})  # fmt: skip
+"""What has no count that could be missing. The companions of a Shapefile have that of its ``.shp``."""

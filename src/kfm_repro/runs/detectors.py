@@ -42,8 +42,8 @@ _KEYWORDS = ("pass", "pwd", "secret", "key", "contrase")
 
 _VALUE = r"[A-Za-z0-9._~+/=%-]"
 _OWN = (
-    ("url-token", ("?", "&"), re.compile(
-        r"[?&;](?:access_?token|auth_?token|refresh_?token|id_?token|token|api[_-]?key|auth|pass(?:word|wd)?|"
+    ("url-token", ("?", "&", "#"), re.compile(
+        r"[?&;#](?:access_?token|auth_?token|refresh_?token|id_?token|token|api[_-]?key|auth|pass(?:word|wd)?|"
         r"pwd|secret|client_?secret|sig|signature|x-amz-signature|x-amz-security-token|x-amz-credential|"
         r"x-goog-signature|subscription-key|app_?key|private_?key)=([A-Za-z0-9._~+/=%!*:@-]{4,})",
         re.IGNORECASE)),
@@ -55,7 +55,15 @@ _OWN = (
         rf"\bauthorization[\"']?\s*[:=]\s*[\"']?(?:token\s+|basic\s+|bearer\s+)?({_VALUE}{{8,}})",
         re.IGNORECASE)),
     ("token", ("token",), re.compile(
-        r"token[\"']?\s*[:=]\s*[\"']?((?=[A-Za-z._~+/=-]*\d)[A-Za-z0-9._~+/=-]{12,})", re.IGNORECASE)),
+        r"token[\"']?\s*[:=]\s*[\"']?((?=[A-Za-z._~+/=-]*\d)(?:[A-Za-z0-9._~+/=-]{12,}|"
+        r"(?=[0-9._~+/=-]*[A-Za-z])[A-Za-z0-9._~+/=-]{8,}))", re.IGNORECASE)),
+    ("authorization", ("x-",), re.compile(
+        rf"\bx-(?:[a-z]+-)?(?:key|token)[\"']?\s*[:=]\s*[\"']?({_VALUE}{{8,}})", re.IGNORECASE)),
+    ("command-line", ("curl",), re.compile(
+        r"\bcurl\b[^\n|;]{0,400}?\s(?:-u|--user)[\"']?[\s=,]+[\"']?[^\s:\"']+:([^\s\"']{4,})")),
+    ("command-line", ("--", "-p", "-t", "-s", "-a", "-k", "-c"), re.compile(
+        r"-[a-z-]{0,40}(?:password|passwd|pwd|passphrase|token|secret|api-?key|access-?key|private-?key|credentials?)"
+        r"[\"'],\s*[\"']([^\s\"'-][^\s\"']{3,})[\"']", re.IGNORECASE)),
     ("command-line", (" -", "-p", "-t", "-s", "-a", "-k", "-c"), re.compile(
         r"-[a-z-]{0,40}(?:password|passwd|pwd|passphrase|token|secret|api-?key|access-?key|private-?key|credentials?)"
         r"(?:=|\s+)[\"']?([^\s\"'-][^\s\"']{3,})", re.IGNORECASE)),
@@ -68,6 +76,12 @@ _ENTROPY = 4.5
 _SECRET_WORD, _SECRET_GROUP, _RANDOM_LENGTH = 4, 6, 24
 _IDENTIFIER = re.compile(r"(?:[0-9a-fA-F]{7,128}|[0-7][0-9A-HJKMNP-TV-Z]{25})\Z")
 """Digests, commits, ULIDs, as parts of a longer name too."""
+_RUN_ID = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ__[\w.-]+__[0-9a-f]{4,64}")
+"""A run id of ours: long, and of letters and digits like a key."""
+_PERCENT = re.compile(r"%(?:[A-Za-z_]\w*%\Z|[({]|[sdr](?![0-9A-Za-z]))")
+"""What a shell or a format fills in; a token may well begin with ``%2F``."""
+_TOKEN_KEY = re.compile(r"(?:.*[_.-])?token\Z", re.IGNORECASE)
+_TOKEN = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[\x21-\x7e]{8,}")
 _WORDS = frozenset({
     "none", "null", "true", "false", "required", "optional", "missing", "empty", "hidden", "masked", "redacted",
     "removed", "withheld", "changeme", "example", "placeholder", "unset", "string", "password", "secret", "token",
@@ -126,13 +140,20 @@ class Detectors:
                 found = _secret_of(match)
                 if item.kind == "private-key" or not self._is_placeholder(found, line):
                     yield item.kind, found
-        for kind, gates, pattern in _OWN:
-            for match in pattern.finditer(line) if _open(gates, lower) else ():
-                if not self._is_placeholder(match.group(1), line):
-                    yield kind, match.group(1)
+        yield from self._own(line, lower)
         for match in _RANDOM.finditer(line):
             if self._is_random(match.group()):
                 yield "random-text", match.group()
+
+    def _own(self, line: str, lower: str) -> Iterator[tuple[str, str]]:
+        """Yield what our own patterns find, each value as the first kind that it is."""
+        seen = set()
+        for kind, gates, pattern in _OWN:
+            for match in pattern.finditer(line) if _open(gates, lower) else ():
+                value = match.group(1)
+                if value not in seen and not self._is_placeholder(value, line):
+                    seen.add(value)
+                    yield kind, value
 
     def named(self, line: str, *, config: bool) -> Iterator[tuple[str, str]]:
         """Yield what is assigned to a name such as ``password``; in ``config`` texts quotes are not needed."""
@@ -141,13 +162,27 @@ class Detectors:
             if len(found) >= _SECRET_WORD and not self._is_placeholder(found, line):
                 yield "secret-keyword", found
 
+    def under(self, key: str, value: str) -> Iterator[tuple[str, str]]:
+        """Yield what is a secret because of the key that it is under in a document."""
+        if _TOKEN_KEY.match(key) and _TOKEN.fullmatch(value) and not self._is_placeholder(value, value):
+            yield "token", value
+        elif self.has_keyword(key) and not value.isdigit() and value.isprintable() and " " not in value:
+            for kind, found in self.named(f'{key}: "{value}"', config=False):
+                yield kind, found if found in value else value
+
+    def may_be_secret(self, value: str) -> bool:
+        """Return whether a value whose place says secret is one: not a short or empty one, nor a placeholder."""
+        return len(value) >= _SECRET_WORD and not self._is_placeholder(value, value)
+
     def _is_placeholder(self, value: str, line: str) -> bool:
         text = value.strip("\"'` ")
         check = self._heuristic
         return (
             not text
             or "[redacted" in text
-            or text.startswith(("$", "%", "<", "{", "…", "..."))
+            or text.startswith(("$", "<", "{", "…", "..."))
+            or _PERCENT.match(text) is not None
+            or _RUN_ID.fullmatch(text) is not None
             or text.lower().rstrip(".,;") in _WORDS
             or check.is_templated_secret(text)
             or (check.is_not_alphanumeric_string(text) and not re.search(r"\d{6}", text))

@@ -22,6 +22,7 @@ from kfm_repro.runs.logs import last_lines
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_status
+from kfm_repro.runs.redacted import redacted
 from kfm_repro.runs.summary import moment_of, spell, summarise
 
 __all__ = ["show_run"]
@@ -33,7 +34,10 @@ _T = TypeVar("_T")
 
 
 def show_run(project: Project, spec: str) -> ShowReport:
-    """Return what the record of the run that ``spec`` names says. Raises RunNotFound, AmbiguousRun."""
+    """Return what the record of the run that ``spec`` names says, without the secrets that others left in it.
+
+    Raises RunNotFound, AmbiguousRun.
+    """
     run = resolve_run(project, spec)
     reader = _Reader(run)
     with os.scandir(run.path) as entries:
@@ -42,7 +46,7 @@ def show_run(project: Project, spec: str) -> ShowReport:
     record = reader.attempt(lambda: read_run(run)) if "run.yaml" in files else None
     report = reader.report(brief)
     replays = _replays_of(project, brief) if run.path.is_relative_to(project.runs) else ()
-    return msgspec.structs.replace(
+    shown = msgspec.structs.replace(
         _of_record(reader, _completed(run, brief, record), record),
         verdict=report.verdict if report else msgspec.UNSET,
         report=report or msgspec.UNSET,
@@ -54,6 +58,7 @@ def show_run(project: Project, spec: str) -> ShowReport:
         verdicts={item.run_id: _verdict_of(project, item) for item in replays},
         problems=tuple(reader.problems),
     )
+    return msgspec.convert(redacted(msgspec.to_builtins(shown)), ShowReport)
 
 
 class _Reader:

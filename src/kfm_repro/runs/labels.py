@@ -20,7 +20,16 @@ from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.trust import foreign_labels
 
-__all__ = ["UNKNOWN_LABEL", "Labels", "label_fields", "may_show", "read_labels", "restriction"]
+__all__ = [
+    "UNKNOWN_LABEL",
+    "Labels",
+    "described_by",
+    "label_fields",
+    "may_show",
+    "read_labels",
+    "restriction",
+    "strictest",
+]
 
 UNKNOWN_LABEL = "?"
 """Stands for a label that is there and cannot be read: it denies, as every label out of the order does."""
@@ -93,10 +102,16 @@ class Labels:
     def less_restricted(self) -> tuple[str, ...]:
         """Return why outputs are, or may be, less restricted than the inputs: one sentence per output.
 
-        An input without a known label counts as the most restricted; an output without one as less than any.
+        An input without a known label counts as the most restricted; an output without one as less than any. Without
+        inputs there is nothing to be less restricted than, and only an unknown label denies.
         """
-        if not self.inputs or not self.outputs:
-            return ()
+        if not self.inputs:
+            unknown = [
+                path
+                for path, label in self.outputs.items()
+                if label is not None and restriction(label, self.order) is None
+            ]
+            return tuple(f"{path} has {_say(self.outputs[path])}" for path in sorted(unknown))
         ranked = {path: restriction(label, self.order) for path, label in self.inputs.items()}
         most = len(self.order) - 1
         floor_path = max(ranked, key=lambda path: (most + 1 if ranked[path] is None else ranked[path], path))
@@ -137,10 +152,10 @@ def read_labels(
         known = [text for document in (entry.extra, *sidecars) for text in _texts(document, _LICENSES)]
         for text in (*known, *filter(None, [license_])):
             licenses.setdefault(entry.path, text)
-        strictest = _strictest(found, settings.labels)
-        if strictest is not None and strictest != _strictest(own, settings.labels):
-            added[entry.path] = strictest
-        return strictest
+        label = strictest(found, settings.labels)
+        if label is not None and label != strictest(own, settings.labels):
+            added[entry.path] = label
+        return label
 
     return Labels(
         inputs={
@@ -163,6 +178,11 @@ def label_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return those fields of a manifest entry that say how restricted the data is and what its licence is."""
     names = {prefix + name for name in (*_FIELDS, *_LICENSES) for prefix in ("", _PREFIX)}
     return {name: value for name, value in extra.items() if name in names}
+
+
+def described_by(path: str) -> str:
+    """Return the file that a sidecar describes; any other path is returned as it is."""
+    return next((path.removesuffix(suffix) for suffix in _SIDECARS if path.endswith(suffix)), path)
 
 
 def _say(label: str | None) -> str:
@@ -194,7 +214,8 @@ class _Sidecars:
         return file if file.is_file() else None
 
 
-def _strictest(found: list[str], order: tuple[str, ...]) -> str | None:
+def strictest(found: list[str], order: tuple[str, ...]) -> str | None:
+    """Return the most restricted of some labels, an unknown one first; None when there are none."""
     unknown = [label for label in found if restriction(label, order) is None]
     return (
         unknown[0] if unknown else max(found, key=lambda label: restriction(label, order) or 0, default=None)

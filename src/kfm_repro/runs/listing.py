@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from functools import lru_cache
+
+import msgspec
 
 from kfm_repro.errors import UsageError
 from kfm_repro.model.listing import ListedRun, ListReport
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.discover import Survey, survey_runs
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.secrets import redact
 from kfm_repro.runs.summary import spell, summarise
 
 __all__ = ["Filter", "list_runs", "parse_when"]
@@ -79,6 +83,7 @@ def list_runs(project: Project, wanted: Filter) -> ListReport:
     else:
         undated = 0
     fitting.sort(key=lambda run: (run.started_at or "", run.run_id, run.pipeline))
+    fitting = [_clean(run) for run in fitting]
     counts = {str(state): 0 for state in RunState}
     for run in fitting:
         counts[run.state] += 1
@@ -88,6 +93,17 @@ def list_runs(project: Project, wanted: Filter) -> ListReport:
         runs=tuple(fitting),
         notes=tuple(_notes(project, survey, undated)),
     )
+
+
+def _clean(run: ListedRun) -> ListedRun:
+    """Return the run without secrets in its reason. Most have none, and the detectors take long to load."""
+    return msgspec.structs.replace(run, reason=_clean_text(run.reason)) if run.reason else run
+
+
+@lru_cache(maxsize=1_024)
+def _clean_text(text: str) -> str:
+    # Thousands of runs may have ended for the same reason.
+    return redact(text)
 
 
 def _fits(run: ListedRun, wanted: Filter) -> bool:

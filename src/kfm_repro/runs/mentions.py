@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from kfm_repro.errors import UnsafePath
 from kfm_repro.model.manifest import Entry
+from kfm_repro.runs.activities import activities_in
 from kfm_repro.runs.paths import inside
 
 __all__ = ["Search", "find_activity", "find_mentions"]
@@ -25,7 +25,6 @@ _TEXTS = frozenset(
     {".json", ".jsonld", ".geojson", ".yaml", ".yml", ".xml", ".ttl", ".md", ".csv", ".txt", ".html"}
 )
 _PROV = frozenset({".json", ".jsonld"})
-_RUN_ID = ("kfm:run_id", "run_id")
 _VAGUE = re.compile(r".{0,9}\Z|\D*\Z")
 """Ids that a text could hold without meaning the run: short ones, and those without a digit."""
 
@@ -68,10 +67,13 @@ def find_mentions(root: Path, tree: str, run_id: str, outputs: Iterable[Entry]) 
     return Search(tuple(files), tuple(wanted), tuple(unread) if wanted else (), count)
 
 
-def find_activity(root: Path, trees: Iterable[str], first: str, run_id: str) -> Search:
+def find_activity(
+    root: Path, trees: Iterable[str], first: str, run_id: str, whose: tuple[str, bool]
+) -> Search:
     """Search for a PROV record with an Activity that carries ``run_id``: in the file ``first``, then in ``trees``.
 
-    ``first`` may be empty. Raises UnsafePath when it leads out of ``root``.
+    ``first`` may be empty. ``whose`` is the pipeline, and whether runs of other pipelines have this id as well: an
+    Activity of another pipeline is another run. Raises UnsafePath when it leads out of ``root``.
     """
     unread, count = [], 0
     candidates = [inside(root, first, what="prov.target_path")] if first else []
@@ -89,44 +91,9 @@ def find_activity(root: Path, trees: Iterable[str], first: str, run_id: str) -> 
             unread.append(name)
             if count > MAX_FILES:
                 break
-        elif _has_activity(document, run_id):
+        elif activities_in(document, path).path_of(run_id, whose[0], shared=whose[1]) is not None:
             return Search((name,), (), (), count)
     return Search((), (run_id,), tuple(unread), count)
-
-
-def _has_activity(document: Any, run_id: str) -> bool:  # noqa: ANN401 - parsed JSON
-    """Return whether an Activity carries the run id: a node of JSON-LD, or an entry of PROV-JSON's ``activity``."""
-    stack = [document]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, list):
-            stack += node
-        elif isinstance(node, dict):
-            if _is_activity(node) and _carries(node, run_id):
-                return True
-            activities = node.get("activity")
-            if isinstance(activities, dict) and any(
-                isinstance(item, dict) and _carries(item, run_id) for item in activities.values()
-            ):
-                return True
-            stack += [value for value in node.values() if isinstance(value, dict | list)]
-    return False
-
-
-def _is_activity(node: dict[str, Any]) -> bool:
-    kinds = node.get("@type", node.get("type"))
-    named = kinds if isinstance(kinds, list) else [kinds]
-    return any(isinstance(kind, str) and re.split(r"[:#/]", kind)[-1] == "Activity" for kind in named)
-
-
-def _carries(node: dict[str, Any], run_id: str) -> bool:
-    for key, value in node.items():
-        if key in _RUN_ID or re.split(r"[#/]", key)[-1] == "run_id":
-            for item in value if isinstance(value, list) else [value]:
-                text = item.get("@value", item.get("$")) if isinstance(item, dict) else item
-                if text == run_id:
-                    return True
-    return False
 
 
 def _names(text: str, entry: Entry) -> bool:

@@ -18,6 +18,7 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest
+from kfm_repro.runs.secrets import redact
 from kfm_repro.runs.status import status_document
 from kfm_repro.runs.write import stamp
 
@@ -38,7 +39,8 @@ _CONTEXT: dict[str, Any] = {
 def provenance_document(project: Project, run: RunDir, record: Run, state: RunState) -> dict[str, Any]:
     """Return the PROV record of ``run``: the same record, sidecars and settings give the same document.
 
-    A run that did not succeed may lack its manifests; its Activity says so. Raises InvalidRecord, UnsafePath.
+    A run that did not succeed may lack its manifests; its Activity says so. Secrets that a foreign record has in
+    its paths and names do not come along (rule 24). Raises InvalidRecord, UnsafePath.
     """
     activity = activity_id(run.pipeline, run.name)
     agents = _agents(record)
@@ -108,12 +110,13 @@ def _entity(
     """Return the Entity of one file in one state; a file that went in and came out unchanged is one Entity."""
     labels, label = known_of
     mark = f"sha256-{entry.sha256}" if entry.sha256 else f"run-{_quoted(run.pipeline)}:{_quoted(run.name)}"
-    name = f"kfm:data:file:{quote(entry.path, safe='/')}:{mark}"
+    path = redact(entry.path)
+    name = f"kfm:data:file:{quote(path, safe='/')}:{mark}"
     node: dict[str, Any] = {
         "@id": name,
         "@type": ["prov:Entity", "kfm:File"],
-        "prov:label": entry.path,
-        "kfm:path": entry.path,
+        "prov:label": path,
+        "kfm:path": path,
         "kfm:hash": {"sha256": entry.sha256} if entry.sha256 else None,
         "kfm:size_bytes": entry.size_bytes,
         "kfm:row_count": entry.row_count,
@@ -145,7 +148,7 @@ def _code(record: Run) -> dict[str, Any]:
 def _environment(run: RunDir, record: Run) -> dict[str, Any]:
     """Return in what it ran; folders and variables stay in the record, they are nobody else's business."""
     recorded = record.environment
-    known: dict[str, Any] = {"runner": record.runtime.runner, "host": record.runtime.host}
+    known: dict[str, Any] = {"runner": _clean(record.runtime.runner), "host": _clean(record.runtime.host)}
     if recorded is not None:
         known["python"] = recorded.python
         if recorded.fingerprint:
@@ -167,7 +170,7 @@ def _verdict(run: RunDir) -> str:
 
 def _agents(record: Run) -> list[dict[str, Any]]:
     actor = record.raw.get("actor")
-    invoked = _text(actor.get("invoked_by")) if isinstance(actor, dict) else ""
+    invoked = redact(_text(actor.get("invoked_by"))) if isinstance(actor, dict) else ""
     agents: list[dict[str, Any]] = []
     if invoked:
         agents.append(
@@ -181,6 +184,10 @@ def _agents(record: Run) -> list[dict[str, Any]]:
         "kfm:version": ours,
     }
     return [*agents, own]
+
+
+def _clean(text: str | None) -> str | None:
+    return redact(text) if text else text
 
 
 def _quoted(text: str) -> str:

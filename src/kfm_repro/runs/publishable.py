@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,11 @@ from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.mentions import Search, find_activity, find_mentions
-from kfm_repro.runs.paths import Root, inside
+from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state, read_status
 from kfm_repro.runs.secrets import Scan
+from kfm_repro.runs.validation import report_state, reports_of
 
 __all__ = ["ASKS", "Facts", "gather", "line", "record_lines", "secret_scan", "validation_line"]
 
@@ -37,11 +38,6 @@ ASKS: Mapping[int, tuple[str, str]] = {
 }
 """Name of each line, and what it asks for."""
 
-_REPORTS = ("schema_report", "geometry_report", "policy_gate")
-_STATUS_KEYS = ("status", "result", "verdict", "outcome", "passed", "valid", "ok", "success")
-_PASS = frozenset({"pass", "passed", "ok", "success", "succeeded", "valid", "true"})
-_FAIL = frozenset({"fail", "failed", "failure", "error", "invalid", "false"})
-_MAX_REPORT_BYTES = 64 << 20
 _SHOWN = 3
 _PASSED, _FAILED, _UNKNOWN = CheckState.PASS, CheckState.FAIL, CheckState.UNKNOWN
 
@@ -110,10 +106,9 @@ def record_lines(facts: Facts) -> dict[int, Line]:
 def validation_line(facts: Facts, *, vectors: bool) -> Line:
     """Return line 4; a geometry report that was not run is no gap when ``vectors`` is false: nothing to look at."""
     worst, said, files = _PASSED, [], []
-    for name in _REPORTS:
-        relative = facts.section("validation").get(name) or f"validation/{name}.json"
-        state, reason = _report(facts.run, str(relative))
-        files.append(str(relative))
+    for name, relative in reports_of(facts.run, facts.section("validation")):
+        state, reason = report_state(facts.run, relative)
+        files.append(relative)
         if name == "geometry_report" and state is _UNKNOWN and reason.startswith("not run") and not vectors:
             said.append(f"{name} had nothing to look at")
             continue
@@ -123,7 +118,8 @@ def validation_line(facts: Facts, *, vectors: bool) -> Line:
             worst = _FAILED
         elif state is _UNKNOWN:
             worst = _UNKNOWN
-    return line(4, worst, "; ".join(said) or "all reports say pass", *files)
+    shown = said[:_SHOWN] + [f"and {len(said) - _SHOWN} more"] * (len(said) > _SHOWN)
+    return line(4, worst, "; ".join(shown) or "all reports say pass", *files)
 
 
 def secret_scan(scanned: Scan) -> SecretScan:
@@ -150,6 +146,8 @@ def _status(facts: Facts) -> Line:
         return line(1, _FAILED, "there is no status.json", "status.json")
     if state is not RunState.SUCCESS:
         return line(1, _FAILED, f"the run is {state}{f': {why}' if why else ''}", "status.json")
+    if status.state != "success":
+        return line(1, _FAILED, "status.json does not say how the run ended", "status.json")
     return line(1, _PASSED, "success", "status.json")
 
 
@@ -247,7 +245,13 @@ def _provenance(facts: Facts) -> Line:
         return line(7, _FAILED, facts.faults["record"], "run.yaml")
     target = facts.section("prov").get("target_path") or ""
     try:
-        found = find_activity(facts.project.root, PROVENANCE, str(target), facts.run_id)
+        found = find_activity(
+            facts.project.root,
+            PROVENANCE,
+            str(target),
+            facts.run_id,
+            (facts.run.pipeline, _is_shared(facts)),
+        )
     except UnsafePath as exc:
         return line(7, _FAILED, exc.message, "run.yaml")
     if found.files:
@@ -257,6 +261,16 @@ def _provenance(facts: Facts) -> Line:
             7, _UNKNOWN, f"some records cannot be read: {_some(found.unread)}", *found.unread[:_SHOWN]
         )
     return line(7, _FAILED, f"no Activity carries kfm:run_id {facts.run_id}", *PROVENANCE)
+
+
+def _is_shared(facts: Facts) -> bool:
+    """Return whether a run of another pipeline has this id: then an Activity has to say whose it is."""
+    names = {facts.run.name, facts.run_id}
+    try:
+        pipelines = [path for path in facts.project.runs.iterdir() if path.name != facts.run.pipeline]
+    except OSError:
+        return False
+    return any(os.path.lexists(path / name) for path in pipelines for name in names)
 
 
 def _labels(facts: Facts) -> Line:
@@ -272,37 +286,6 @@ def _labels(facts: Facts) -> Line:
     if reasons:
         return line(8, _FAILED, "; ".join(reasons[:_SHOWN]), *files)
     return line(8, _PASSED, f"{len(labels.outputs)} of {len(labels.outputs)}", *files)
-
-
-def _report(run: RunDir, relative: str) -> tuple[CheckState, str]:  # noqa: PLR0911 - one line per answer
-    """Return what one validation report says; what says neither pass nor fail is unknown."""
-    try:
-        path = inside(run.path, relative, what="validation report")
-        if not path.is_file():
-            return _FAILED, "does not exist"
-        if path.stat().st_size > _MAX_REPORT_BYTES:
-            return _UNKNOWN, "is too large to be read"
-        document = json.loads(path.read_bytes())
-    except UnsafePath as exc:
-        return _FAILED, exc.message
-    except (OSError, ValueError, RecursionError):
-        return _UNKNOWN, "cannot be read as JSON"
-    if not isinstance(document, dict):
-        return _UNKNOWN, "says neither pass nor fail"
-    said = [str(document[key]).strip().casefold() for key in _STATUS_KEYS if _is_status(document.get(key))]
-    detail = document.get("reason")
-    why = f": {' '.join(detail.split())[:200]}" if isinstance(detail, str) and detail else ""
-    if any(text in _FAIL for text in said):
-        return _FAILED, f"fail{why}"
-    if said and all(text in _PASS for text in said):
-        return _PASSED, "pass"
-    if "not-run" in said:
-        return _UNKNOWN, f"not run{why}"
-    return _UNKNOWN, "says neither pass nor fail"
-
-
-def _is_status(value: object) -> bool:
-    return isinstance(value, str | bool)
 
 
 def _some(names: tuple[str, ...] | list[str]) -> str:

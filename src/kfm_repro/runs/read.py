@@ -92,6 +92,9 @@ def read_status(run: RunDir) -> Status | None:
     except (OSError, msgspec.MsgspecError, ValueError):
         pass
     document = _load_json(run.status, f"status.json of {run.name}")
+    if isinstance(document, dict) and "state" not in document:
+        # A mark on a record that came without a status: it says nothing of the state.
+        document = {"state": "", **document}
     try:
         return msgspec.convert(document, Status)
     except msgspec.ValidationError as exc:
@@ -102,7 +105,7 @@ def read_status(run: RunDir) -> Status | None:
 
 def read_state(run: RunDir) -> tuple[RunState, str]:
     """Return what ``run`` is, and why when status and sentinel do not agree."""
-    sentinels = [path.name for path in (run.success, run.failed) if path.exists()]
+    sentinels = [path.name for path in (run.success, run.failed) if path.is_file()]
     return state_of(run, read_status(run), sentinels)
 
 

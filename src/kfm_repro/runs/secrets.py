@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import msgspec
 
 from kfm_repro.model.verification import SecretHit
 from kfm_repro.runs.detectors import PLACEHOLDER, Detectors, detectors
+from kfm_repro.runs.spellings import readings, spellings
+from kfm_repro.runs.structured import MAX_BYTES, is_structured, leaves
 
 __all__ = [
     "Scan",
@@ -26,6 +30,7 @@ __all__ = [
     "redact_folder",
     "redact_variables",
     "scan",
+    "scan_text",
     "was_redacted",
 ]
 
@@ -35,6 +40,8 @@ MAX_HITS = 200
 """Most hits that are listed of one file."""
 _MAX_FILES = 10_000
 _BLOCK = 1 << 18
+_PLACES = (b"pass", b"pwd", b"secret", b"token", b"key", b"credential", b"contrase")
+"""What a document has at least, in lower case, when its structure makes something a secret."""
 _LONG, _WINDOW, _OVERLAP = 4_096, 1_024, 256
 _NAMED_BUDGET = 50_000
 _CONFIG = frozenset({".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".env", ".properties"})
@@ -47,6 +54,7 @@ _OPTION = re.compile(
     r"--?[\w-]*(?:password|passwd|pwd|passphrase|token|secret|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)\Z",
     re.IGNORECASE,
 )
+_LOGIN = re.compile(r"(?:-u|--user)\Z")
 
 
 @dataclass(frozen=True)
@@ -63,19 +71,20 @@ class Scan:
 
 
 def scan(run: Path) -> Scan:
-    """Return the secrets in the record at ``run``: every file of it but ``scratch/``; links are not followed.
+    """Return the secrets in the record at ``run``: every file of it but ``scratch/``.
 
-    Files with binary parts are read for the text that is in them.
+    Files with binary parts are read for the text that is in them. Links are not followed: what they lead to is
+    unread, and so is a folder that cannot be opened.
     """
     hits: list[SecretHit] = []
     unread: list[str] = []
-    for count, path in enumerate(_files(run)):
+    for count, (path, regular) in enumerate(_entries(run)):
         name = path.relative_to(run).as_posix()
         if count >= _MAX_FILES:
             unread.append(name)
             break
         try:
-            found, whole = _scan_file(path, name)
+            found, whole = _scan_file(path, name) if regular else ([], False)
         except OSError:
             found, whole = [], False
         hits += found
@@ -95,9 +104,16 @@ def redact_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
     for argument in arguments:
         if redacted and _OPTION.match(redacted[-1]) and not argument.startswith("-"):
             redacted.append(PLACEHOLDER.format(kind="command-line"))
+        elif redacted and _LOGIN.match(redacted[-1]) and _calls_curl(arguments):
+            login = argument.partition(":")
+            redacted.append(f"{login[0]}:{PLACEHOLDER.format(kind='command-line')}" if login[2] else argument)
         else:
             redacted.append(redact(argument))
     return tuple(redacted)
+
+
+def _calls_curl(arguments: Sequence[str]) -> bool:
+    return any(PurePosixPath(argument).name == "curl" for argument in arguments)
 
 
 def redact_variables(variables: Mapping[str, str]) -> dict[str, str]:
@@ -178,12 +194,12 @@ class _Finder:
             if not _PEM_END.search(rest):
                 self._key_lines = _PEM_LINES
             found.update({("private-key", match): None for match in _PEM_BODY.findall(rest)})
-        plain = line.replace('\\"', '"')
-        for window in _windows(plain, _LONG):
-            found.update(dict.fromkeys(self._known.formats(window)))
-        if self._known.has_keyword(plain):
-            for window in _windows(plain, _WINDOW):
-                found.update(dict.fromkeys(self._named(window)))
+        for plain in readings(line):
+            for window in _windows(plain, _LONG):
+                found.update(dict.fromkeys(self._known.formats(window)))
+            if self._known.has_keyword(plain):
+                for window in _windows(plain, _WINDOW):
+                    found.update(dict.fromkeys(self._named(window)))
         return list(found)
 
     def _look_named(self, window: str) -> tuple[tuple[str, str], ...]:
@@ -210,7 +226,7 @@ class _Redactor:
     def text(self, lines: Sequence[str]) -> str:
         """Return the next lines without their secrets."""
         text = "".join(lines)
-        if not text or (not self._finder.in_key and not detectors().suspicious(text.replace('\\"', '"'))):
+        if not text or (not self._finder.in_key and not _suspicious(detectors(), text)):
             self._number += len(lines)
             return text
         return "".join(self._line(line) for line in lines)
@@ -234,49 +250,93 @@ def _without(line: str, value: str, kind: str) -> str:
         return alone
     if value in line:
         return line.replace(value, mark)
+    spelled = re.sub(spellings(value), lambda _: mark, line)
+    if spelled != line:
+        return spelled
     if "[redacted: " in line:
         return line
     return f'"{mark}"' + line[len(line.rstrip("\r\n")) :]
 
 
+def _suspicious(known: Detectors, text: str) -> bool:
+    return any(known.suspicious(reading) for reading in readings(text))
+
+
 def _scan_file(path: Path, name: str) -> tuple[list[SecretHit], bool]:
+    with path.open("rb") as file:
+        return scan_text(file, name)
+
+
+def scan_text(file: BinaryIO, name: str) -> tuple[list[SecretHit], bool]:
+    """Return the secrets in one open file, and whether it was read to its end."""
     known = detectors()
     finder = _Finder(PurePosixPath(name).name, known)
+    placed = _placed(file, name, known)
     seen: dict[tuple[int, str], None] = {}
-    for first, lines in _blocks(path):
+    for first, lines in _blocks(file):
         text = "".join(lines)
-        if not finder.in_key and not known.suspicious(text.replace('\\"', '"')):
+        if not finder.in_key and not _suspicious(known, text):
             continue
         for offset, line in enumerate(lines):
             for kind, _ in finder.find(line):
                 seen[first + offset, kind] = None
         if len(seen) > MAX_HITS:
             break
-    whole = path.stat().st_size <= MAX_FILE_BYTES and len(seen) <= MAX_HITS and not finder.exhausted
+    lines_hit = {line for line, _ in seen}
+    seen.update(dict.fromkeys(hit for hit in placed if hit[0] not in lines_hit))
+    whole = not file.read(1) and len(seen) <= MAX_HITS and not finder.exhausted
     hits = [SecretHit(file=name, line=line, kind=kind) for line, kind in list(seen)[:MAX_HITS]]
     return hits, whole
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _placed(file: BinaryIO, name: str, known: Detectors) -> list[tuple[int, str]]:
+    """Return line and kind of what the structure of a document makes a secret, however its lines are broken.
+
+    That is what is under a key such as ``password``, and what follows an option in a list of arguments.
+    """
+    if not is_structured(name):
+        return []
+    content = file.read(MAX_BYTES + 1)
+    file.seek(0)
+    lower = content.lower()
+    if len(content) > MAX_BYTES or not any(word in lower for word in _PLACES):
+        return []
+    text = content.decode("utf-8", errors="replace")
+    hits = []
+    for leaf in leaves(text, name):
+        found = list(known.under(leaf.key, leaf.value)) if leaf.key else []
+        option = _OPTION.match(leaf.before) and not leaf.value.startswith("-")
+        if option and known.may_be_secret(leaf.value):
+            found.append(("command-line", leaf.value))
+        hits += [(leaf.line or _line_of(text, value), kind) for kind, value in found]
+    return hits
+
+
+def _line_of(text: str, value: str) -> int:
+    """Return the first line that has a value, 1 where it is spelled in a way that is not known."""
+    at = re.search(spellings(value), text)
+    return text.count("\n", 0, at.start()) + 1 if at else 1
+
+
+def _blocks(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of a first line and some lines from it, to the limit; a huge line comes in pieces.
 
     A piece that goes on in the next one keeps its number.
     """
     number, lines, size, total = 1, [], 0, 0
     first = 1
-    with path.open("rb") as file:
-        while total < MAX_FILE_BYTES and (raw := file.readline(_BLOCK)):
-            total += len(raw)
-            size += len(raw)
-            lines.append(raw.replace(b"\0", b"").decode("utf-8", errors="replace"))
-            if raw.endswith(b"\n"):
-                number += 1
-            else:
-                yield first, lines
-                first, lines, size = number, [], 0
-            if size >= _BLOCK:
-                yield first, lines
-                first, lines, size = number, [], 0
+    while total < MAX_FILE_BYTES and (raw := file.readline(_BLOCK)):
+        total += len(raw)
+        size += len(raw)
+        lines.append(raw.replace(b"\0", b"").decode("utf-8", errors="replace"))
+        if raw.endswith(b"\n"):
+            number += 1
+        else:
+            yield first, lines
+            first, lines, size = number, [], 0
+        if size >= _BLOCK:
+            yield first, lines
+            first, lines, size = number, [], 0
     if lines:
         yield first, lines
 
@@ -288,11 +348,14 @@ def _windows(line: str, size: int) -> Iterator[str]:
         yield line[start : start + size]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder, followlinks=False):
+def _entries(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield what is in a record and whether it can be searched: no link, special file or closed folder can."""
+    faults: list[OSError] = []
+    for base, folders, names in os.walk(folder, onerror=faults.append, followlinks=False):
         top = Path(base) == folder
         folders[:] = sorted(name for name in folders if not (top and name == "scratch"))
-        for name in sorted(names):
+        linked = [name for name in folders if Path(base, name).is_symlink()]
+        for name in sorted([*names, *linked]):
             path = Path(base) / name
-            if path.is_file() and not path.is_symlink():
-                yield path
+            yield path, stat.S_ISREG(path.lstat().st_mode)
+    yield from ((Path(os.fsdecode(fault.filename)), False) for fault in faults)

@@ -39,10 +39,11 @@ def retained(document: dict[str, Any]) -> str:
 
 
 def marked_status(run: RunDir, mark: str) -> bytes:
-    """Return status.json as it is with ``mark``; ``published`` is never weakened. Raises InvalidRecord."""
+    """Return status.json as it is with ``mark``; ``published`` is never weakened. Raises InvalidRecord.
+
+    Where there is none it has the mark alone: how the run ended is not ours to say.
+    """
     document = status_document(run)
-    if not document:
-        document = {"state": "success" if run.success.exists() else "failed"}
     if retained(document) != "published":
         document["retain"] = mark
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()

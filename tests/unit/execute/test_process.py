@@ -97,7 +97,7 @@ def test_a_daemon_left_behind_holds_nobody_up(tmp_path: Path) -> None:
 
 def test_a_program_that_does_not_exist_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(NotReplayable, match="cannot be started"):
-        run_command(Process(argv=["/no/such/program"], cwd=tmp_path, env={}, logs=tmp_path))
+        run_command(Process(argv=["/no/such/program"], cwd=tmp_path, env={}, logs=tmp_path, timeout_s=60))
 
 
 def test_a_line_that_names_its_level_has_it(tmp_path: Path) -> None:
@@ -177,3 +177,17 @@ def test_other_children_of_this_process_are_neither_taken_for_the_commands_nor_e
     finally:
         other.kill()
         other.wait()
+
+
+def test_rule_24_what_a_failed_command_said_last_is_without_secrets(tmp_path: Path) -> None:
+    said = "echo first; echo '403 for https://h/x?token=Zq8Lw3Rt9Kd7' >&2; exit 3"
+    done = run_command(
+        Process(argv=["/bin/sh", "-c", said], cwd=tmp_path, env={}, logs=tmp_path, timeout_s=60)
+    )
+    assert done.exit_code == 3
+    assert sorted(done.last_lines) == ["403 for https://h/x?token=[redacted: url-token]", "first"]
+
+
+def test_a_command_that_says_nothing_has_no_last_lines(tmp_path: Path) -> None:
+    done = run_command(Process(argv=["/bin/true"], cwd=tmp_path, env={}, logs=tmp_path, timeout_s=60))
+    assert done.last_lines == ()

@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import feather
 
-from kfm_repro.runs.counts import count_records
+from kfm_repro.runs import counts
+from kfm_repro.runs.counts import count_records, countable, has_no_records, is_vector_name
 from kfm_repro.runs.csvcount import count_records_of
 
 SEVEN = geopandas.GeoDataFrame(
@@ -164,14 +165,14 @@ def test_a_text_that_is_not_what_its_name_says_has_no_count(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
-def test_wide_characters_and_compressed_tables_have_no_count_rather_than_a_wrong_one(
+def test_wide_characters_have_no_count_rather_than_a_wrong_one_and_compressed_tables_the_right_one(
     tmp_path: Path, encoding: str
 ) -> None:
     (tmp_path / "a.csv").write_bytes("id\n1\n".encode(encoding))
     with gzip.open(tmp_path / "a.csv.gz", "wt", encoding="utf-8") as file:
         file.write("id\n1\n")
     assert count(tmp_path / "a.csv") == {}
-    assert count(tmp_path / "a.csv.gz") == {}
+    assert count(tmp_path / "a.csv.gz") == {"row_count": 1}
 
 
 def test_the_rows_are_counted_and_not_what_a_geopackage_claims_of_them(tmp_path: Path) -> None:
@@ -247,3 +248,43 @@ def test_tables_that_a_virtual_table_keeps_for_itself_are_no_rows(tmp_path: Path
         database.executemany("INSERT INTO networks VALUES (?)", [(1,), (2,), (3,)])
         database.commit()
     assert count(path) == {"row_count": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "count"),
+    [
+        ("a.csv.gz", 'id,x\n1,"a\nb"\n2,c\n', {"row_count": 2}),
+        ("a.JSONL.GZ", '{"a": 1}\n{"a": 2}\n', {"row_count": 2}),
+        ("a.geojson.gz", '{"type": "FeatureCollection", "features": []}', {"feature_count": 0}),
+        ("a.txt.gz", "1\n", {}),
+    ],
+)
+def test_texts_that_gzip_packed_are_counted(
+    tmp_path: Path, name: str, text: str, count: dict[str, int]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()))
+    assert count_records(path, name) == count
+    assert countable(name) is bool(count)
+
+
+def test_a_gzip_that_unpacks_to_too_much_or_is_damaged_has_no_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"id\n1\n")[:-3])
+    assert count_records(path, path.name) == {}
+    path.write_bytes(gzip.compress(b"id\n1\n"))
+    monkeypatch.setattr(counts, "_MAX_UNPACKED_BYTES", 4)
+    assert count_records(path, path.name) == {}
+
+
+@pytest.mark.parametrize("name", ["a.kml", "b.GPX", "c.zip", "d.geojson.bz2"])
+def test_formats_that_may_have_features_are_known_by_name(name: str) -> None:
+    assert is_vector_name(name)
+    assert not has_no_records(name)
+
+
+def test_texts_and_images_have_no_records() -> None:
+    assert all(map(has_no_records, ["a.md", "b.PNG", "c.tif"]))
+    assert not any(map(has_no_records, ["a", "a.csv.bz2", "a.kml", "a.csv", "a.json"]))

@@ -79,6 +79,13 @@ def test_rule_21_8_an_unknown_label_denies(label: str | None) -> None:
     assert labels({"a": label}, {"o": "sensitive"}).less_restricted() == ()
 
 
+def test_rule_21_8_an_unknown_label_denies_without_inputs_as_well() -> None:
+    assert labels({}, {"o": "bogus", "p": "public", "q": None}).less_restricted() == (
+        "o has an unknown label ('bogus')",
+    )
+    assert labels({}, {}).less_restricted() == ()
+
+
 def test_the_most_restricted_of_manifest_sidecar_and_settings_holds(tmp_path: Path) -> None:
     shop = project(tmp_path, '[inputs."*.csv"]\nlabel = "internal"\n')
     (tmp_path / "a.csv.meta.json").write_text(json.dumps({"kfm:sensitivity": "restricted"}), encoding="utf-8")

@@ -12,6 +12,7 @@ from kfm_repro.errors import InvalidRecord, UnsafePath
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.read import boot_id, process_started, read_manifest, read_run, read_state
+from kfm_repro.runs.status import marked_status
 
 HEX = "a" * 64
 
@@ -184,6 +185,19 @@ def test_rule_4_running_with_a_living_process_is_running(run: RunDir) -> None:
 def test_rule_4_a_reused_pid_does_not_keep_a_run_alive(run: RunDir) -> None:
     status(run, state="running", pid=os.getpid(), pid_started=1, boot_id=boot_id())
     assert read_state(run)[0] is RunState.ABORTED
+
+
+def test_rule_4_a_folder_is_no_sentinel(run: RunDir) -> None:
+    status(run, state="success")
+    run.success.mkdir()
+    assert read_state(run)[0] is RunState.INCONSISTENT
+
+
+def test_rule_4_a_mark_without_a_state_leaves_the_sentinel_to_say_it(run: RunDir) -> None:
+    run.failed.write_text("no space\n", encoding="utf-8")
+    run.status.write_bytes(marked_status(run, "artifact"))
+    assert json.loads(run.status.read_bytes()) == {"retain": "artifact"}
+    assert read_state(run) == (RunState.FAILED, "no space")
 
 
 def test_an_old_record_with_only_a_sentinel_is_read(run: RunDir) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import string
 from pathlib import Path
 from uuid import UUID
@@ -177,7 +178,24 @@ def test_rule_24_scratch_is_not_searched_and_links_are_not_followed(tmp_path: Pa
     write(run, "scratch/x.txt", GITHUB)
     outside = write(tmp_path, "outside.txt", GITHUB)
     (run / "link.txt").symlink_to(outside)
-    assert scan(run).clean
+    (run / "config").symlink_to(outside.parent, target_is_directory=True)
+    assert (scan(run).hits, scan(run).unread) == ((), ("config", "link.txt"))
+
+
+def test_rule_24_a_folder_that_cannot_be_opened_is_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "config/x.txt", GITHUB)
+    write(tmp_path, "a.txt", "fine")
+    scandir = os.scandir
+
+    def refused(path: str) -> object:
+        if Path(path).name == "config":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert (scan(tmp_path).hits, scan(tmp_path).unread) == ((), ("config",))
 
 
 def test_rule_24_secrets_in_binary_and_utf_16_texts_are_found(tmp_path: Path) -> None:
@@ -203,3 +221,86 @@ def test_rule_24_the_last_line_of_a_million_is_searched(tmp_path: Path) -> None:
     assert [(hit.line, hit.kind) for hit in scan(tmp_path).hits] == [(1_000_000, "aws-access-key")]
     assert [hit.line for hit in redact_file(path)] == [1_000_000]
     assert path.read_text(encoding="utf-8").endswith("row done\nid [redacted: aws-access-key]\n")
+
+
+SECRET = "Zq8Lw3" + "Rt9Kd7"
+PLACED = {
+    "a signature that begins with a percent sign": ("x.jsonl", f"GET https://h/c?sv=1&sig=%2Fx{SECRET}%3D"),
+    "an ampersand that Go wrote as an escape": (
+        "x.jsonl",
+        rf'{{"u": "https://h/x?a=1\u0026token={SECRET}"}}',
+    ),
+    "a question mark as an escape": ("x.jsonl", rf'{{"u": "https://h/x\u003ftoken={SECRET}"}}'),
+    "a fragment": ("x.log", f"https://h/cb#access_token={SECRET}"),
+    "a URL in a URL": ("x.log", f"https://h/login?next=https%3A%2F%2Fh%2Fx%3Ftoken%3D{SECRET}"),
+    "a URL in a URL in a URL": ("x.log", f"https://h/?u=a%253Fu%253Db%26token%253D{SECRET}"),
+    "a list of arguments": ("run.yaml", f'args: ["--db", "census", "--password", "{SECRET}"]'),
+    "a list of arguments in a log": ("x.jsonl", f'{{"argv": ["psql", "--password", "{SECRET}"]}}'),
+    "a space before the colon": ("x.jsonl", f'{{"password" : "{SECRET}"}}'),
+    "a header": ("x.log", f"X-Api-Key: {SECRET}"),
+    "a short token": ("x.json", '{"token": "a1b2c3d4e5"}'),
+    "a login of curl": ("x.log", f"curl -s -u admin:{SECRET} https://h/"),
+}
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_rule_24_secrets_are_found_and_redacted_in_the_forms_that_tools_write(
+    tmp_path: Path, name: str
+) -> None:
+    file, text = PLACED[name]
+    (tmp_path / file).write_text(text)
+    assert len(scan(tmp_path).hits) >= 1
+    cleaned = redact(text, name=file)
+    assert SECRET not in cleaned
+    assert "a1b2c3d4e5" not in cleaned
+    assert cleaned.startswith(text[:4])
+
+
+BROKEN = {
+    "an argument in a block": ("run.yaml", f"pipeline:\n  args:\n  - --password\n  - {SECRET}\n", 4),
+    "an argument in a plain list": ("run.yaml", f"args: [--password, {SECRET}]\n", 1),
+    "a folded text": ("a.yaml", f"db:\n  password: >-\n    {SECRET}\n", 2),
+    "a value on the next line": ("a.yml", f"db:\n  password:\n    {SECRET}\n", 3),
+    "a JSON value on the next line": ("a.json", f'{{"a": 1, "password":\n  "{SECRET}"}}\n', 2),
+    "a JSON list over lines": ("a.json", f'{{"args": [\n "--token",\n "{SECRET}"\n]}}\n', 3),
+    "a value that is spelled with escapes": ("a.json", '{"password":\n\n "Zq8Lw3R\\u00749Kd7"}', 3),
+    "a TOML list over lines": ("a.toml", f'args = [\n "--token",\n "{SECRET}",\n]\n', 3),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_rule_24_secrets_are_found_however_the_lines_of_a_document_are_broken(
+    tmp_path: Path, name: str
+) -> None:
+    file, text, number = BROKEN[name]
+    (tmp_path / file).write_text(text)
+    assert [hit.line for hit in scan(tmp_path).hits] == [number]
+
+
+RUN_ID = "2026-02-03T21-14-08Z__import_census__a1b2c3d"
+NO_SECRETS = (
+    ("params.json", f'{{"cache_key": "{RUN_ID}", "key": "{RUN_ID}"}}'),
+    ("params.json", '{"primary_key": "geoid_2020", "token_column": "name_token_1234567890", "tokens": 123456789012}'),
+    ("pipeline.yaml", "secret_columns:\n- latitude\n- longitude\npassword:\n  from: environment\nmax_token: 1000000\n"),
+    ("pipeline.yaml", "password:\n  ${DB_PASSWORD}\nsecret:\n- &a one\n- *a\n"),
+    ("pipeline.yaml", "args: [--token, --password, -v]\nkey: [a, b\n"),
+    ("pipeline.json", '{"args": ["--password", "%DB_PASSWORD%", "--token", "$TOKEN"], "password":\n "%(password)s"}'),
+    ("x.log", "use --token, which is the better one; curl -u and docker run --user 1000:1000"),
+    ("x.log", "password=%DB_PASSWORD% password=%s"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "text"), NO_SECRETS)
+def test_rule_24_what_only_looks_like_a_place_of_secrets_is_left_alone(
+    tmp_path: Path, file: str, text: str
+) -> None:
+    (tmp_path / file).write_text(text)
+    assert scan(tmp_path).clean
+    assert redact(text, name=file) == text
+
+
+def test_rule_24_a_login_of_curl_among_arguments() -> None:
+    assert redact_arguments(["curl", "-u", f"admin:{SECRET}", "-H", f"X-Api-Key: {SECRET}"]) == (
+        "curl", "-u", "admin:[redacted: command-line]", "-H", "X-Api-Key: [redacted: authorization]",
+    )  # fmt: skip
+    assert redact_arguments(["docker", "run", "--user", "me:group"])[-1] == "me:group"

@@ -1,0 +1,46 @@
+"""What may not be shown of an output is neither in examples nor in the names of places."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kfm_repro.judge.disclose import disclosed
+from kfm_repro.model.finding import Example, Finding, Kind, OutputComparison, OutputVerdict, Rung
+from kfm_repro.runs.labels import Labels
+from kfm_repro.runs.project import LABELS
+
+FINDINGS = (
+    Finding(
+        kind=Kind.VALUE,
+        rung=Rung.VALUE,
+        where={"pointer": "/people/Ann Hidden/age"},
+        examples=(Example(a=1),),
+    ),
+    Finding(kind=Kind.SCHEMA, rung=Rung.VALUE, where={"column": "Ann Hidden", "layer": "Hidden place"}),
+    Finding(kind=Kind.VALUE, rung=Rung.VALUE, where={"member": "Hidden.csv", "band": 2}),
+    Finding(kind=Kind.VALUE, rung=Rung.VALUE, where={"pointer": "", "offset": 3}),
+)
+
+
+def compared(label: str) -> OutputComparison:
+    output = OutputComparison(path="a.json", verdict=OutputVerdict.DIFFERENT, findings=FINDINGS)
+    labels = Labels(inputs={}, outputs={"a.json": label}, order=LABELS)
+    (shown,) = disclosed((output,), labels)
+    return shown
+
+
+def test_rule_17_places_of_a_withheld_output_do_not_name_its_data() -> None:
+    shown = compared("restricted")
+    assert [finding.where for finding in shown.findings] == [
+        {"pointer": "/*/*/*"},
+        {"column": "*", "layer": "*"},
+        {"member": "*", "band": 2},
+        {"pointer": "", "offset": 3},
+    ]
+    assert b"Hidden" not in msgspec.json.encode(shown)
+    assert ["withheld" in finding.evidence for finding in shown.findings] == [True, True, True, False]
+    assert [finding.kind for finding in shown.findings] == [finding.kind for finding in FINDINGS]
+
+
+def test_rule_17_an_open_output_keeps_its_places() -> None:
+    assert compared("public").findings == FINDINGS
