@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from kfm_repro.compare.document.ordered import order_is_data
 from kfm_repro.compare.document.pairing import BUDGET, Leftovers, pair_leftovers
 from kfm_repro.compare.document.scalars import Members, OrderedMap, Pairs, scalar_key
 from kfm_repro.compare.noise.ordering import align, count_moved
@@ -21,9 +22,6 @@ Parts = tuple["str | int", ...]
 
 ANY = "*"
 """Stands for any index in a pointer that names several places."""
-
-_ORDERED = frozenset(("coordinates", "bbox"))
-"""Keys below which the order of an array is what it says, in whatever document (RFC 7946, 3.1.1 and 5)."""
 
 
 class _Missing:
@@ -178,7 +176,7 @@ class Walk:
             added = tuple(j for j in added if j not in came)
         moved = count_moved((*aligned.same, *changed))
         if moved:
-            meant = isinstance(a, OrderedMap | Pairs) or not _ORDERED.isdisjoint(parts)
+            meant = isinstance(a, OrderedMap | Pairs) or order_is_data(parts, a, b)
             self.orders.append(Order(parts, True, meant, moved, len(a), a, b))  # noqa: FBT003
         for i, j in sorted(changed):
             self._visit((*parts, i), a[i], b[j])
