@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
+from kfm_repro.compare.tabular.empties import PLACEHOLDER, with_placeholders, with_quoted_empties
 from kfm_repro.errors import LimitExceeded, Unreadable
 
 if TYPE_CHECKING:
@@ -132,22 +133,36 @@ def _long_fields() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def cells(source: Text, delimiter: str) -> tuple[pa.Table, int]:
+def cells(source: Text, delimiter: str, *, quoted_empty: bool = False) -> tuple[pa.Table, int]:
     """Return all records but the first as columns of texts, and the number of blank lines left out.
 
     A record shorter than the longest has nulls at its end, so that a missing cell is no empty one; columns
     beyond the header are named by their place. In a file of one column a blank line is an empty cell.
     Raises Unreadable for broken quoting, a quoted field that never ends among it, and LimitExceeded where
-    one overlong record would blow up all others.
+    one overlong record would blow up all others. ``quoted_empty`` tells quoted empty cells from bare ones, as
+    `with_quoted_empties` says.
     """
     import pyarrow as pa
 
     with reading(source.path, "CSV", csv.Error, pa.ArrowException):
         names, _ = header(source.text, delimiter)
-        fast = _with_arrow(source.text, delimiter, len(names))
+        text = with_placeholders(source.text, delimiter) if quoted_empty else source.text
+        fast = _with_arrow(text, delimiter, len(names))
+        table, blank = _with_stdlib(text, delimiter) if fast is None else (fast.slice(1), 0)
         if fast is not None:
-            return fast.slice(1).rename_columns(names), 0
-        return _with_stdlib(source.text, delimiter)
+            table = table.rename_columns(names)
+        if quoted_empty:
+            table = _told(table)
+        return table, blank
+
+
+def _told(table: pa.Table) -> pa.Table:
+    """Return the table with placeholders in words."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = [with_quoted_empties(column, pc.equal(column, PLACEHOLDER)) for column in table.columns]
+    return pa.Table.from_arrays(columns, table.column_names)
 
 
 def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
