@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["order_is_data"]
+__all__ = ["Place"]
 
 _BELOW = frozenset(("coordinates", "bbox"))
 """Keys anywhere below which the order of an array is what it says (RFC 7946, 3.1.1 and 5)."""
@@ -26,17 +26,34 @@ _PREFIX = "proj:"
 """Fields of the STAC projection extension: shapes, transforms, bounding boxes, the axes of a PROJJSON."""
 
 
-def order_is_data(parts: Sequence[str | int], a: Sequence[Any], b: Sequence[Any]) -> bool:
-    """Return whether the members of an array at this place mean something else in another order.
+@dataclass(frozen=True)
+class Place:
+    """What the way to a value says about order: its nearest key, and whether one above keeps all in order."""
 
-    Objects name themselves and texts are mostly tags, so arrays of nothing else are sets unless their place
-    says otherwise. Numbers and arrays are told apart by nothing but their place: they are always in order.
-    """
-    names = [part for part in parts if isinstance(part, str)]
-    if any(name in _BELOW or name.startswith(_PREFIX) for name in names):
-        return True
-    own = names[-1] if names else ""
-    members = list(chain(a, b))
-    if own in _ORDERED or all(isinstance(member, dict) for member in members):
-        return own in _ORDERED
-    return own in _TABULAR or not all(isinstance(member, str) for member in members)
+    own: str = ""
+    below: bool = False
+
+    @classmethod
+    def of(cls, parts: Sequence[str | int]) -> Place:
+        """Return the place to which ``parts`` lead."""
+        place = cls()
+        for part in parts:
+            place = place.under(part) if isinstance(part, str) else place
+        return place
+
+    def under(self, key: str) -> Place:
+        """Return the place of the value that an object here holds under ``key``."""
+        return Place(key, self.below or key in _BELOW or key.startswith(_PREFIX))
+
+    def is_ordered(self, members: Sequence[Any]) -> bool:
+        """Return whether the members of an array here mean something else in another order.
+
+        Objects name themselves and texts are mostly tags, so arrays of nothing else are sets unless their
+        place says otherwise. Numbers and arrays are told apart by nothing but their place: they are always
+        in order.
+        """
+        if self.below or self.own in _ORDERED:
+            return True
+        if all(isinstance(member, dict) for member in members):
+            return False
+        return self.own in _TABULAR or not all(isinstance(member, str) for member in members)
