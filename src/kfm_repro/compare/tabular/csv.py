@@ -10,7 +10,7 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
 from kfm_repro.compare.tabular.diff import compare_tables
-from kfm_repro.compare.tabular.empties import has_bare_empty, has_quoted_empty
+from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:

@@ -16,7 +16,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.tabular.empties import PLACEHOLDER, with_placeholders, with_quoted_empties
+from kfm_repro.compare.tabular.quotes import (
+    PLACEHOLDER,
+    is_well_quoted,
+    with_placeholders,
+    with_quoted_empties,
+)
 from kfm_repro.errors import LimitExceeded, Unreadable
 
 if TYPE_CHECKING:
@@ -162,7 +167,7 @@ def _told(table: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     columns = [with_quoted_empties(column, pc.equal(column, PLACEHOLDER)) for column in table.columns]
-    return pa.Table.from_arrays(columns, table.column_names)
+    return pa.Table.from_arrays(columns, [name.replace(PLACEHOLDER, "") for name in table.column_names])
 
 
 def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
@@ -173,7 +178,7 @@ def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
     blank = any(pair in text for pair in ("\n\n", "\n\r", "\r\r")) or text[0] in "\r\n"
     data = text.encode()
     quoted = b'"' in data
-    if blank or not width or (quoted and not _is_well_quoted(data, delimiter)):
+    if blank or not width or (quoted and not is_well_quoted(data, delimiter)):
         return None
     try:
         return arrow_csv.read_csv(
@@ -193,21 +198,6 @@ def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
         )
     except pa.ArrowException:
         return None
-
-
-def _is_well_quoted(data: bytes, delimiter: str) -> bool:
-    """Return whether every quote opens or closes a whole field, or stands doubled inside of one (RFC 4180)."""
-    import numpy as np
-
-    octets = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(octets == ord('"'))
-    if len(quotes) % 2:
-        return False
-    outside = np.array([*delimiter.encode(), *b'\r\n"'], np.uint8)
-    opening, closing = quotes[0::2], quotes[1::2]
-    before = octets[opening[opening > 0] - 1]
-    after = octets[closing[closing < len(octets) - 1] + 1]
-    return bool(np.isin(before, outside).all() and np.isin(after, outside).all())
 
 
 def _with_stdlib(text: str, delimiter: str) -> tuple[pa.Table, int]:

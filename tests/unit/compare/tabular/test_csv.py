@@ -325,6 +325,11 @@ def test_a_quoted_empty_line_is_no_blank_one(tmp_path: Path) -> None:
     assert {found.rung for found in compared(tmp_path, 'x\n""\nb\n', "x\n\nb\n")} == {Rung.VALUE}
 
 
+def test_a_header_may_hold_quoted_empty_cells(tmp_path: Path) -> None:
+    (found,) = compared(tmp_path, '"",x\n1,""\n\n2,\n', '"",x\n1,\n\n2,\n')
+    assert (found.kind, found.where, found.examples[0].key) == (Kind.NULL_FORM, {"column": "x"}, {"": "1"})
+
+
 def test_a_cell_of_two_quotes_is_no_quoted_empty_cell(tmp_path: Path) -> None:
     (found,) = compared(tmp_path, 'k,x\n1,""""""\n2,""\n3,\n', 'k,x\n1,""\n2,""\n3,\n')
     assert found.rung is Rung.VALUE
