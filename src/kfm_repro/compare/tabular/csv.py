@@ -11,6 +11,7 @@ from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
+from kfm_repro.errors import Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     Raises Unreadable for an empty file and for broken quoting.
     """
     left, right = _open(load(a)), _open(load(b))
-    if left.delimiter != right.delimiter and left.names != right.names:
+    if left.delimiter != right.delimiter and sorted(left.names) != sorted(right.names):
         left, right = _same_delimiter(left, right)
     sides = (left, right)
     told = any(has_quoted_empty(side.source.text, side.delimiter) for side in sides) and any(
@@ -76,7 +77,10 @@ def _open(source: Text, delimiter: str = "") -> _File:
 
 def _same_delimiter(left: _File, right: _File) -> tuple[_File, _File]:
     """Read both with one delimiter if that makes their first records agree, or at least both a table."""
-    as_left, as_right = _open(right.source, left.delimiter), _open(left.source, right.delimiter)
+    try:
+        as_left, as_right = _open(right.source, left.delimiter), _open(left.source, right.delimiter)
+    except Unreadable:  # where the quotes do not close before it, it is no delimiter
+        return left, right
     if as_left.names == left.names:
         return left, as_left
     if as_right.names == right.names:

@@ -338,3 +338,17 @@ def test_a_cell_of_two_quotes_is_no_quoted_empty_cell(tmp_path: Path) -> None:
 def test_rows_in_another_order_keep_their_quoted_empty_cells(tmp_path: Path) -> None:
     (found,) = compared(tmp_path, 'k,x\n1,""\n2,\n3,c\n', 'k,x\n3,c\n2,\n1,""\n')
     assert found.kind == Kind.ROW_ORDER
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kinds"),
+    [
+        ("c0,c1\n1,x\n", '"c1";c0\n"x";1\n', {"column-order", "encoding"}),
+        ('"c0","c1"\n1,"l\nm"\n', '"c1"\tc0\n"l\nm"\t1\n', {"column-order", "encoding"}),
+        ("c0,c1\n1,x\n", '"c1";c0;d\n"x";1;2\n', {"schema", "column-order", "encoding"}),
+    ],
+)
+def test_another_delimiter_and_other_columns_are_told_together(
+    tmp_path: Path, a: str, b: str, kinds: set[str]
+) -> None:
+    assert {str(finding.kind) for finding in compared(tmp_path, a, b)} == kinds
