@@ -26,12 +26,14 @@ _COUNTS = ("row_count", "feature_count")
 class Output:
     """One output of one side. ``file`` is None when its bytes are nowhere, and ``reason`` says why.
 
-    ``declared`` holds the further fields of the manifest entry.
+    ``declared`` holds the further fields of the manifest entry. ``link`` is where a symbolic link to a folder
+    leads, relative to the root of its side: such an output has no bytes, and is compared by that.
     """
 
     facts: FileFacts
     file: Path | None
     reason: str = ""
+    link: str = ""
     declared: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,7 +68,7 @@ def _compare_one(path: str, a: Output | None, b: Output | None, context: Context
     if a.facts.sha256 is not None and a.facts.sha256 == b.facts.sha256:
         return _identical(path, a.file or b.file, context, facts)
     if a.file is None or b.file is None:
-        return _by_facts(path, a, b)
+        return _by_links(path, a, b) if a.link or b.link else _by_facts(path, a, b)
     try:
         result = compare_files(a.file, b.file, name=path, context=context, facts=facts)
     except OSError as exc:
@@ -95,6 +97,19 @@ def _one_sided(path: str, a: Output | None, b: Output | None) -> OutputCompariso
         return _result(path, (finding,), None, b.facts)
     finding = Finding(kind=Kind.MISSING_OUTPUT, rung=Rung.VALUE, evidence="declared in A, not written in B")
     return _result(path, (finding,), a.facts if a else None, None)
+
+
+def _by_links(path: str, a: Output, b: Output) -> OutputComparison:
+    """Compare where symbolic links lead: what lies there is an output of its own."""
+    findings: tuple[Finding, ...] = ()
+    if a.link != b.link:
+        both = a.link and b.link
+        evidence = (
+            "symbolic links to other folders" if both else "a symbolic link to a folder on one side only"
+        )
+        example = Example(a=a.link or None, b=b.link or None)
+        findings = (Finding(kind=Kind.VALUE, rung=Rung.VALUE, examples=(example,), evidence=evidence),)
+    return _result(path, findings, a.facts, b.facts)
 
 
 def _by_facts(path: str, a: Output, b: Output) -> OutputComparison:

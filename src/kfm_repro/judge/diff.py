@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from kfm_repro.compare.context import Context, Options
-from kfm_repro.compare.outputs import Output, Rule, compare_outputs
+from kfm_repro.compare.outputs import Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
 from kfm_repro.execute.workspace import relocate
 from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
 from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import environment_found, output_drift
-from kfm_repro.model.finding import FileFacts
+from kfm_repro.judge.folders import file_output, folder_outputs
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.report import (
     Comparison,
@@ -29,10 +29,9 @@ from kfm_repro.model.report import (
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.model.verdict import Accept, Verdict, run_verdict
 from kfm_repro.runs.discover import resolve_run
-from kfm_repro.runs.hashing import digest_many
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.paths import inside, kind_of, real_path
+from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
 
@@ -93,7 +92,10 @@ def compare_paths(
     if a.is_dir() != b.is_dir():
         raise UsageError(f"{a} and {b} are not of one sort", hint="compare two files or two folders")
     rule = Rule(options=options or Options(key=key), accept=accept or Accept.IDENTICAL)
-    left, right = (_folder(a), _folder(b)) if a.is_dir() else (_files({a.name: a}), _files({a.name: b}))
+    if a.is_dir():
+        left, right = folder_outputs(a, b)
+    else:
+        left, right = {a.name: file_output(a)}, {a.name: file_output(b)}
     return compare_outputs(left, right, Context(), lambda _: rule)
 
 
@@ -222,29 +224,3 @@ def _not_both_paths(path: str, run: str, find_project: FindProject) -> KfmReproE
     return UsageError(
         f"{path} is a path and {run} is a run", hint="compare two runs, two files or two folders"
     )
-
-
-def _folder(folder: Path) -> dict[str, Output]:
-    """Return every file below a folder by relative path; symbolic links are not followed out of it."""
-    base = folder.resolve()
-    outputs, files = {}, dict[str, Path]()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() and not real_path(path).is_relative_to(base):
-            outputs[name] = Output(facts=FileFacts(), file=None, reason="a symbolic link out of the folder")
-        elif path.is_file():
-            files[name] = path
-    return outputs | _files(files)
-
-
-def _files(files: Mapping[str, Path]) -> dict[str, Output]:
-    try:
-        digests = digest_many([*files.values()])
-    except OSError as exc:
-        raise UsageError(
-            f"cannot be read: {exc.filename}: {exc.strerror}", hint="check its permissions"
-        ) from exc
-    return {
-        name: Output(facts=FileFacts(sha256=digest.sha256, size_bytes=digest.size_bytes), file=path)
-        for (name, path), digest in zip(files.items(), digests, strict=True)
-    }

@@ -60,7 +60,7 @@ def _order_findings(orders: list[Order]) -> list[Finding]:
         groups.setdefault((_pattern(order.parts), order.meant), []).append(order)
     return [
         Finding(
-            kind=Kind.ARRAY_ORDER if group[0].array else Kind.KEY_ORDER,
+            kind=_order_kind(group[0]),
             rung=Rung.VALUE if group[0].meant else Rung.ORDER,
             where=_where([order.parts for order in group]),
             count=len(group),
@@ -70,6 +70,13 @@ def _order_findings(orders: list[Order]) -> list[Finding]:
         )
         for group in groups.values()
     ]
+
+
+def _order_kind(order: Order) -> Kind:
+    """Return what another order is: where it is data, another order is another value."""
+    if order.meant:
+        return Kind.VALUE
+    return Kind.ARRAY_ORDER if order.array else Kind.KEY_ORDER
 
 
 def _order_evidence(group: list[Order]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from kfm_repro.compare.document.ordered import Place
 from kfm_repro.compare.document.pairing import BUDGET, Leftovers, pair_leftovers
 from kfm_repro.compare.document.scalars import Members, OrderedMap, Pairs, scalar_key
-from kfm_repro.compare.noise.ordering import align, count_moved
+from kfm_repro.compare.noise.ordering import Alignment, align, count_moved
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -21,9 +22,6 @@ Parts = tuple["str | int", ...]
 
 ANY = "*"
 """Stands for any index in a pointer that names several places."""
-
-_ORDERED = frozenset(("coordinates", "bbox"))
-"""Keys below which the order of an array is what it says, in whatever document (RFC 7946, 3.1.1 and 5)."""
 
 
 class _Missing:
@@ -65,8 +63,9 @@ class Order:
 class Walk:
     """One comparison: gives equal values equal numbers, and collects what differs.
 
-    Two values get the same number in ``_meaning`` when they are equal but for the order of keys, and in
-    ``_writing`` when the keys stand in the same order too. Floats count by their bits, 1 is not 1.0 and
+    Two values get the same number in ``_meaning`` when they are equal but for the order of keys, in
+    ``_writing`` when the keys stand in the same order too, and in ``_loose`` when they are equal but for the
+    order of keys and of arrays that are sets. Floats count by their bits, 1 is not 1.0 and
     True is not 1. Numbers are handed out from the structure itself: no hash decides. ``by_place`` holds the
     arrays whose members were too many or too large to pair by likeness.
     """
@@ -80,6 +79,7 @@ class Walk:
     _meaning: dict[int, int] = field(default_factory=dict)
     _writing: dict[int, int] = field(default_factory=dict)
     _sizes: dict[int, int] = field(default_factory=dict)
+    _loose: dict[tuple[int, Place], int] = field(default_factory=dict)
     _held: list[object] = field(default_factory=list)
 
     def compare(self, a: object, b: object) -> bool:
@@ -133,6 +133,26 @@ class Walk:
             known = self._writing[id(value)] = self._intern(key)
         return known
 
+    def _equivalent(self, value: object, place: Place) -> int:
+        """Return the number of a value that those share which differ from it in nothing but order."""
+        if not _is_container(value):
+            return self._number(value)
+        known = self._loose.get((id(value), place))
+        if known is None:
+            key: Hashable
+            if isinstance(value, dict):
+                members = sorted(
+                    (self._intern(scalar_key(k)), self._equivalent(v, place.under(str(k))))
+                    for k, v in value.items()
+                )
+                key = ("loose object", tuple(members))
+            else:
+                numbers = [self._equivalent(v, place) for v in value]
+                free = isinstance(value, Members) or not _is_ordered(place, value)
+                key = (f"loose {_shape(value)}", free, tuple(sorted(numbers) if free else numbers))
+            known = self._loose[id(value), place] = self._intern(key)
+        return known
+
     def _intern(self, key: Hashable) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
 
@@ -166,7 +186,15 @@ class Walk:
                 self.leaves.append(Leaf((*parts, str(name)), MISSING, value))
 
     def _visit_arrays(self, parts: Parts, a: Sequence[Any], b: Sequence[Any]) -> None:
-        aligned = align([self._number(v) for v in a], [self._number(v) for v in b])
+        place = Place.of(parts)
+        meant = _is_ordered(place, a) or _is_ordered(place, b)
+        loose = tuple([self._equivalent(v, place) for v in side] for side in (a, b))
+        if meant and loose[0] == loose[1]:
+            aligned = align(*loose)
+        else:
+            aligned = align([self._number(v) for v in a], [self._number(v) for v in b])
+            if not meant:
+                aligned = _with_equivalents(aligned, *loose)
         for i, j in aligned.same:
             self._visit((*parts, i), a[i], b[j])
         changed, removed, added = aligned.changed, aligned.removed, aligned.added
@@ -178,7 +206,6 @@ class Walk:
             added = tuple(j for j in added if j not in came)
         moved = count_moved((*aligned.same, *changed))
         if moved:
-            meant = isinstance(a, OrderedMap | Pairs) or not _ORDERED.isdisjoint(parts)
             self.orders.append(Order(parts, True, meant, moved, len(a), a, b))  # noqa: FBT003
         for i, j in sorted(changed):
             self._visit((*parts, i), a[i], b[j])
@@ -199,6 +226,30 @@ class Walk:
         if hurried:
             self.by_place.append(parts)
         return [(left[0][i], left[1][j]) for i, j in pairs]
+
+
+def _is_ordered(place: Place, value: Sequence[Any]) -> bool:
+    return isinstance(value, OrderedMap | Pairs) or place.is_ordered(value)
+
+
+def _with_equivalents(aligned: Alignment, loose_a: Sequence[int], loose_b: Sequence[int]) -> Alignment:
+    """Pair members without an equal with those that differ from them in order alone, wherever they stand."""
+    left_a = sorted([*(i for i, _ in aligned.changed), *aligned.removed])
+    left_b = sorted([*(j for _, j in aligned.changed), *aligned.added])
+    places: dict[int, list[int]] = {}
+    for j in reversed(left_b):
+        places.setdefault(loose_b[j], []).append(j)
+    found = [(i, places[loose_a[i]].pop()) for i in left_a if places.get(loose_a[i])]
+    gone, came = {i for i, _ in found}, {j for _, j in found}
+    changed = tuple((i, j) for i, j in aligned.changed if i not in gone and j not in came)
+    kept_a, kept_b = {i for i, _ in changed}, {j for _, j in changed}
+    return Alignment(
+        same=tuple(sorted((*aligned.same, *found))),
+        changed=changed,
+        removed=tuple(i for i in left_a if i not in gone and i not in kept_a),
+        added=tuple(j for j in left_b if j not in came and j not in kept_b),
+        moved=aligned.moved,
+    )
 
 
 def _is_container(value: object) -> TypeGuard[dict[Any, Any] | list[Any] | tuple[Any, ...]]:

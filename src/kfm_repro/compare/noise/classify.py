@@ -16,7 +16,14 @@ from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.noise import identifiers
 from kfm_repro.compare.noise.explain import Span, explain_pair
 from kfm_repro.compare.noise.floats import Distance, distance, distances
-from kfm_repro.compare.noise.numbers import NULL_TEXTS, as_number, is_binary, is_fractional, is_usual
+from kfm_repro.compare.noise.numbers import (
+    NULL_TEXTS,
+    QUOTED_EMPTY,
+    as_number,
+    is_binary,
+    is_fractional,
+    is_usual,
+)
 from kfm_repro.compare.noise.timestamps import clock_pair
 from kfm_repro.model.finding import Kind, Rung
 
@@ -174,7 +181,9 @@ def _null_form(value: object, *, text: bool) -> str:
         return "NaN"
     if value == "" and isinstance(value, str):
         return "''"
-    return str(value) if text and isinstance(value, str) and value in NULL_TEXTS else ""
+    if text and isinstance(value, str) and value in NULL_TEXTS:
+        return "a quoted ''" if value == QUOTED_EMPTY else value
+    return ""
 
 
 def _type_change(a: object, b: object) -> str:

@@ -14,9 +14,20 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-__all__ = ["NULL_TEXTS", "as_number", "is_binary", "is_fractional", "is_usual", "spells_each_once"]
+__all__ = [
+    "NULL_TEXTS",
+    "QUOTED_EMPTY",
+    "as_number",
+    "is_binary",
+    "is_fractional",
+    "is_usual",
+    "spells_each_once",
+    "spells_uniformly",
+]
 
-NULL_TEXTS = frozenset({"", "NaN", "nan", "NA", "N/A", "null", "NULL", "None"})
+QUOTED_EMPTY = '""'
+"""What stands for a quoted empty cell where bare ones are told from it."""
+NULL_TEXTS = frozenset({"", QUOTED_EMPTY, "NaN", "nan", "NA", "N/A", "null", "NULL", "None"})
 """What stands for no value in an untyped text format."""
 
 _NUMBER = re.compile(
@@ -24,6 +35,7 @@ _NUMBER = re.compile(
 )
 _USUAL_EXPONENT = re.compile(r"[+-]?\d?(?:\.\d*)?[eE][+-]?\d+", re.ASCII)
 _INFINITIES = frozenset({"inf", "-inf", "Inf", "-Inf", "Infinity", "-Infinity"})
+_SPELT = re.compile(r"(?P<sign>[+-]?)\d*(?P<point>\.?)(?P<decimals>\d*)(?P<exponent>[eE]?)")
 _LONGEST_NUMBER = 400
 _DIGITS = 17
 """Significant digits that tell every binary64 from its neighbours; no writer needs more."""
@@ -84,3 +96,24 @@ def spells_each_once(texts: Iterable[str]) -> bool:
             return False
         seen.add(key)
     return True
+
+
+def spells_uniformly(texts: Iterable[str]) -> bool:
+    """Return whether one rule spells all numbers: the fewest decimals, or the same number of them throughout.
+
+    Texts that are no numbers are passed over. Writers of numbers follow a rule over the whole column; where
+    ``3.9``, ``3.10`` and ``3.11`` stand together nobody wrote numbers, and 3.1 is not 3.10.
+    """
+    forms: set[tuple[int, bool]] = set()
+    signs: set[bool] = set()
+    shortest = True
+    for text in texts:
+        match = _SPELT.match(text) if as_number(text) is not None else None
+        if match is None:
+            continue
+        decimals = match["decimals"]
+        shortest = shortest and (decimals == "0" or not decimals.endswith("0"))
+        forms.add((len(decimals) if match["point"] else -1, bool(match["exponent"])))
+        if match["sign"] != "-":
+            signs.add(bool(match["sign"]))
+    return (shortest or len(forms) == 1) and len(signs) <= 1

@@ -10,6 +10,8 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
 from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
+from kfm_repro.errors import Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -44,14 +46,19 @@ class _File:
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two CSV or TSV files, each with the delimiter, encoding and line ending it has.
 
-    A quoted and an unquoted cell of the same text are the same; a missing cell and an empty one are not.
+    A quoted and an unquoted cell of the same text are the same, unless both sorts of empty cells occur: then
+    writers tell an empty text from null by the quotes. A missing cell and an empty one are not the same.
     Raises Unreadable for an empty file and for broken quoting.
     """
     left, right = _open(load(a)), _open(load(b))
-    if left.delimiter != right.delimiter and left.names != right.names:
+    if left.delimiter != right.delimiter and sorted(left.names) != sorted(right.names):
         left, right = _same_delimiter(left, right)
-    table_a, blank_a = cells(left.source, left.delimiter)
-    table_b, blank_b = cells(right.source, right.delimiter)
+    sides = (left, right)
+    told = any(has_quoted_empty(side.source.text, side.delimiter) for side in sides) and any(
+        has_bare_empty(side.source.text, side.delimiter) for side in sides
+    )
+    table_a, blank_a = cells(left.source, left.delimiter, quoted_empty=told)
+    table_b, blank_b = cells(right.source, right.delimiter, quoted_empty=told)
     exchanged: tuple[Finding, ...] = ()
     if _exchanged(left.names, table_a, right.names, table_b):
         exchanged = (_exchanged_finding(left, right),)
@@ -70,7 +77,10 @@ def _open(source: Text, delimiter: str = "") -> _File:
 
 def _same_delimiter(left: _File, right: _File) -> tuple[_File, _File]:
     """Read both with one delimiter if that makes their first records agree, or at least both a table."""
-    as_left, as_right = _open(right.source, left.delimiter), _open(left.source, right.delimiter)
+    try:
+        as_left, as_right = _open(right.source, left.delimiter), _open(left.source, right.delimiter)
+    except Unreadable:  # where the quotes do not close before it, it is no delimiter
+        return left, right
     if as_left.names == left.names:
         return left, as_left
     if as_right.names == right.names:

@@ -16,6 +16,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
+from kfm_repro.compare.tabular.quotes import (
+    PLACEHOLDER,
+    is_well_quoted,
+    with_placeholders,
+    with_quoted_empties,
+)
 from kfm_repro.errors import LimitExceeded, Unreadable
 
 if TYPE_CHECKING:
@@ -132,22 +138,36 @@ def _long_fields() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def cells(source: Text, delimiter: str) -> tuple[pa.Table, int]:
+def cells(source: Text, delimiter: str, *, quoted_empty: bool = False) -> tuple[pa.Table, int]:
     """Return all records but the first as columns of texts, and the number of blank lines left out.
 
     A record shorter than the longest has nulls at its end, so that a missing cell is no empty one; columns
     beyond the header are named by their place. In a file of one column a blank line is an empty cell.
     Raises Unreadable for broken quoting, a quoted field that never ends among it, and LimitExceeded where
-    one overlong record would blow up all others.
+    one overlong record would blow up all others. ``quoted_empty`` tells quoted empty cells from bare ones, as
+    `with_quoted_empties` says.
     """
     import pyarrow as pa
 
     with reading(source.path, "CSV", csv.Error, pa.ArrowException):
         names, _ = header(source.text, delimiter)
-        fast = _with_arrow(source.text, delimiter, len(names))
+        text = with_placeholders(source.text, delimiter) if quoted_empty else source.text
+        fast = _with_arrow(text, delimiter, len(names))
+        table, blank = _with_stdlib(text, delimiter) if fast is None else (fast.slice(1), 0)
         if fast is not None:
-            return fast.slice(1).rename_columns(names), 0
-        return _with_stdlib(source.text, delimiter)
+            table = table.rename_columns(names)
+        if quoted_empty:
+            table = _told(table)
+        return table, blank
+
+
+def _told(table: pa.Table) -> pa.Table:
+    """Return the table with placeholders in words."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = [with_quoted_empties(column, pc.equal(column, PLACEHOLDER)) for column in table.columns]
+    return pa.Table.from_arrays(columns, [name.replace(PLACEHOLDER, "") for name in table.column_names])
 
 
 def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
@@ -158,7 +178,7 @@ def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
     blank = any(pair in text for pair in ("\n\n", "\n\r", "\r\r")) or text[0] in "\r\n"
     data = text.encode()
     quoted = b'"' in data
-    if blank or not width or (quoted and not _is_well_quoted(data, delimiter)):
+    if blank or not width or (quoted and not is_well_quoted(data, delimiter)):
         return None
     try:
         return arrow_csv.read_csv(
@@ -178,21 +198,6 @@ def _with_arrow(text: str, delimiter: str, width: int) -> pa.Table | None:
         )
     except pa.ArrowException:
         return None
-
-
-def _is_well_quoted(data: bytes, delimiter: str) -> bool:
-    """Return whether every quote opens or closes a whole field, or stands doubled inside of one (RFC 4180)."""
-    import numpy as np
-
-    octets = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(octets == ord('"'))
-    if len(quotes) % 2:
-        return False
-    outside = np.array([*delimiter.encode(), *b'\r\n"'], np.uint8)
-    opening, closing = quotes[0::2], quotes[1::2]
-    before = octets[opening[opening > 0] - 1]
-    after = octets[closing[closing < len(octets) - 1] + 1]
-    return bool(np.isin(before, outside).all() and np.isin(after, outside).all())
 
 
 def _with_stdlib(text: str, delimiter: str) -> tuple[pa.Table, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from kfm_repro.compare.noise.numbers import spells_each_once
+from kfm_repro.compare.noise.numbers import spells_each_once, spells_uniformly
 from kfm_repro.compare.tabular.exact import common_values, exact
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -59,13 +59,11 @@ class Column:
 
     @cached_property
     def is_numeric_text(self) -> bool:
-        """Whether the cells of each side are numbers throughout, every number spelled one way."""
+        """Whether the cells of each side are numbers throughout, spelled by one rule, every number one way."""
         import pyarrow.compute as pc
 
-        return all(
-            spells_each_once(text for text in pc.unique(side).to_pylist() if text is not None)
-            for side in (self.a, self.b)
-        )
+        sides = (pc.unique(side).drop_null().to_pylist() for side in (self.a, self.b))
+        return all(spells_each_once(texts) and spells_uniformly(texts) for texts in sides)
 
 
 def _spells_fractions(column: pa.ChunkedArray) -> bool:
@@ -76,7 +74,7 @@ def _spells_fractions(column: pa.ChunkedArray) -> bool:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return False
     for part in (column.slice(0, _SAMPLE), column):
-        numbers = pc.match_substring_regex(part, r"^(?:[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)?$")
+        numbers = pc.match_substring_regex(part, r'^(?:[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?|"")?$')
         if not pc.all(numbers, min_count=0).as_py():
             return False
     return bool(pc.any(pc.match_substring(column, "."), min_count=0).as_py())

@@ -53,6 +53,13 @@ def _anything(pairs: Pairs) -> list[Classified]:
     return claim(np.ones(len(pairs.a), bool), Kind.GEOMETRY, Rung.VALUE, "the geometries differ")
 
 
+_ALIGNED: tuple[Rule, ...] = (
+    vertices.orders,
+    vertices.parts,
+    vertices.axes,
+    vertices.noise(normal=False),
+    vertices.noise(normal=True),
+)
 _READABLE: tuple[Rule, ...] = (
     exact.same_spelling,
     exact.single_or_multi(_judge),
@@ -60,12 +67,9 @@ _READABLE: tuple[Rule, ...] = (
     exact.dimensions,
     exact.collections(_judge),
     vertices.signed_zero,
-    vertices.orders,
-    vertices.parts,
-    vertices.axes,
-    vertices.noise(normal=False),
-    vertices.noise(normal=True),
+    *_ALIGNED,
     reshape.repeated,
+    reshape.repeated_besides(_ALIGNED),
     vertices.displaced,
     reshape.densified,
     reshape.reshaped,

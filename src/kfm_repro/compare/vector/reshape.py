@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kfm_repro.compare.vector.claims import Pairs, claim
+from kfm_repro.compare.vector.claims import Pairs, Rule, apply, claim
 from kfm_repro.compare.vector.measure import Ground, offsets
 from kfm_repro.compare.vector.shape import Flat, align, all_per, flatten, without_repeats
 from kfm_repro.model.finding import Kind, Rung
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     Objects = npt.NDArray[np.object_]
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["densified", "repeated", "reshaped"]
+__all__ = ["densified", "repeated", "repeated_besides", "reshaped"]
 
 _MEASURED = 2_000
 """Most pairs whose Hausdorff distance is taken: it costs about 0.1 ms for 50 vertices, and more for more."""
@@ -27,6 +29,8 @@ _MEASURED_VERTICES = 2_000_000
 _SAME_SHAPE = 1e-9
 """Part of the extent by which a vertex set on a line may leave it: doubles cannot do better on a slope."""
 _CHAINS = (1, 3, 5, 6)
+_FEWEST_OF_LINE, _FEWEST_OF_RING = 2, 4
+"""Vertices that a line and a closed ring cannot do without."""
 
 
 def repeated(pairs: Pairs) -> list[Classified]:
@@ -46,6 +50,54 @@ def repeated(pairs: Pairs) -> list[Classified]:
     mask[chosen[even][same & ~(line & backwards)]] = True
     evidence = "one side repeats vertices; every other vertex is equal"
     return claim(mask, Kind.REPEATED_VERTEX, Rung.NOISE, evidence)
+
+
+def repeated_besides(rules: Iterable[Rule]) -> Rule:
+    """Return a rule that asks ``rules`` again about the pairs that repeat vertices, without the repeats.
+
+    What they call an order is the repeated vertex that it comes with: the worse of the two.
+    """
+    asked = tuple(rules)
+
+    def rule(pairs: Pairs) -> list[Classified]:
+        import numpy as np
+
+        a, b = (_cleaned(values) for values in (pairs.a, pairs.b))
+        changed = np.flatnonzero((a != pairs.a) | (b != pairs.b))
+        cleaned = replace(pairs.take(changed), a=a[changed], b=b[changed])
+        return [
+            replace(
+                group,
+                kind=str(Kind.REPEATED_VERTEX) if group.rung == Rung.ORDER else group.kind,
+                rung=str(Rung.NOISE) if group.rung == Rung.ORDER else group.rung,
+                indexes=tuple(changed[list(group.indexes)].tolist()),
+                evidence=f"{group.evidence}; one side repeats vertices",
+            )
+            for group in apply(asked, cleaned)
+        ]
+
+    return rule
+
+
+def _cleaned(geometries: Objects) -> Objects:
+    """Return lines and polygons without repeated vertices; the same objects where there are none.
+
+    GEOS looks at the plane alone and refuses what collapses: both are left as they are.
+    """
+    import numpy as np
+    import shapely
+
+    result = np.asarray(geometries, object).copy()
+    chosen = np.flatnonzero(np.isin(shapely.get_type_id(result), _CHAINS))
+    before = flatten(result[chosen])
+    wanted = without_repeats(before)
+    level = before.xyzm.copy()
+    level[:, 2:] = 0.0
+    planar = without_repeats(replace(before, xyzm=level)).length
+    long = (wanted.length == 0) | (wanted.length >= np.where(before.ring, _FEWEST_OF_RING, _FEWEST_OF_LINE))
+    good = _dropped(before, wanted) & all_per((wanted.length == planar) & long, before.geometry, before.count)
+    result[chosen[good]] = shapely.remove_repeated_points(result[chosen[good]])
+    return result
 
 
 def densified(pairs: Pairs) -> list[Classified]:

@@ -43,7 +43,6 @@ def verdict(folder: Path, a: str | bytes, b: str | bytes) -> tuple[OutputVerdict
         (PLAIN.replace(",", ";"), "delimiter comma against semicolon"),
         (PLAIN.replace(",", "\t"), "delimiter comma against tab"),
         (PLAIN.replace("Allen", '"Allen"'), "quote characters 0 against 2"),
-        (PLAIN.replace("20005,,", '20005,"",""'), "quote characters 0 against 4"),
         (PLAIN.encode("latin-1"), "encoding utf-8 against latin-1"),
         (PLAIN.encode("utf-16"), "encoding utf-8 against utf-16-le"),
         (PLAIN + "\n", "blank lines 0 against 1"),
@@ -145,6 +144,10 @@ def test_decimals_beyond_binary64_are_values_not_noise(tmp_path: Path, a: str, b
         (["3.1", "3.2"], ["3.10", "3.1"]),
         (["1E5"], ["10E4"]),
         (["2.0", "2.00", "5.5"], ["2.0", "2.00", "5.50"]),
+        (["3.9", "3.10", "3.11"], ["3.9", "3.1", "3.11"]),
+        (["101.10", "102.00"], ["101.1", "102.00"]),
+        (["1.5", "2.5", "3.0"], ["1.5", "2.50", "3.0"]),
+        (["+1.5", "2.5"], ["1.5", "2.5"]),
     ],
 )
 def test_labels_that_read_as_numbers_are_values(tmp_path: Path, a: list[str], b: list[str]) -> None:
@@ -155,7 +158,10 @@ def test_labels_that_read_as_numbers_are_values(tmp_path: Path, a: list[str], b:
 @pytest.mark.parametrize(
     ("a", "b"),
     [
-        (["3.1", "2.50", "", "NaN", "-0.0", "0.0"], ["3.10", "2.5", "", "NaN", "-0.0", "0.0"]),
+        (["3.10", "2.50", "", "NaN", "-0.00", "0.00"], ["3.1", "2.5", "", "NaN", "-0.0", "0.0"]),
+        (["3.10", "2.50"], ["3.100", "2.500"]),
+        (["1.5e+00", "2.0e-05"], ["1.5", "0.00002"]),
+        (["+1.50", "-2.25"], ["1.5", "-2.25"]),
         (["100000.5", "1e+16"], ["1.000005e+05", "10000000000000000.0"]),
     ],
 )
@@ -229,7 +235,36 @@ def test_any_cells_survive_any_spelling(tmp_path: Path, rows: list[list[str]], n
     findings = compared(
         tmp_path, spelled(",", csv.QUOTE_MINIMAL, "\r\n"), spelled(";", csv.QUOTE_ALL, newline)
     )
-    assert {finding.kind for finding in findings} == {Kind.ENCODING}
+    # Where one side quotes its empty cells and the other does not, readers that tell them apart see null.
+    if any(cell == "" for row in rows for cell in row):
+        assert Rung.VALUE in {finding.rung for finding in findings}
+    else:
+        assert {finding.kind for finding in findings} == {Kind.ENCODING}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(st.tuples(texts, texts, st.booleans(), st.booleans()), min_size=1, max_size=5),
+    st.sampled_from([",", ";", "|"]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_empty_cells_are_told_apart_by_their_quotes_alone(
+    tmp_path: Path, rows: list[tuple[str, str, bool, bool]], delimiter: str, newline: str
+) -> None:
+    def spelled(cell: str, *, quoted: bool) -> str:
+        needs = quoted or any(mark in cell for mark in ',;|\r\n"')
+        return '"' + cell.replace('"', '""') + '"' if needs else cell
+
+    def told(cell: str, *, quoted: bool) -> str:
+        if not cell:
+            return '""' if quoted else ""
+        return cell + '"' if len(cell) > 1 and set(cell) == {'"'} else cell
+
+    lines = [f"x{delimiter}y"]
+    lines += [f"{spelled(a, quoted=p)}{delimiter}{spelled(b, quoted=q)}" for a, b, p, q in rows]
+    (tmp_path / "x.csv").write_text(newline.join(lines), newline="", encoding="utf-8")
+    table, _ = dialect.cells(dialect.load(tmp_path / "x.csv"), delimiter, quoted_empty=True)
+    assert table.to_pylist() == [{"x": told(a, quoted=p), "y": told(b, quoted=q)} for a, b, p, q in rows]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
@@ -247,3 +282,73 @@ def test_the_fast_reader_reads_what_the_strict_one_reads(tmp_path: Path, text: s
         strict, _ = dialect._with_stdlib(source.text, ",")
         assert fast.slice(1).rename_columns(names).to_pydict() == strict.to_pydict()
         assert fast.num_rows == strict.num_rows + 1
+
+
+EMPTIES = [
+    ('k,x\n1,""\n2,x\n', "k,x\n1,\n2,x\n", 1),
+    ('k,x\n1,""\n2,\n', 'k,x\n1,\n2,""\n', 2),
+    ('"k","x"\n"1",""\n"2","x"\n', "k,x\n1,\n2,x\n", 1),
+    ('k,x\n1,""\n2,"a""b"\n', 'k,x\n1,\n2,"a""b"\n', 1),
+    ('k,x\n1,""\n\n2,"a,""""\n,"\n', 'k,x\n1,\n\n2,"a,""""\n,"\n', 1),
+    ('k,x\r\n1,""\r\n2,x\r\n', "k;x\n1;\n2;x\n", 1),
+    ('x,k\n"",1\nx,2', "x,k\n,1\nx,2", 1),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "count"), EMPTIES)
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_quoted_empty_cell_is_no_bare_one(
+    tmp_path: Path, a: str, b: str, count: int, *, swap: bool
+) -> None:
+    found = [f for f in compared(tmp_path, *((b, a) if swap else (a, b))) if f.kind != Kind.ENCODING]
+    assert [(f.kind, f.rung, f.where, f.count) for f in found] == [
+        (Kind.NULL_FORM, Rung.VALUE, {"column": "x"}, count)
+    ]
+    assert {f.examples[0].a for f in found} | {f.examples[0].b for f in found} == {"", '""'}
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ('k,x\n1,""\n2,x\n', 'k,x\n1,""\n2,"x"\n'),
+        ('k,x,z\n1,"",\n2,x,"y"\n', 'k,x,z\n1,"",\n2,x,y\n'),
+        ('k,x\n1,""""""\n2,""""""""\n3,\n4,""\n', 'k,x\n"1",""""""\n2,""""""""\n3,\n4,""\n'),
+        ('k,x\n1,"a"\n2,\n', "k,x\n1,a\n2,\n"),
+    ],
+)
+def test_quotes_around_other_cells_are_spelling(tmp_path: Path, a: str, b: str) -> None:
+    (found,) = compared(tmp_path, a, b)
+    assert (found.kind, found.rung) == (Kind.ENCODING, Rung.CONTAINER)
+
+
+def test_a_quoted_empty_line_is_no_blank_one(tmp_path: Path) -> None:
+    assert {found.rung for found in compared(tmp_path, 'x\n""\nb\n', "x\n\nb\n")} == {Rung.VALUE}
+
+
+def test_a_header_may_hold_quoted_empty_cells(tmp_path: Path) -> None:
+    (found,) = compared(tmp_path, '"",x\n1,""\n\n2,\n', '"",x\n1,\n\n2,\n')
+    assert (found.kind, found.where, found.examples[0].key) == (Kind.NULL_FORM, {"column": "x"}, {"": "1"})
+
+
+def test_a_cell_of_two_quotes_is_no_quoted_empty_cell(tmp_path: Path) -> None:
+    (found,) = compared(tmp_path, 'k,x\n1,""""""\n2,""\n3,\n', 'k,x\n1,""\n2,""\n3,\n')
+    assert found.rung is Rung.VALUE
+
+
+def test_rows_in_another_order_keep_their_quoted_empty_cells(tmp_path: Path) -> None:
+    (found,) = compared(tmp_path, 'k,x\n1,""\n2,\n3,c\n', 'k,x\n3,c\n2,\n1,""\n')
+    assert found.kind == Kind.ROW_ORDER
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kinds"),
+    [
+        ("c0,c1\n1,x\n", '"c1";c0\n"x";1\n', {"column-order", "encoding"}),
+        ('"c0","c1"\n1,"l\nm"\n', '"c1"\tc0\n"l\nm"\t1\n', {"column-order", "encoding"}),
+        ("c0,c1\n1,x\n", '"c1";c0;d\n"x";1;2\n', {"schema", "column-order", "encoding"}),
+    ],
+)
+def test_another_delimiter_and_other_columns_are_told_together(
+    tmp_path: Path, a: str, b: str, kinds: set[str]
+) -> None:
+    assert {str(finding.kind) for finding in compared(tmp_path, a, b)} == kinds

@@ -289,3 +289,46 @@ def test_rings_are_noise_exactly_when_they_are_rotations(
     assert (only(a, b).rung == "noise") >= (other in turns and len(set(ring)) == len(ring))
     if only(a, b).rung == "noise" and only(a, b).kind != "repeated-vertex":
         assert other in turns
+
+
+def repeating(wkt: str, vertex: str) -> Any:
+    """Return the geometry with the first of such vertices written twice."""
+    return shapely.from_wkt(wkt.replace(vertex, f"{vertex}, {vertex}", 1))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "vertex"),
+    [
+        ("MULTILINESTRING ((0 0, 1 0), (5 5, 6 6))", "MULTILINESTRING ((5 5, 6 6), (0 0, 1 0))", "6 6"),
+        (HOLED.wkt, shapely.Polygon(HOLED.exterior, list(HOLED.interiors)[::-1]).wkt, "2 1"),
+        (PARTS.wkt, shapely.MultiPolygon(list(PARTS.geoms)[::-1]).wkt, "7 5"),
+        (PARTS.wkt, shapely.MultiPolygon([rotated(part, 1) for part in PARTS.geoms][::-1]).wkt, "7 5"),
+        ("MULTIPOLYGON Z (((0 0 1, 1 0 1, 1 1 1, 0 0 1)), ((5 5 2, 7 5 2, 7 7 2, 5 5 2)))",
+         "MULTIPOLYGON Z (((5 5 2, 7 5 2, 7 7 2, 5 5 2)), ((0 0 1, 1 0 1, 1 1 1, 0 0 1)))", "7 5 2"),
+    ],
+)  # fmt: skip
+def test_parts_in_another_order_that_repeat_a_vertex_are_noise(a: str, b: str, vertex: str) -> None:
+    for left, right in (
+        (repeating(a, vertex), shapely.from_wkt(b)),
+        (shapely.from_wkt(a), repeating(b, vertex)),
+    ):
+        group = only(left, right)
+        assert group.rung == "noise"
+        assert "repeats vertices" in group.evidence
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "kind"),
+    [
+        ("LINESTRING (0 0, 0 0, 1 1, 2 1)", "LINESTRING (2 1, 1 1, 0 0)", "line-direction"),
+        ("LINESTRING (0.123 0, 0.123 0, 1 1)", "LINESTRING (0.12 0, 1 1)", "precision"),
+        ("LINESTRING (0 0, 0 0, 1 1)", "LINESTRING (5e-324 0, 1 1)", "float-noise"),
+        ("MULTIPOINT (0 0, 0 0, 1 1)", "MULTIPOINT (1 1, 0 0)", "densified"),
+        ("LINESTRING Z (0 0 1, 0 0 2, 1 1 1)", "LINESTRING Z (0 0 1, 1 1 1)", "densified"),
+        ("LINESTRING (0 0, 0 0)", "LINESTRING (0 0, 1 1, 1 1)", "geometry"),
+        ("POLYGON ((0 0, 0 0, 0 0, 0 0))", "POLYGON ((1 0, 0 0, 0 0, 1 0))", "geometry"),
+        ("POLYGON Z ((0 0 1, 0 0 2, 0 0 3, 0 0 1))", "POLYGON Z ((1 0 1, 0 0 2, 0 0 2, 1 0 1))", "geometry"),
+    ],
+)
+def test_repeated_vertices_hide_no_other_class(a: str, b: str, kind: str) -> None:
+    assert only(shapely.from_wkt(a), shapely.from_wkt(b)).kind == kind
