@@ -245,7 +245,7 @@ _ITS_SOURCE = " (its source)"
 def _states(side: Mapping[str, Any]) -> dict[str, str] | None:
     """Return in words what is imported from which folder; None when this side does not say.
 
-    Folders of the project are left out: their commit is that of the record.
+    Folders of the project and its repository are left out: their commit is that of the record.
     """
     folders, records = side.get("folders"), side.get("package_records")
     if not isinstance(folders, Mapping) or not isinstance(records, Mapping):
@@ -253,7 +253,7 @@ def _states(side: Mapping[str, Any]) -> dict[str, str] | None:
     told = {
         _folder_told(path, state): _state_told(state)
         for path, state in folders.items()
-        if not str(path).startswith("{root}")
+        if not str(path).startswith(("{root}", "{top}"))
     }
     for name, about in records.items():
         source = about.get("direct_url") if isinstance(about, Mapping) else None
