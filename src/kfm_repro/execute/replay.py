@@ -177,7 +177,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         not_compared=left, shape=shape, fixed=fixed is not None,
         watched=watched(
             agent, _seen(workspace.root, fixed), _seen(working_folder(plan.run.pipeline, workspace.root), fixed),
-            project.root, declared,
+            project.root, declared, (working_folder(plan.run.pipeline, workspace.root), environ["PATH"]),
         ),
         finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
