@@ -62,3 +62,22 @@ def test_a_program_beside_the_project_in_its_repository_is_the_recorded_one(tmp_
     tool.write_text("#!/bin/sh\necho today > data/processed/x.txt\n", encoding="utf-8")
     done = job.kfm("replay", "latest:job", "--json")
     assert (done.code, done.json["verdict"]) == (0, "reproducible"), done.out
+
+
+def test_a_program_outside_of_the_repository_that_is_another_one_now_allows_no_verdict(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\nod -An -N4 -tu4 /dev/urandom > data/processed/x.txt\n", encoding="utf-8")
+    tool.chmod(0o755)
+    workshop.write("data/processed/.keep", "")
+    workshop.commit()
+    done = workshop.kfm("record", "--pipeline", "job", "--", str(tool))
+    assert done.code == 0, done.err
+    value = (workshop.root / "data/processed/x.txt").read_text(encoding="utf-8").rstrip("\n")
+    tool.write_text(f"#!/bin/sh\necho '{value}' > data/processed/x.txt\n", encoding="utf-8")
+    done = workshop.kfm("replay", "latest:job", "--json", "--isolation", "agent")
+    assert (done.code, done.json["verdict"]) == (2, "unknown"), done.out
+    assert done.json["error"]["code"] == "code-unavailable"
+    assert "other code ran" in done.json["error"]["message"]
+    assert [drift["what"] for drift in done.json["environment"]["drift"]] == ["program (its file)"]
