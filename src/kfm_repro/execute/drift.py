@@ -275,7 +275,8 @@ def _folder_told(path: object, state: object) -> str:
 def _state_told(known: Mapping[str, Any], *, files: bool) -> str:
     """Say which source this is; ``files`` is whether its modules can be compared."""
     changes = str(known.get("changes_sha256") or "")[:12]
-    words = [str(known[key]) for key in ("kind", "reason") if known.get(key)]
+    # Digests say more than that git has no commit, and a terminal shows the beginning.
+    words = [str(known[key]) for key in ("kind", *(() if files else ("reason",))) if known.get(key)]
     words += [f"commit {str(known['commit'])[:12]}"] if known.get("commit") else []
     words += [f"changed ({changes})"] if known.get("changed") else []
     if files:
