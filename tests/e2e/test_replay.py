@@ -500,6 +500,25 @@ def test_git_describe_in_a_replay_says_what_it_said_when_it_was_recorded(job: Wo
     assert replay(job, record(job), code=0)["verdict"] == "reproducible"
 
 
+def test_tags_that_the_recorded_run_made_are_not_there_for_a_replay(job: Workshop) -> None:
+    job.write(
+        "pipelines/job.py",
+        script(
+            "import random, subprocess\n"
+            "def git(*args): return subprocess.run(['git', *args], capture_output=True, text=True).stdout\n"
+            "if not git('tag', '-l', 'result-*'): git('tag', f'result-{random.random()}')\n"
+            "(out / 'result.txt').write_text(git('tag', '-l', 'result-*'))\n"
+            "(out / 'branch.txt').write_text(git('rev-parse', '--abbrev-ref', 'HEAD'))\n"
+        ),
+    )
+    job.commit()
+    report = replay(job, record(job), "--isolation", "agent", code=1)
+    assert {item["path"]: item["verdict"] for item in report["outputs"]} == {
+        "data/processed/job/branch.txt": "identical",
+        "data/processed/job/result.txt": "different",
+    }
+
+
 def test_a_committed_copy_of_an_output_is_never_taken_for_the_replays(job: Workshop) -> None:
     job.write(
         "pipelines/job.py",

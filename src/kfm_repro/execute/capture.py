@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kfm_repro.errors import CodeNotAvailable
 from kfm_repro.execute.git import RAW, Repository, init_repository
+from kfm_repro.execute.refs import UNSAID, Refs, read_refs
 
 __all__ = ["CodeState", "code_state"]
 
@@ -37,6 +38,7 @@ class CodeState:
     dirty: bool
     tree: str
     patch: bytes
+    refs: Refs = UNSAID
     files: frozenset[str] = frozenset()
     converted: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -78,8 +80,9 @@ def code_state(repository: Repository, excluded: Sequence[str]) -> CodeState:
         )  # fmt: skip
         files = frozenset(_split(beside.git("ls-files", "--cached", "-z", "--full-name")))
     return CodeState(
-        commit=commit, dirty=bool(patch) and len(converted) < len(changed), tree=tree, patch=patch, files=files,
-        converted=tuple(sorted(converted)), left_out=tuple(sorted(left_out)),
+        commit=commit, dirty=bool(patch) and len(converted) < len(changed), tree=tree, patch=patch,
+        refs=read_refs(repository, commit), files=files, converted=tuple(sorted(converted)),
+        left_out=tuple(sorted(left_out)),
     )  # fmt: skip
 
 

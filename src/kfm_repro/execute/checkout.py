@@ -13,6 +13,7 @@ from kfm_repro.errors import CodeNotAvailable, UnsafePath
 from kfm_repro.execute.clone import clone_at, copy_history, lay_tree, settle
 from kfm_repro.execute.git import RAW, UNFILTERED, Repository, find_repository
 from kfm_repro.execute.lfs import is_pointer, local_data, parse_pointer
+from kfm_repro.execute.refs import UNSAID, Refs, recorded_refs
 from kfm_repro.execute.submodules import find_submodules
 from kfm_repro.model.run import CodeVersion
 from kfm_repro.runs.hashing import normal_sha256
@@ -36,7 +37,7 @@ class Code:
     whether the record leaves open if the tree was dirty. ``raw`` code is laid out byte by byte as it was recorded,
     ``converted`` files of its patch are no changes to git. ``filtered`` files lay there as a filter left them, which
     no clone runs, and the record does not have them so. ``absent`` are
-    submodules that were not checked out.
+    submodules that were not checked out. ``refs`` are branch and tags then.
     """
 
     repository: Repository
@@ -46,6 +47,7 @@ class Code:
     uncaptured: str = ""
     unsaid: bool = False
     absent: frozenset[str] = frozenset()
+    refs: Refs = UNSAID
     raw: bool = False
     converted: tuple[str, ...] = ()
     filtered: tuple[str, ...] = ()
@@ -74,7 +76,8 @@ def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
     raw = version.checkout == "raw"
     code = Code(
         repository, commit, tree=version.tree, unsaid=version.repo_dirty is None and not version.patch, raw=raw,
-        converted=version.converted, absent=absent, filtered=() if raw else _filtered(repository, commit),
+        refs=recorded_refs(repository, version), converted=version.converted, absent=absent,
+        filtered=() if raw else _filtered(repository, commit),
     )  # fmt: skip
     if version.patch:
         code = replace(code, patch=_read_patch(run, version))
@@ -92,7 +95,7 @@ def check_out(code: Code, target: Path) -> Repository:
     Submodules come from this machine, and so does the data of Git LFS. Raises CodeNotAvailable when the patch
     does not lead to the recorded tree, UnsafePath when the patch makes a symbolic link that leaves the tree.
     """
-    clone = copy_history(code.repository, code.commit, target)
+    clone = copy_history(code.repository, code.commit, target, code.refs)
     tree = _patched_tree(clone, code)
     if code.tree and tree != code.tree:
         raise CodeNotAvailable(

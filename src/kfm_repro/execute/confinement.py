@@ -45,7 +45,7 @@ def confine(
     hidden = (project.root, project.root.resolve(), project.runs.resolve(), place.path)
     own = {place.path, *(mount.at for mount in workspace.shown)}
     elsewhere = [
-        *map(readable, outside_folders(str(interpreter), project.root)),
+        *map(readable, outside_folders(str(interpreter), plan.code.repository.top)),
         *variable_places(environ, hidden),
     ]
     cell = Cell(

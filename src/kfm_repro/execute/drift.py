@@ -233,33 +233,36 @@ def _sources(recorded: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[
     if a is None or b is None:
         return
     for what in sorted({*a, *b}):
-        if a.get(what) != b.get(what):
+        states = [side[what] for side in (a, b) if what in side]
+        known = all("files_sha256" in state for state in states)
+        told = [_state_told(side[what], files=known) if what in side else None for side in (a, b)]
+        if told[0] != told[1]:
             change = "added" if what not in a else "removed" if what not in b else "files"
             matters = _OF_PACKAGE.get(what.removesuffix(_ITS_SOURCE), "unknown")
-            yield Drift(what=what, a=a.get(what), b=b.get(what), matters=matters, change=change)
+            yield Drift(what=what, a=told[0], b=told[1], matters=matters, change=change)
 
 
 _ITS_SOURCE = " (its source)"
 
 
-def _states(side: Mapping[str, Any]) -> dict[str, str] | None:
-    """Return in words what is imported from which folder; None when this side does not say.
+def _states(side: Mapping[str, Any]) -> dict[str, Mapping[str, Any]] | None:
+    """Return the state of each folder that is imported from, by what a report calls it; None when nothing is said.
 
-    Folders of the project are left out: their commit is that of the record.
+    Folders of the project and its repository are left out: their commit is that of the record.
     """
     folders, records = side.get("folders"), side.get("package_records")
     if not isinstance(folders, Mapping) or not isinstance(records, Mapping):
         return None
     told = {
-        _folder_told(path, state): _state_told(state)
+        _folder_told(path, state): state if isinstance(state, Mapping) else {}
         for path, state in folders.items()
-        if not str(path).startswith("{root}")
+        if not str(path).startswith(("{root}", "{top}"))
     }
     for name, about in records.items():
         source = about.get("direct_url") if isinstance(about, Mapping) else None
         state = source.get("source") if isinstance(source, Mapping) else None
         if state is not None:
-            told[normal_name(str(name)) + _ITS_SOURCE] = _state_told(state)
+            told[normal_name(str(name)) + _ITS_SOURCE] = state if isinstance(state, Mapping) else {}
     return told
 
 
@@ -269,12 +272,16 @@ def _folder_told(path: object, state: object) -> str:
     return f"packages of the user in {path}" if kind == "user" else f"folder {path}"
 
 
-def _state_told(state: object) -> str:
-    known = state if isinstance(state, Mapping) else {}
+def _state_told(known: Mapping[str, Any], *, files: bool) -> str:
+    """Say which source this is; ``files`` is whether its modules can be compared."""
     changes = str(known.get("changes_sha256") or "")[:12]
-    words = [str(known[key]) for key in ("kind", "reason") if known.get(key)]
+    # Digests say more than that git has no commit, and a terminal shows the beginning.
+    words = [str(known[key]) for key in ("kind", *(() if files else ("reason",))) if known.get(key)]
     words += [f"commit {str(known['commit'])[:12]}"] if known.get("commit") else []
     words += [f"changed ({changes})"] if known.get("changed") else []
+    if files:
+        words += [f"modules {str(known['files_sha256'])[:12]}"]
+        words += [str(known["files_bound"])] if known.get("files_bound") else []
     return _cut(", ".join(words)) or "there"
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from kfm_repro.errors import RunError
+from kfm_repro.errors import CodeNotAvailable, RunError
+from kfm_repro.execute.git import find_repository
 from kfm_repro.execute.sources import source_state
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir
@@ -55,7 +56,7 @@ def fingerprint(
     answer = _ask(python, root, environ) if python else {}
     if not answer.get("python"):
         return _ask(sys.executable, root, environ, "--host")
-    _name_sources(answer, [path.resolve() for path in (root, *copies)])
+    _name_sources(answer, _own_folders([path.resolve() for path in (root, *copies)]))
     answer["threads"] = redact_variables(answer.get("threads", {}))
     return answer
 
@@ -97,7 +98,17 @@ def read_fingerprint(directory: RunDir, run: Run) -> dict[str, Any]:
     return known
 
 
-def _name_sources(answer: dict[str, Any], roots: Sequence[Path]) -> None:
+def _own_folders(roots: Sequence[Path]) -> dict[Path, str]:
+    """Return the folders whose code the record names: the project, copies of it, and the repository around each."""
+    try:
+        depth = len(Path(find_repository(roots[0]).prefix).parts)
+    except CodeNotAvailable:
+        depth = 0
+    tops = [[root, *root.parents][depth] for root in roots if depth]
+    return dict.fromkeys(tops, "{top}") | dict.fromkeys(roots, "{root}")
+
+
+def _name_sources(answer: dict[str, Any], own: Mapping[Path, str]) -> None:
     """Say of every folder that is imported from, and of every editable package, which commit it is."""
     states: dict[str, dict[str, Any]] = {}
 
@@ -108,9 +119,12 @@ def _name_sources(answer: dict[str, Any], roots: Sequence[Path]) -> None:
 
     folders = {}
     for path, kind in answer.get("folders", {}).items():
-        base = next((base for base in roots if Path(path).is_relative_to(base)), None)
+        base = max(
+            (base for base in own if Path(path).is_relative_to(base)),
+            key=lambda base: len(base.parts), default=None,
+        )  # fmt: skip
         if base is not None:
-            folders[f"{{root}}/{Path(path).relative_to(base).as_posix()}"] = {"kind": kind}
+            folders[f"{own[base]}/{Path(path).relative_to(base).as_posix()}"] = {"kind": kind}
         else:
             folders[path] = {"kind": kind, **({} if kind == "user" else state(path))}
     answer["folders"] = folders
@@ -118,7 +132,7 @@ def _name_sources(answer: dict[str, Any], roots: Sequence[Path]) -> None:
         for source in (about[key] for key in ("direct_url", "provenance_url") if key in about):
             folder = unquote(source["url"].removeprefix("file://")) if source.get("editable") else ""
             source["url"] = redact(source["url"])
-            if folder and any(Path(folder).resolve().is_relative_to(base) for base in roots):
+            if folder and any(Path(folder).resolve().is_relative_to(base) for base in own):
                 source["in_project"] = True
             elif folder:
                 source["source"] = state(folder)

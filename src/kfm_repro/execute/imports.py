@@ -1,4 +1,4 @@
-"""Code that an interpreter imports straight from the project: editable installs and path files."""
+"""Code that an interpreter imports straight from the repository: editable installs and path files."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ print(json.dumps([found, sysconfig.get_path("stdlib"), sys.prefix]))
 """
 
 
-def import_roots(python: str, root: Path) -> tuple[str, ...]:
-    """Return the folders below ``root``, relative to it, that ``python`` imports from besides its own.
+def import_roots(python: str, top: Path) -> tuple[str, ...]:
+    """Return the folders of the repository at ``top``, relative to it, that ``python`` imports from besides its own.
 
     A replay puts its own checkout of them first, lest today's code run under the name of the recorded commit.
     """
-    base = root.resolve()
+    base = top.resolve()
     inside = (path for path in _imported(python) if path.is_relative_to(base))
     return tuple(dict.fromkeys(path.relative_to(base).as_posix() for path in inside))
 
 
-def outside_folders(python: str, root: Path) -> tuple[Path, ...]:
-    """Return the folders outside of ``root`` that ``python`` imports from besides its own."""
-    base = root.resolve()
+def outside_folders(python: str, top: Path) -> tuple[Path, ...]:
+    """Return the folders outside of the repository at ``top`` that ``python`` imports from besides its own."""
+    base = top.resolve()
     return tuple(dict.fromkeys(path for path in _imported(python) if not path.is_relative_to(base)))
 
 

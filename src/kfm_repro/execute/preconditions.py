@@ -55,9 +55,12 @@ def code_precondition(plan: Plan) -> Precondition:
         detail += (
             f"; a filter of git may have rewritten {some(code.filtered)}: a replay has them as git keeps them"
         )
+    if code.refs.lost:
+        detail += f"; without {len(code.refs.lost)} tags that it had and this repository has not: {code.refs.lost[0]}"
     if code.unsaid:
         detail += "; the record does not say if it was dirty"
-    return Precondition(name="code", state="unknown" if code.unsaid or code.filtered else "ok", detail=detail)
+    unsure = code.unsaid or code.filtered or code.refs.lost
+    return Precondition(name="code", state="unknown" if unsure else "ok", detail=detail)
 
 
 def pointers_precondition(pointers: Sequence[str]) -> tuple[Precondition, ...]:

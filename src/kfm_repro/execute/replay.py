@@ -40,15 +40,17 @@ from kfm_repro.execute.preconditions import (
     trespass,
 )
 from kfm_repro.execute.process import Outcome, Process, run_command
+from kfm_repro.execute.program import PROGRAM, program_precondition, program_today
 from kfm_repro.execute.record import write_metrics
 from kfm_repro.execute.replay_document import placeholder_values, replay_document, run_variables
 from kfm_repro.execute.setting import is_fixed, replay_shape
+from kfm_repro.execute.today import today_of
 from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.watched import Watched, watched
 from kfm_repro.execute.workspace import Workspace, build_workspace
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
-from kfm_repro.model.run import Run
+from kfm_repro.model.run import Pipeline, Run
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.labels import Labels, label_fields, read_labels
 from kfm_repro.runs.layout import RunDir
@@ -159,10 +161,13 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     adopt_run_files(workspace, fresh)
     _write_results(writer, project, plan, outcome, sources, produced)
     today = fingerprint(plan.interpreter.path, project.root, environ, copies=[workspace.root])
+    program = program_today(_pipeline(project, plan, workspace), workspace.root, environ["PATH"])
+    today |= {PROGRAM: program} if program else {}
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     recorded = read_fingerprint(plan.original, plan.run)
     preconditions = (
         *_preconditions(plan, request, workspace, sources, outcome, environment),
+        *program_precondition(recorded, today),
         *trespass(untouched, project_state(project, plan)),
     )
     declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
@@ -174,7 +179,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         not_compared=left, shape=shape, fixed=fixed is not None,
         watched=watched(
             agent, _seen(workspace.root, fixed), _seen(working_folder(plan.run.pipeline, workspace.root), fixed),
-            project.root, declared,
+            project.root, declared, (working_folder(plan.run.pipeline, workspace.root), environ["PATH"]),
         ),
         finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
@@ -191,7 +196,7 @@ def _run_pipeline(
         agent = prepare(stage.place.path, shape.agent, python_path=environ.get("PYTHONPATH", ""))
     known = {name: value for name, value in shape.environ.items() if value is not None}
     confinement = confine(project, plan, workspace, {**environ, **known}, stage.place, request)
-    outcome = _execute(plan, stage, agent, confinement)
+    outcome = _execute(_pipeline(project, plan, workspace), plan, stage, agent, confinement)
     broken = guards[0].broken() or guards[1].broken()
     if broken:
         guards[0].make_way()
@@ -225,17 +230,24 @@ def _preconditions(
 def _environment(
     project: Project, plan: Plan, fresh: RunDir, workspace: Workspace
 ) -> tuple[dict[str, str], Precondition]:
-    """Return what the pipeline sees, with the project's own packages taken from the workspace."""
+    """Return what the pipeline sees, with the project's own packages and tools taken from the workspace."""
     environ, precondition = replay_environment(
         plan.run, plan.interpreter, home=workspace.home, temporary=workspace.temporary,
         given=run_variables(plan, fresh, workspace),
     )  # fmt: skip
-    environ = {name: value.replace("{root}", str(workspace.root)) for name, value in environ.items()}
+    today = today_of(project, plan, workspace)
+    recorded = plan.run.environment.env if plan.run.environment else {}
+    environ = {
+        name: (today.text(value) if name in recorded else value).replace("{root}", str(workspace.root))
+        for name, value in environ.items()
+    }
+    environ["PATH"] = today.search(environ["PATH"])
     if plan.rebuilt is None:
-        roots = import_roots(plan.interpreter.path, project.root)
+        folders = [workspace.top / path for path in import_roots(plan.interpreter.path, today.top)]
     else:
-        roots = tuple(path for path in plan.rebuilt.wanted.import_roots if (workspace.root / path).is_dir())
-    imported = [str(workspace.root / path) for path in roots]
+        roots = [workspace.root / path for path in plan.rebuilt.wanted.import_roots]
+        folders = [folder for folder in roots if folder.is_dir()]
+    imported = [str(folder) for folder in folders]
     if imported:
         environ["PYTHONPATH"] = os.pathsep.join([*imported, *filter(None, [environ.get("PYTHONPATH")])])
     return environ, precondition
@@ -246,13 +258,23 @@ def _seen(path: Path, room: Path | None) -> Path:
     return path if room is None else FIXED / path.relative_to(room)
 
 
-def _execute(plan: Plan, stage: _Stage, agent: Prepared | None, confinement: Confinement) -> Outcome:
+def _pipeline(project: Project, plan: Plan, workspace: Workspace) -> Pipeline:
+    """Return the recorded pipeline with what it names in today's repository taken from the workspace."""
+    pipeline, today = plan.run.pipeline, today_of(project, plan, workspace)
+    return msgspec.structs.replace(
+        pipeline, entrypoint=today.text(pipeline.entrypoint or ""), args=tuple(map(today.text, pipeline.args))
+    )
+
+
+def _execute(
+    pipeline: Pipeline, plan: Plan, stage: _Stage, agent: Prepared | None, confinement: Confinement
+) -> Outcome:
     root, environ = stage.workspace.root, stage.environ
     values = placeholder_values(plan, stage.workspace)
     search = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     process = Process(
-        argv=build_command(plan.run.pipeline, root, plan.interpreter.path, values, search),
-        cwd=working_folder(plan.run.pipeline, root),
+        argv=build_command(pipeline, root, plan.interpreter.path, values, search),
+        cwd=working_folder(pipeline, root),
         env=environ,
         logs=stage.fresh.logs,
         confinement=confinement,

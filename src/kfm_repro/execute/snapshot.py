@@ -197,6 +197,9 @@ def describe_run(
     command = describe_command(request.command, project.root)
     version: dict[str, Any] = {"git_commit": code.commit, "repo_dirty": code.dirty}
     version["checkout"] = "raw"
+    version |= {"branch": code.refs.branch} if code.refs.branch else {}
+    version |= {"tags": dict(code.refs.tags)} if code.refs.tags is not None else {}
+    version |= {"abbrev": code.refs.abbrev} if code.refs.abbrev else {}
     if code.patch:
         version |= {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(run.path / PATCH).sha256}
     if code.converted or code.left_out:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kfm_repro.execute.perturb.agent import Event, Kind, Mechanism, Prepared
+from kfm_repro.execute.uncovered import programs_without_agent
 
 __all__ = ["Watched", "watched"]
 
@@ -23,21 +24,24 @@ class Watched:
 
     ``undeclared`` are files that the pipeline wanted and its record does not declare, those of the project relative
     to it; ``network`` is every host and port that it tried to reach. ``present`` is whether the agent was in the
-    pipeline at all; ``mechanism`` is how.
+    pipeline at all; ``mechanism`` is how; ``uncovered`` are programs that ran without it, with the reasons.
     """
 
     mechanism: Mechanism = Mechanism.NONE
     present: bool = False
     undeclared: tuple[str, ...] = ()
     network: tuple[str, ...] = ()
+    uncovered: tuple[str, ...] = ()
 
 
 def watched(
-    agent: Prepared | None, workspace: Path, folder: Path, project: Path, declared: Collection[str]
-) -> Watched:
+    agent: Prepared | None, workspace: Path, folder: Path, project: Path, declared: Collection[str],
+    started: tuple[Path, str],
+) -> Watched:  # fmt: skip
     """Return what the agent's log tells of a command in ``folder`` of ``workspace``, which stands for ``project``.
 
-    A file counts as wanted when it was not there for the command, and is on this machine.
+    A file counts as wanted when it was not there for the command, and is on this machine. ``started`` is ``folder``
+    as it lies on this machine, and PATH: where its programs were found.
     """
     if agent is None:
         return Watched()
@@ -47,6 +51,7 @@ def watched(
         any(event.kind is not Kind.NOTE for event in events),
         tuple(sorted(set(_undeclared(events, (workspace, folder), project, declared))))[:_MOST],
         tuple(sorted(set(_network(events))))[:_MOST],
+        programs_without_agent(events, *started)[:_MOST],
     )
 
 

@@ -27,6 +27,7 @@ from kfm_repro.execute.perturb.shaped import FIXED
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
+from kfm_repro.execute.program import PROGRAM
 from kfm_repro.execute.rebuild.store import prune
 from kfm_repro.execute.replay import Replayed, replay_labels, run_replay
 from kfm_repro.execute.setting import setting_of
@@ -83,6 +84,10 @@ _UNMET = {
     "inputs-after": (
         "input-changed",
         "record again while nothing else writes to it; if the command itself does, name it with --output as well",
+    ),
+    PROGRAM: (
+        "code-unavailable",
+        "restore the program, or put it into the repository and record again",
     ),
     TRESPASS: (
         "project-changed",

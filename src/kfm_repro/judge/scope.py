@@ -16,6 +16,8 @@ __all__ = ["Moved", "moved_axes", "replay_scope"]
 
 _BY_VARIABLE: Mapping[str, str] = {"PYTHONHASHSEED": "hash-seed", "TZ": "timezone", "LC_ALL": "locale"}
 _NATURAL = frozenset(("aslr", "build-path", "clock", "entropy", "home-user", "input-mtime", "pid", "tmp-dir"))
+_OF_AGENT = frozenset(("clock", "cpu-count", "directory-order", "entropy", "hostname", "schedule"))
+"""Axes that the agent varies: only for the programs that it is in."""
 
 _NAMED = 5
 
@@ -33,11 +35,15 @@ def moved_axes(replayed: Replayed, wanted: Sequence[str], proofs: Mapping[str, E
     """Return which axes a replay varied: those ``wanted`` as far as their canaries prove it, and its clock."""
     varied, unmoved, notes = dict[str, str](), dict[str, str](), list[str]()
     shift, seen = replayed.shape.agent.clock_shift, replayed.watched
+    bare = f"not in every program: {', '.join(seen.uncovered[:_NAMED])}" if seen.uncovered else ""
     if shift is not None:
-        if seen.present:
-            varied["clock"] = f"{shift.total_seconds():+.0f}"
-        else:
+        if not seen.present:
             unmoved["clock"] = "nothing could be loaded into the pipeline"
+        elif bare:
+            unmoved["clock"] = bare
+        else:
+            varied["clock"] = f"{shift.total_seconds():+.0f}"
+            notes.append("clock: the times of files are not moved: they are the machine's")
         if seen.present and seen.mechanism is Mechanism.PYTHON:
             notes.append(
                 "clock: only what Python's time module tells was moved, since no library could be loaded"
@@ -47,6 +53,8 @@ def moved_axes(replayed: Replayed, wanted: Sequence[str], proofs: Mapping[str, E
         variable = held.get(name, "")
         if variable and replayed.held[variable] == replayed.shape.environ.get(variable):
             unmoved[name] = f"the recorded run had {variable}={replayed.held[variable]}, too"
+        elif bare and name in _OF_AGENT:
+            unmoved[name] = bare
         elif proofs[name].effective:
             varied[name] = AXES[name].varied
         else:
@@ -78,7 +86,7 @@ def replay_scope(
         pinned["network"] = "none"
     if held.get("PYTHONHASHSEED") == "random":
         del pinned["hash-seed"]
-    natural = (_NATURAL | ({"hash-seed"} - set(pinned))) - set(moved.varied)
+    natural = (_NATURAL | ({"hash-seed"} - set(pinned))) - set(moved.varied) - set(moved.unmoved)
     pinned = {axis: value for axis, value in pinned.items() if axis not in moved.varied}
     notes = [f"{capped}; no level of reproducibility is claimed"] if capped else []
     if not_compared:

@@ -58,6 +58,7 @@ _DEFS: Schema = {
 _PATH, _SHA256, _TIME, _COUNT = ({"$ref": f"#/$defs/{name}"} for name in ("path", "sha256", "time", "count"))
 _TEXT: Schema = {"type": "string"}
 _HEX = r"^[0-9a-fA-F]{4,64}$"
+_OBJECT: Schema = {"type": "string", "pattern": r"^([0-9a-f]{40}|[0-9a-f]{64})$"}
 _TEXTS: Schema = {"additionalProperties": {"type": ["string", "null"]}}
 _PATTERNS: Schema = {"type": "array", "items": _PATH}
 
@@ -87,6 +88,12 @@ _SAID: dict[type, dict[str, Schema]] = {
     },
     CodeVersion: {
         "git_commit": {"description": "4 to 64 hex digits, in quotes. A replay needs it.", "pattern": _HEX},
+        "branch": {
+            "description": "What was checked out; absent when it was the commit itself.",
+            "minLength": 1,
+        },
+        "tags": {"description": "Tags of its history: name and object.", "additionalProperties": _OBJECT},
+        "abbrev": {"description": "To how many digits git shortens a commit.", "minimum": 4, "maximum": 64},
         "repo_dirty": {"description": "Whether there were uncommitted changes. Then a replay needs patch."},
         "tree": {"description": "The git tree that commit and patch lead to.", "pattern": _HEX},
         "patch": {"description": "git diff --binary, relative to the run's folder.", **_PATH},

@@ -38,9 +38,14 @@ class CodeVersion(Part, frozen=True, kw_only=True):
     ``checkout`` is ``raw`` when commit and patch have the files byte by byte as they lay there. ``converted`` files
     had other bytes than git keeps, and git does not call that a change; ``not_kept`` ones of them are nowhere.
     Of each of ``submodules`` it says ``path``, ``commit`` and, when it was not checked out, ``present: false``.
+    ``branch`` was checked out, ``tags`` maps those of its history to their objects, ``abbrev`` is how many digits git
+    shortens a commit to; None where a record does not say.
     """
 
     git_commit: str | None = None
+    branch: str | None = None
+    tags: dict[str, str] | None = None
+    abbrev: int | None = None
     repo_dirty: bool | None = None
     tree: str | None = None
     patch: str | None = None

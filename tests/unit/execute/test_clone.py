@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from workshop import Workshop
 
-from kfm_repro.errors import CodeNotAvailable, UnsafePath
+from kfm_repro.errors import CodeNotAvailable, InvalidRecord, UnsafePath
 from kfm_repro.execute import clone as clone_module
 from kfm_repro.execute.capture import code_state
 from kfm_repro.execute.checkout import Code, check_code, check_out, left_pointers
-from kfm_repro.execute.clone import clone_at
+from kfm_repro.execute.clone import clone_at, copy_history
 from kfm_repro.execute.git import find_repository
+from kfm_repro.execute.refs import read_refs, recorded_refs
 from kfm_repro.model.run import CodeVersion
 from kfm_repro.runs.layout import RunDir
 
@@ -386,3 +387,55 @@ def test_data_of_git_lfs_is_found_from_a_commit(shop: Workshop, tmp_path: Path) 
     lfs_store(shop, b"the data", b"the data")
     assert repository.blob(head(shop), "data/raw/in.bin", target)
     assert target.read_bytes() == b"the data"
+
+
+def test_branch_and_tags_are_those_of_the_record_not_todays(shop: Workshop, tmp_path: Path) -> None:
+    shop.git("tag", "v1")
+    shop.git("tag", "-a", "v2", "-m", "two")
+    source, commit = find_repository(shop.root), head(shop)
+    recorded = read_refs(source, commit)
+    described = shop.git("describe")
+    shop.git("tag", "-d", "v2")
+    shop.git("tag", "-a", "v3", "-m", "three")
+    shop.git("checkout", "-q", "-b", "other")
+    clone = copy_history(source, commit, tmp_path / "clone", recorded)
+    assert said(clone.top, "describe") == described == "v2"
+    assert said(clone.top, "tag").split() == ["v1", "v2"]
+    assert said(clone.top, "rev-parse", "--abbrev-ref", "HEAD") == "main"
+
+
+def test_a_clone_shortens_commits_as_the_recorded_repository_did(shop: Workshop, tmp_path: Path) -> None:
+    shop.git("config", "core.abbrev", "12")
+    source, commit = find_repository(shop.root), head(shop)
+    recorded = read_refs(source, commit)
+    shop.git("config", "core.abbrev", "5")
+    clone = copy_history(source, commit, tmp_path / "clone", recorded)
+    assert said(clone.top, "rev-parse", "--short", "HEAD") == commit[:12]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("limit", [clone_module._COPIED_KIB, -1])
+def test_a_clone_has_no_object_that_the_commit_does_not_lead_to(
+    shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, *, packed: bool
+) -> None:
+    monkeypatch.setattr(clone_module, "_COPIED_KIB", limit)
+    commit = head(shop)
+    shop.write("code.py", "later = 1\n")
+    shop.commit()
+    shop.write("left.txt", "of an earlier run")
+    left = shop.git("hash-object", "-w", "left.txt").split()
+    if packed:
+        shop.git("repack", "-a", "-d", "-q", "--keep-unreachable")
+    clone = copy_history(find_repository(shop.root), commit, tmp_path / "clone")
+    listed = "--batch-all-objects", "--batch-check=%(objectname)"
+    assert not {*said(clone.top, "cat-file", *listed).split()} & {*left, head(shop)}
+    assert not (clone.top / ".git/objects/info/alternates").exists()
+
+
+def test_a_tag_whose_object_is_gone_is_named_and_a_wrong_one_is_refused(shop: Workshop) -> None:
+    commit = head(shop)
+    version = CodeVersion(git_commit=commit, tags={"here": commit, "gone": "1" * 40})
+    found = recorded_refs(find_repository(shop.root), version)
+    assert (found.tags, found.lost) == ({"here": commit}, ("gone",))
+    with pytest.raises(InvalidRecord, match="tags: bad"):
+        recorded_refs(find_repository(shop.root), CodeVersion(tags={"bad": "v1; rm"}))

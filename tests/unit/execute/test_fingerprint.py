@@ -16,9 +16,11 @@ import pytest
 import shapely
 
 from kfm_repro.execute import fingerprint as fingerprint_module
+from kfm_repro.execute import sources
 from kfm_repro.execute.drift import environment_drift
 from kfm_repro.execute.fingerprint import fingerprint
 from kfm_repro.execute.requirements import requirements_lock
+from kfm_repro.execute.sources import source_state
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +216,27 @@ def test_the_interpreter_of_another_environment_is_asked_and_not_ours(venv: Path
     found = fingerprint(str(venv / "bin/python"), tmp_path)
     assert found["executable"] == str(venv / "bin/python")
     assert found["packages"] == {"theirs": "2.0"}
+
+
+def test_modules_of_a_folder_that_git_does_not_know_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state(**files: str) -> dict:
+        for name, text in files.items():
+            (tmp_path / "lib" / f"{name}.py").write_text(text, encoding="utf-8")
+        folder = source_state(tmp_path / "lib")
+        return {"folders": {"/lib": {"kind": "pythonpath", **folder}}, "package_records": {}}
+
+    (tmp_path / "lib/__pycache__").mkdir(parents=True)
+    before = state(one="V = 1\n", two="V = 2\n")
+    (tmp_path / "lib/__pycache__/one.pyc").touch()
+    assert drifts(before, state()) == {}
+    after = drifts(before, state(two="V = 3\n"))
+    assert set(after) == {"folder /lib"}
+    old = {"folders": {"/lib": {"kind": "pythonpath", "commit": None, "reason": "git has no commit of it"}}}
+    assert drifts({**before, **old}, state()) == {}
+    monkeypatch.setattr(sources, "_MAX_MODULES", 1)
+    assert "only its first 1 modules" in drifts(before, state())["folder /lib"][1]
 
 
 def test_a_folder_that_a_path_file_adds_is_named_with_its_commit_and_changes(
