@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from keeping import Shelf, shelf
 
+from kfm_repro.errors import NotWritable
 from kfm_repro.model.retention import Action
 from kfm_repro.runs.retention import keep_within_cap, plan_prune, prune
 from kfm_repro.runs.status import mark_retained
@@ -257,6 +258,61 @@ def test_rule_23_what_an_interrupted_prune_left_is_finished(kept: Shelf) -> None
     prune(kept.project, 1)
     assert list(trash.iterdir()) == []
     assert kept.names() == ["job/run001"]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """Return a folder that is nobody's business, with a folder that its owner shares."""
+    folder = tmp_path / "outside"
+    (folder / "shared").mkdir(parents=True)
+    (folder / "shared/thesis.txt").write_text("years of work", encoding="utf-8")
+    for path in (folder, folder / "shared"):
+        path.chmod(0o755)
+    return folder
+
+
+def untouched(outside: Path) -> bool:
+    modes = [path.stat().st_mode & 0o777 for path in (outside, outside / "shared")]
+    return modes == [0o755, 0o755] and (outside / "shared/thesis.txt").is_file()
+
+
+def test_a_trash_that_is_a_link_is_refused_and_nothing_behind_it_deleted(kept: Shelf, outside: Path) -> None:
+    kept.run(0)
+    kept.run(1)
+    (kept.project.runs / ".trash").symlink_to(outside)
+    with pytest.raises(NotWritable, match="symbolic link") as caught:
+        prune(kept.project, 1)
+    assert "rm " in caught.value.hint
+    assert kept.names() == ["job/run000", "job/run001"]
+    assert untouched(outside)
+
+
+def test_links_and_files_in_the_trash_go_and_what_they_lead_to_stays(kept: Shelf, outside: Path) -> None:
+    trash = kept.project.runs / ".trash"
+    trash.mkdir()
+    (trash / "link").symlink_to(outside)
+    (trash / "file").write_text("left over", encoding="utf-8")
+    (trash / "run").mkdir()
+    (trash / "run/inner").symlink_to(outside)
+    assert prune(kept.project, 1).notes == ()
+    assert list(trash.iterdir()) == []
+    assert untouched(outside)
+
+
+def test_only_a_real_folder_is_what_a_killed_unpack_left(kept: Shelf, outside: Path) -> None:
+    kept.run(0)
+    kept.run(1)
+    names = {".unpack-link": outside, ".unpack-nowhere": outside / "missing"}
+    for name, target in names.items():
+        (kept.project.runs / name).symlink_to(target)
+    (kept.project.runs / ".unpack-file").write_text("", encoding="utf-8")
+    (kept.project.runs / ".unpack-real/job").mkdir(parents=True)
+    done = prune(kept.project, 1)
+    assert done.objects is not None
+    assert kept.names() == ["job/run001"]
+    left = sorted(path.name for path in kept.project.runs.glob(".unpack-*"))
+    assert left == [".unpack-file", ".unpack-link", ".unpack-nowhere"]
+    assert untouched(outside)
 
 
 def prune_here(root: Path) -> None:
