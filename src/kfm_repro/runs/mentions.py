@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,15 +68,18 @@ def find_mentions(root: Path, tree: str, run_id: str, outputs: Iterable[Entry]) 
     return Search(tuple(files), tuple(wanted), tuple(unread) if wanted else (), count)
 
 
-def find_activity(root: Path, trees: Iterable[str], first: str, run_id: str) -> Search:
+def find_activity(
+    root: Path, trees: Iterable[str], first: str, run_id: str, is_kept: Callable[[Path], bool]
+) -> Search:
     """Search for a PROV record with an Activity that carries ``run_id``: in the file ``first``, then in ``trees``.
 
-    ``first`` may be empty. Raises UnsafePath when it leads out of ``root``.
+    ``first`` may be empty. ``is_kept`` says whether a file lies where provenance is kept; others do not count.
+    Raises UnsafePath when ``first`` leads out of ``root``.
     """
     unread, count = [], 0
     candidates = [inside(root, first, what="prov.target_path")] if first else []
     for path in _unique(candidates, (file for tree in trees for file in _texts(root, tree, _PROV))):
-        if not path.is_file():
+        if not path.is_file() or not is_kept(path):
             continue
         name = path.relative_to(root).as_posix()
         text = _read(path, plain=True) if count < MAX_FILES else None

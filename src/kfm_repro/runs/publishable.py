@@ -12,6 +12,7 @@ from kfm_repro.errors import KfmReproError, UnsafePath
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.model.verification import CheckState, Line, SecretScan
+from kfm_repro.runs.activities import FOLDERS, is_kept
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
@@ -24,7 +25,6 @@ from kfm_repro.runs.secrets import Scan
 __all__ = ["ASKS", "Facts", "gather", "line", "record_lines", "secret_scan", "validation_line"]
 
 PROCESSED, STAC, CATALOG = "data/processed", "data/stac", "data/catalog"
-PROVENANCE = ("data/prov", "data/provenance")
 ASKS: Mapping[int, tuple[str, str]] = {
     1: ("status", "status.json says success"),
     2: ("inputs", "every input has a hash"),
@@ -32,7 +32,7 @@ ASKS: Mapping[int, tuple[str, str]] = {
     4: ("validation", "validation/** exists and says pass, without a silent skip"),
     5: ("promotion", f"outputs are promoted to {PROCESSED}/** with the recorded bytes"),
     6: ("metadata", f"{STAC}/** and {CATALOG}/** name the outputs or the run"),
-    7: ("provenance", f"a record in {PROVENANCE[0]}/** or {PROVENANCE[1]}/** has an Activity of this run"),
+    7: ("provenance", f"a record in {FOLDERS[0]}/** or {FOLDERS[1]}/** has an Activity of this run"),
     8: ("labels", "no output is less restricted than the inputs"),
 }
 """Name of each line, and what it asks for."""
@@ -247,7 +247,9 @@ def _provenance(facts: Facts) -> Line:
         return line(7, _FAILED, facts.faults["record"], "run.yaml")
     target = facts.section("prov").get("target_path") or ""
     try:
-        found = find_activity(facts.project.root, PROVENANCE, str(target), facts.run_id)
+        found = find_activity(
+            facts.project.root, FOLDERS, str(target), facts.run_id, lambda path: is_kept(facts.project, path)
+        )
     except UnsafePath as exc:
         return line(7, _FAILED, exc.message, "run.yaml")
     if found.files:
@@ -256,7 +258,7 @@ def _provenance(facts: Facts) -> Line:
         return line(
             7, _UNKNOWN, f"some records cannot be read: {_some(found.unread)}", *found.unread[:_SHOWN]
         )
-    return line(7, _FAILED, f"no Activity carries kfm:run_id {facts.run_id}", *PROVENANCE)
+    return line(7, _FAILED, f"no Activity carries kfm:run_id {facts.run_id}", *FOLDERS)
 
 
 def _labels(facts: Facts) -> Line:

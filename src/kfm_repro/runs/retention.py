@@ -15,11 +15,11 @@ from pathlib import Path
 from kfm_repro.errors import KfmReproError, NotWritable
 from kfm_repro.model.retention import Action
 from kfm_repro.model.run import RunState
-from kfm_repro.runs.activities import Activities, activities_of, read_activities
+from kfm_repro.runs.activities import Activities, read_activities
 from kfm_repro.runs.locks import runs_lock
 from kfm_repro.runs.objects import Collected, ObjectStore
 from kfm_repro.runs.project import Project
-from kfm_repro.runs.provenance import has_provenance, read_record, write_provenance
+from kfm_repro.runs.provenance import carries, has_provenance, read_record, write_provenance
 from kfm_repro.runs.read import read_state
 from kfm_repro.runs.sizes import parse_size
 from kfm_repro.runs.survey import Seen, named_digests, survey
@@ -69,12 +69,11 @@ def plan_prune(project: Project, keep: int, pipeline: str = "") -> tuple[Decisio
     kept = {seen.run.path: why for seen in runs if (why := _held(seen, replayed_now))}
     kept |= _newest(runs, keep, set(kept))
     kept |= _witnesses(runs, kept)
-    known = read_activities(project.root)
-    ids = Counter(seen.run.name for seen in everything)
+    known = read_activities(project)
     return tuple(
         Decision(seen, Action.KEEP, kept[seen.run.path])
         if seen.run.path in kept
-        else _candidate(project, seen, known, ids)
+        else _candidate(project, seen, known)
         for seen in runs
     )
 
@@ -163,7 +162,7 @@ def _witnesses(runs: Sequence[Seen], kept: dict[Path, str]) -> dict[Path, str]:
     return {seen.run.path: "newest replay of a kept run" for seen in found}
 
 
-def _candidate(project: Project, seen: Seen, known: Activities, ids: Counter[str]) -> Decision:
+def _candidate(project: Project, seen: Seen, known: Activities) -> Decision:
     """Decide on a run that nothing keeps: without provenance, or when it cannot be read, it stays."""
     if seen.problem:
         return Decision(seen, Action.BLOCKED, f"cannot be read: {seen.problem}")
@@ -173,8 +172,7 @@ def _candidate(project: Project, seen: Seen, known: Activities, ids: Counter[str
         record = read_record(seen.run)
     except KfmReproError as exc:
         return Decision(seen, Action.BLOCKED, f"cannot be read: {exc}")
-    others = ids[record.run_id] - (record.run_id == seen.run.name)
-    proof = has_provenance(project, seen.run, record, known, shared=others > 0)
+    proof = has_provenance(project, seen.run, record, known)
     if proof is None:
         why = f"it has no provenance yet: kfm-repro prov {seen.run.pipeline}/{seen.run.name}"
         return Decision(seen, Action.BLOCKED, why)
@@ -187,10 +185,10 @@ def _put_away(project: Project, item: Decision) -> Decision:
         return item
     run = item.seen.run
     try:
-        run_id, state = read_record(run).run_id, read_state(run)[0]
+        record, state = read_record(run), read_state(run)[0]
     except KfmReproError as exc:
         return replace(item, action=Action.BLOCKED, reason=f"cannot be read: {exc}")
-    if state is not item.seen.state or activities_of(item.proof).path_of(run_id, run.pipeline) is None:
+    if state is not item.seen.state or not carries(project, run, record, item.proof):
         return replace(item, action=Action.BLOCKED, reason="it has changed meanwhile")
     try:
         put_in_trash(project.runs, run)
@@ -201,7 +199,7 @@ def _put_away(project: Project, item: Decision) -> Decision:
 
 def _write_missing(project: Project, decisions: Iterable[Decision]) -> list[str]:
     notes = []
-    known = read_activities(project.root)
+    known = read_activities(project)
     for item in decisions:
         if item.action is Action.BLOCKED and not item.seen.problem:
             try:
