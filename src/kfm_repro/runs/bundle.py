@@ -22,7 +22,7 @@ from kfm_repro.model.pack import PackCode, PackFile, PackList
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.member_names import check_clashes, check_spelling
-from kfm_repro.runs.status import marked_status
+from kfm_repro.runs.status import packed_status
 from kfm_repro.runs.trouble import way_out
 from kfm_repro.runs.trust import FOREIGN
 
@@ -66,7 +66,7 @@ def record_members(run: RunDir) -> list[Member]:
 
     Its status says that it is kept as an artifact. Raises InvalidRecord for a link or a special file.
     """
-    members = [Member("run/status.json", marked_status(run, "artifact"))]
+    members = [Member("run/status.json", packed_status(run))]
     for parent, folders, names in os.walk(run.path):
         if Path(parent) == run.path:
             folders[:] = [name for name in folders if name != run.scratch.name]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from kfm_repro.errors import AmbiguousRun, InvalidRecord, RunNotFound, UsageError
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.locks import runs_lock
 from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_run
 from kfm_repro.runs.summary import is_original, summarise
 
-__all__ = ["Found", "Survey", "iterate_runs", "resolve_run", "survey_runs"]
+__all__ = ["Found", "Survey", "held_run", "iterate_runs", "resolve_run", "survey_runs"]
 
 _LATEST = "latest:"
 _OURS = frozenset(("run.yaml", "status.json"))
@@ -97,6 +99,17 @@ def resolve_run(project: Project, spec: str) -> RunDir:
             f"{len(fits)} runs fit {spec!r}:{listed}{more}", hint="give more of the id, or <pipeline>/<id>"
         )
     raise _not_found(project, spec, runs)
+
+
+@contextmanager
+def held_run(project: Project, spec: str) -> Iterator[RunDir]:
+    """Return the run that ``spec`` names, kept from every prune meanwhile. Raises what resolving does, NotWritable.
+
+    Who waited for a prune may find that the run has gone: what is held is resolved when the wait is over.
+    """
+    resolve_run(project, spec)
+    with runs_lock(project.runs, shared=True):
+        yield resolve_run(project, spec)
 
 
 def _latest(project: Project, pipeline: str) -> RunDir:

@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from kfm_repro.errors import NotWritable
 from kfm_repro.model.manifest import Entry
@@ -15,7 +16,7 @@ from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.read import boot_id, process_started
 from kfm_repro.runs.trouble import runs_not_writable
 
-__all__ = ["RunWriter", "aware", "flush_folder", "stamp", "write_json", "write_text"]
+__all__ = ["RunWriter", "aware", "flush_folder", "replace_text", "stamp", "write_json", "write_text"]
 
 
 def aware(moment: datetime) -> datetime:
@@ -29,14 +30,26 @@ def stamp(moment: datetime) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``path`` beside its name, flush it, and rename it into place."""
+    """Write ``path`` beside its name, flush it, and rename it into place; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    replace_text(path, text)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write ``path`` beside its name, flush it, and rename it into place, in a folder that is there.
+
+    Raises OSError, also when the folder has gone.
+    """
+    part = path.with_name(f".{uuid4().hex}.part")
+    try:
+        with part.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     flush_folder(path.parent)
 
 
