@@ -12,11 +12,21 @@ from uuid import uuid4
 from kfm_repro.errors import NotWritable
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.own import refuse_linked_pipeline
 from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.read import boot_id, process_started
 from kfm_repro.runs.trouble import runs_not_writable
 
-__all__ = ["RunWriter", "aware", "flush_folder", "replace_text", "stamp", "write_json", "write_text"]
+__all__ = [
+    "RunWriter",
+    "aware",
+    "flush_folder",
+    "json_text",
+    "replace_text",
+    "stamp",
+    "write_json",
+    "write_text",
+]
 
 
 def aware(moment: datetime) -> datetime:
@@ -55,7 +65,20 @@ def replace_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, document: object) -> None:
     """Write a JSON document: indented, keys in the order given, a newline at the end."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(document))
+
+
+def json_text(document: object) -> str:
+    """Return a JSON document as it is written: indented, keys in the order given, a newline at the end.
+
+    Characters stand as they are, unless a text holds half a character: then UTF-8 takes none but escapes.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=2) + "\n"
+    return text
 
 
 class RunWriter:
@@ -69,6 +92,7 @@ class RunWriter:
             raise NotWritable(
                 f"a pipeline cannot be called {pipeline!r}", hint="use letters, digits, '_' and '-'"
             )
+        refuse_linked_pipeline(runs, pipeline)
         self.run = RunDir(runs / pipeline / run_id)
         self._status: dict[str, Any] = {
             "state": "running",
