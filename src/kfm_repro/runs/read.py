@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 _MAX_YAML_BYTES = 4 << 20
+_MAX_DEPTH = 100
+_MAX_COUNT = 2**53
+"""Larger whole numbers are not the same to every reader of JSON (RFC 8259, section 6)."""
 _MAX_REASON = 4096
 _COUNTS = ("size_bytes", "row_count", "feature_count")
 _NO_EXTRA: dict[str, Any] = {}
@@ -58,6 +62,7 @@ def read_run(run: RunDir) -> Run:
             if "Expected `str`" in str(exc)
             else "the layout is in docs/run-record.md",
         ) from exc
+    _refuse_times_out_of_range(record, run.name)
     return msgspec.structs.replace(record, raw=document)
 
 
@@ -89,7 +94,7 @@ def read_status(run: RunDir) -> Status | None:
         return None
     try:
         return _STATUS.decode(run.status.read_bytes())
-    except (OSError, msgspec.MsgspecError, ValueError):
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
         pass
     document = _load_json(run.status, f"status.json of {run.name}")
     try:
@@ -195,8 +200,7 @@ def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anythi
                 f"{where} is larger than {_MAX_YAML_BYTES >> 20} MiB", hint="it is metadata only"
             )
         text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)):
-            raise InvalidRecord(f"{where} uses YAML aliases", hint="write the values out")
+        _refuse_odd_yaml(yaml.parse(text, Loader=loader), where)
         return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader, the C one where it is built
     except FileNotFoundError as exc:
         raise InvalidRecord(f"{where} does not exist", hint="the run is partial; record it again") from exc
@@ -205,6 +209,21 @@ def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anythi
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as exc:
         detail = " ".join(str(exc).split())[:300]
         raise InvalidRecord(f"{where} is not YAML: {detail}", hint="correct the line it names") from exc
+
+
+def _refuse_odd_yaml(events: Iterable[Any], where: str) -> None:
+    """Refuse aliases, and what is nested so deeply that whoever walks it runs out of stack."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            raise InvalidRecord(f"{where} uses YAML aliases", hint="write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise InvalidRecord(
+                f"{where} is nested more than {_MAX_DEPTH} levels deep", hint="it is metadata only"
+            )
 
 
 def _load_json(path: Path, what: str) -> Any:  # noqa: ANN401 - a parsed document is anything until it is checked
@@ -255,6 +274,22 @@ def _refuse_numbers(document: dict[str, Any], name: str) -> None:
             )
 
 
+def _refuse_times_out_of_range(record: Run, name: str) -> None:
+    """Refuse times that have no counterpart in UTC: year 1 east of Greenwich, year 9999 west of it."""
+    for key, moment in (
+        ("started_at", record.runtime.started_at),
+        ("finished_at", record.runtime.finished_at),
+    ):
+        try:
+            if moment is not None and moment.tzinfo is not None:
+                moment.astimezone(UTC)
+        except OverflowError as exc:
+            raise InvalidRecord(
+                f"run.yaml of {name}: runtime.{key} is no time in UTC: {moment}",
+                hint="write the time as it was, with Z at its end",
+            ) from exc
+
+
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -293,15 +328,17 @@ def _entries(items: list[Any], where: str, which: str) -> Iterator[Entry]:
 
 
 def _entry(item: Any, where: str) -> Entry:  # noqa: ANN401 - what JSON held
-    extra = _item(item)
+    extra = _item(item, where)
     path = extra.pop("path", None) if isinstance(extra, dict) else None
     if not isinstance(path, str):
         raise InvalidRecord(f"{where} has no path", hint='an entry is {"path": …, "sha256": …}')
     digest = extra.pop("sha256", None)
     counts = {name: extra.pop(name, None) for name in _COUNTS}
     for name, value in counts.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-            raise InvalidRecord(f"{where}: {name} is not a count: {value!r}", hint="write a whole number")
+        if value is not None and not _is_count(value):
+            raise InvalidRecord(
+                f"{where}: {name} is not a count: {repr(value)[:40]}", hint="write a whole number"
+            )
     if digest is not None and not isinstance(digest, str):
         raise InvalidRecord(f"{where}: sha256 is not a text", hint="write 64 hex digits in quotes")
     return Entry(
@@ -312,14 +349,24 @@ def _entry(item: Any, where: str) -> Entry:  # noqa: ANN401 - what JSON held
     )
 
 
-def _item(item: Any) -> Any:  # noqa: ANN401 - what JSON held
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+
+
+def _item(item: Any, where: str) -> Any:  # noqa: ANN401 - what JSON held
     """Return an entry as what its JSON says."""
     if not isinstance(item, msgspec.Raw):
         return dict(item) if isinstance(item, dict) else item
     try:
         return msgspec.json.decode(item)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    try:
         return json.loads(bytes(item))
+    except (ValueError, RecursionError) as exc:
+        raise InvalidRecord(
+            f"{where} cannot be read: {exc}", hint="restore it from where the run was made"
+        ) from exc
 
 
 def _text_or_none(value: object) -> str | None:
