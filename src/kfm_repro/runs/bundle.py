@@ -66,6 +66,8 @@ def record_members(run: RunDir) -> list[Member]:
 
     Its status says that it is kept as an artifact. Raises InvalidRecord for a link or a special file.
     """
+    for name in (run.pipeline, run.name):
+        _text(name)
     members = [Member("run/status.json", packed_status(run))]
     for parent, folders, names in os.walk(run.path):
         if Path(parent) == run.path:
@@ -178,5 +180,5 @@ def _text(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidRecord(f"a file name of the record is not UTF-8: {name!r}", hint="rename it") from exc
+        raise InvalidRecord(f"a name in the record is not UTF-8: {name!r}", hint="rename it") from exc
     return name

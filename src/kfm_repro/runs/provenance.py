@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,6 +18,7 @@ from kfm_repro.runs.paths import inside, safe_relative
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.prov_document import provenance_document, started_at
 from kfm_repro.runs.read import read_run, read_state
+from kfm_repro.runs.write import json_text
 
 __all__ = ["Provenance", "carries", "has_provenance", "provenance_target", "read_record", "write_provenance"]
 
@@ -131,7 +131,7 @@ def _place(
     wanted = PurePosixPath(target)
     stems = [f"{wanted.stem}__{quote(id_, safe='')}" for id_ in dict.fromkeys((record.run_id, run.name))]
     names = [wanted, *(wanted.with_name(_file_name(stem, wanted.suffix)) for stem in stems)]
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    text = json_text(document)
     for name in names:
         path = inside(project.root, name.as_posix(), what="prov.target_path")
         if not os.path.lexists(path) and _create(path, text):

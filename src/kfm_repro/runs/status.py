@@ -9,7 +9,7 @@ from kfm_repro.errors import InvalidRecord
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.locks import mark_lock
 from kfm_repro.runs.trouble import runs_not_writable
-from kfm_repro.runs.write import replace_text
+from kfm_repro.runs.write import json_text, replace_text
 
 __all__ = ["KEPT_MARKS", "mark_retained", "packed_status", "retained", "status_document"]
 
@@ -44,7 +44,7 @@ def packed_status(run: RunDir) -> bytes:
 
     Raises InvalidRecord.
     """
-    return _text(_marked(run, "artifact")).encode()
+    return json_text(_marked(run, "artifact")).encode()
 
 
 def mark_retained(run: RunDir, mark: str) -> None:
@@ -57,7 +57,7 @@ def mark_retained(run: RunDir, mark: str) -> None:
         if retained(status_document(run)) in (mark, "published"):
             return
         try:
-            replace_text(run.status, _text(_marked(run, mark)))
+            replace_text(run.status, json_text(_marked(run, mark)))
         except OSError as exc:
             raise runs_not_writable(run.path, exc) from exc
 
@@ -66,7 +66,3 @@ def _marked(run: RunDir, mark: str) -> dict[str, Any]:
     document = status_document(run) or {"state": "success" if run.success.exists() else "failed"}
     document.pop("retain", None)
     return document | {"retain": mark}
-
-
-def _text(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

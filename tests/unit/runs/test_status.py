@@ -14,10 +14,11 @@ import pytest
 from keeping import Shelf, shelf
 
 from kfm_repro.cli import main
-from kfm_repro.errors import NotWritable, RunNotFound
+from kfm_repro.errors import InvalidRecord, NotWritable, RunNotFound
 from kfm_repro.judge.pack import PackRequest, pack_run
 from kfm_repro.runs import locks
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.provenance import write_provenance
 from kfm_repro.runs.status import mark_retained, retained, status_document
 
 
@@ -92,3 +93,21 @@ def test_a_pack_has_the_same_bytes_before_and_after_the_run_is_published(kept: S
     second = pack_run(kept.project, "run000", PackRequest(output=tmp_path / "second.zip"))
     assert first.sha256 == second.sha256
     assert retained(status_document(run)) == "published"
+
+
+def test_half_characters_in_a_record_reach_pack_and_prov_escaped(kept: Shelf, tmp_path: Path) -> None:
+    run = kept.run(0, prov=False)
+    run.status.write_text('{"state": "success", "note": "\\ud800"}', encoding="utf-8")
+    text = run.outputs.read_text(encoding="utf-8")
+    run.outputs.write_text(text.replace('"path"', '"license": "\\ud800", "path"'), encoding="utf-8")
+    made = write_provenance(kept.project, run)
+    assert "\\ud800" in made.path.read_text(encoding="utf-8")
+    pack_run(kept.project, "run000", PackRequest(output=tmp_path / "run.zip"))
+    assert status_document(run)["note"] == "\ud800"
+
+
+def test_a_run_whose_name_is_not_utf_8_is_refused_by_pack(kept: Shelf, tmp_path: Path) -> None:
+    run = kept.run(0)
+    run.path.rename(run.path.with_name("run\udcff"))
+    with pytest.raises(InvalidRecord, match="not UTF-8"):
+        pack_run(kept.project, "run\udcff", PackRequest(output=tmp_path / "run.zip"))
