@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
@@ -35,6 +36,8 @@ _MAX_DEPTH = 100
 _MAX_COUNT = 2**53
 """Larger whole numbers are not the same to every reader of JSON (RFC 8259, section 6)."""
 _MAX_REASON = 4096
+_CLOCK_STEP_S = 600.0
+"""By so much the clock of a machine may have been set meanwhile."""
 _COUNTS = ("size_bytes", "row_count", "feature_count")
 _NO_EXTRA: dict[str, Any] = {}
 """Shared by every entry without further fields."""
@@ -119,7 +122,7 @@ def state_of(  # noqa: PLR0911 - one line per state of rule 4
     if len(sentinels) > 1:
         return RunState.INCONSISTENT, "both _SUCCESS and _FAILED exist"
     if says == "running" and not sentinels:
-        alive = status is not None and _alive(status)
+        alive = status is not None and _alive(run, status)
         return (RunState.RUNNING, "") if alive else (RunState.ABORTED, "its process is gone")
     reason = (status.reason or "") if status else ""
     if says == "aborted" and not sentinels:
@@ -129,17 +132,19 @@ def state_of(  # noqa: PLR0911 - one line per state of rule 4
     if says == "failed":
         return RunState.FAILED, reason
     if says == "success":
-        return _success_alone(status)
+        return _success_alone(run, status)
     known = "it has neither a state nor a sentinel"
     return RunState.ABORTED, f"status.json says {says!r}, which is no state" if says else known
 
 
-def _success_alone(status: Status | None) -> tuple[RunState, str]:
+def _success_alone(run: RunDir, status: Status | None) -> tuple[RunState, str]:
     """Return what a run is whose success has no sentinel: a writer that names its process was killed in between."""
     why = "status.json says success, but there is no _SUCCESS"
     if status is None or status.pid is None:
         return RunState.INCONSISTENT, why
-    return (RunState.RUNNING, "") if _alive(status) else (RunState.ABORTED, f"{why}: its writer was killed")
+    return (
+        (RunState.RUNNING, "") if _alive(run, status) else (RunState.ABORTED, f"{why}: its writer was killed")
+    )
 
 
 def _state_of_ended(run: RunDir, says: str, sentinel: str) -> tuple[RunState, str]:
@@ -175,7 +180,7 @@ def process_started(pid: int) -> int | None:
     return int(stat.rpartition(")")[2].split()[19])
 
 
-def _alive(status: Status) -> bool:
+def _alive(run: RunDir, status: Status) -> bool:
     if status.pid is None or (status.boot_id and status.boot_id != boot_id()):
         return False
     if not Path("/proc").is_dir():
@@ -185,7 +190,19 @@ def _alive(status: Status) -> bool:
             return False
         return True
     started = process_started(status.pid)
-    return started is not None and status.pid_started in (None, started)
+    if started is None or status.pid_started is not None:
+        return started is not None and started == status.pid_started
+    return not _began_after(started, run.status)
+
+
+def _began_after(ticks: int, path: Path) -> bool:
+    """Return whether a process began after a file was written, so that it has only got the writer's number."""
+    try:
+        written = path.stat().st_mtime
+    except OSError:
+        return False
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks / os.sysconf("SC_CLK_TCK") > written + _CLOCK_STEP_S
 
 
 def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anything until it is checked

@@ -186,6 +186,14 @@ def test_rule_4_a_reused_pid_does_not_keep_a_run_alive(run: RunDir) -> None:
     assert read_state(run)[0] is RunState.ABORTED
 
 
+@pytest.mark.parametrize("pid", [1, os.getpid()])
+def test_rule_4_a_process_younger_than_the_status_did_not_write_it(run: RunDir, pid: int) -> None:
+    status(run, state="running", pid=pid)
+    assert read_state(run)[0] is RunState.RUNNING
+    os.utime(run.status, (1_000_000_000, 1_000_000_000))
+    assert read_state(run)[0] is RunState.ABORTED
+
+
 def test_an_old_record_with_only_a_sentinel_is_read(run: RunDir) -> None:
     run.failed.write_text("no space\n", encoding="utf-8")
     assert read_state(run) == (RunState.FAILED, "no space")
