@@ -22,6 +22,7 @@ from kfm_repro.runs.paths import inside, safe_text
 from kfm_repro.runs.trouble import way_out
 
 __all__ = [
+    "MAX_YAML_BYTES",
     "boot_id",
     "process_started",
     "read_manifest",
@@ -31,7 +32,8 @@ __all__ = [
     "state_of",
 ]
 
-_MAX_YAML_BYTES = 4 << 20
+MAX_YAML_BYTES = 4 << 20
+"""A larger run.yaml is not read."""
 _MAX_DEPTH = 100
 _MAX_COUNT = 2**53
 """Larger whole numbers are not the same to every reader of JSON (RFC 8259, section 6)."""
@@ -212,9 +214,9 @@ def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anythi
     where = f"{path.parent.name}/{path.name}"
     try:
         _require_regular(path)
-        if path.stat().st_size > _MAX_YAML_BYTES:
+        if path.stat().st_size > MAX_YAML_BYTES:
             raise InvalidRecord(
-                f"{where} is larger than {_MAX_YAML_BYTES >> 20} MiB", hint="it is metadata only"
+                f"{where} is larger than {MAX_YAML_BYTES >> 20} MiB", hint="it is metadata only"
             )
         text = path.read_text(encoding="utf-8")
         _refuse_odd_yaml(yaml.parse(text, Loader=loader), where)

@@ -10,7 +10,7 @@ from kfm_repro.model.listing import ListedRun
 from kfm_repro.model.run import RunState, Status
 from kfm_repro.runs.ids import id_time
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.read import read_run, read_status, state_of
+from kfm_repro.runs.read import MAX_YAML_BYTES, read_run, read_status, state_of
 
 __all__ = ["is_original", "may_be_replay", "moment_of", "spell", "summarise"]
 
@@ -60,7 +60,10 @@ def is_original(run: ListedRun) -> bool:
 def may_be_replay(run: RunDir) -> bool:
     """Return whether run.yaml has the word at all: searching it is a hundred times cheaper than parsing it."""
     try:
-        return b"replay" in run.run_yaml.read_bytes()
+        if not run.run_yaml.is_file():
+            return False
+        with run.run_yaml.open("rb") as file:
+            return b"replay" in file.read(MAX_YAML_BYTES)
     except OSError:
         return False
 

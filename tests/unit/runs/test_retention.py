@@ -157,6 +157,15 @@ def test_rule_23_a_hostile_record_stops_no_prune(kept: Shelf) -> None:
     assert actions(kept, 1) == {"job/run000": "blocked", "job/run001": "delete", "job/run002": "keep"}
 
 
+def test_rule_23_a_pipe_for_a_record_is_not_waited_for(kept: Shelf) -> None:
+    odd = kept.run(0)
+    kept.run(1)
+    kept.run(2)
+    odd.run_yaml.unlink()
+    os.mkfifo(odd.run_yaml)
+    assert actions(kept, 1) == {"job/run000": "blocked", "job/run001": "delete", "job/run002": "keep"}
+
+
 def test_rule_23_a_kept_run_keeps_its_newest_successful_replay(kept: Shelf) -> None:
     kept.run(0)
     kept.run(1)
