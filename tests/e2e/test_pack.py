@@ -262,6 +262,33 @@ def test_code_with_a_link_out_of_it_is_refused_and_nothing_is_left(job: Workshop
     assert sorted(path.name for path in tmp_path.iterdir()) == ["project", "run.zip"]
 
 
+@pytest.mark.parametrize(
+    ("name", "target", "code"),
+    [
+        ("hooks", ".git/hooks", "path-unsafe"),
+        ("data/work/runs/job", "../../../.git", "path-unsafe"),
+        ("data/work/runs/job", "../../../pipelines", "not-writable"),
+        ("data/work/runs/.objects", "../../../pipelines", "not-writable"),
+        ("data/work/runs", "../../pipelines", "path-unsafe"),
+    ],
+)
+def test_rule_18_no_link_in_the_packs_code_leads_what_is_unpacked_elsewhere(
+    name: str, target: str, code: str, job: Workshop, tmp_path: Path
+) -> None:
+    run = record(job)
+    (tmp_path / "target").write_text(target, encoding="utf-8")
+    blob = job.git("hash-object", "-w", str(tmp_path / "target"))
+    job.git("update-index", "--add", "--cacheinfo", f"120000,{blob},{name}")
+    job.git("commit", "-q", "-m", "a link")
+    text = job.run_dir(run).joinpath("run.yaml").read_text(encoding="utf-8")
+    old, new = job.git("rev-parse", "HEAD^"), job.git("rev-parse", "HEAD")
+    job.run_dir(run).joinpath("run.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    pack(job, run, "--bundle", "--output", str(tmp_path / "run.zip"))
+    error = unpack(Workshop(tmp_path), "run.zip", "--into", "there", code=2)["error"]
+    assert error["code"] == code, error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["project", "run.zip", "target"]
+
+
 def test_code_needs_a_repository_or_a_new_folder(job: Workshop, tmp_path: Path) -> None:
     run = record(job)
     pack(job, run, "--bundle", "--output", str(tmp_path / "run.zip"))

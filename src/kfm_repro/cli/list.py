@@ -63,10 +63,11 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
         write(sys.stdout, report_json(report))
         return 0
     from kfm_repro.present.listing import render_listing
+    from kfm_repro.present.visible import visible
 
     color = wants_color(sys.stdout, no_color=options["no_color"])
     where = project.relative(project.runs)
     write(sys.stdout, render_listing(report, where, color=color, quiet=options["quiet"]))
     for note in report.notes:
-        progress(f"note: {note}")
+        progress(f"note: {visible(note, 2_000)}")
     return 0

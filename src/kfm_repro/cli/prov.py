@@ -30,18 +30,17 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     from kfm_repro.model.provenance import ProvReport
     from kfm_repro.model.report import RunRef
     from kfm_repro.present.keep import render_prov
-    from kfm_repro.runs.discover import resolve_run
-    from kfm_repro.runs.locks import runs_lock
+    from kfm_repro.runs.discover import held_run
     from kfm_repro.runs.project import find_project
     from kfm_repro.runs.provenance import write_provenance
     from kfm_repro.runs.status import mark_retained, retained, status_document
 
     project = find_project(options["root"], options["runs"])
-    place = resolve_run(project, run)
-    with runs_lock(project.runs, shared=True):
+    with held_run(project, run) as place:
         made = write_provenance(project, place)
         if options["published"]:
             mark_retained(place, "published")
+        mark = retained(status_document(place))
     graph = made.document["@graph"]
     report = ProvReport(
         run=RunRef(
@@ -54,7 +53,7 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
         activity=graph[0]["@id"],
         used=len(graph[0].get("prov:used", [])),
         generated=sum("prov:wasGeneratedBy" in node for node in graph),
-        retain=retained(status_document(place)),
+        retain=mark,
     )
     text = report_json(report) if options["as_json"] else render_prov(report, quiet=options["quiet"])
     write(sys.stdout, text)

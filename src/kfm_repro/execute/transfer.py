@@ -161,12 +161,17 @@ def _line(file: BinaryIO) -> bytes:
 
 
 def _refuse_links_out(repository: Repository) -> None:
+    """Refuse links out of the code, and into git's own folder: what is written there may be run by git."""
     top = repository.top.resolve()
     for line in repository.git("ls-files", "-s", "-z").decode(errors="surrogateescape").split("\0"):
         mode, _, path = line.partition(" ")[0], *line.partition("\t")[1:]
-        if mode == "120000" and not real_path(repository.top / path).is_relative_to(top):
+        if mode != "120000":
+            continue
+        real = real_path(repository.top / path)
+        if not real.is_relative_to(top) or real.is_relative_to(top / ".git"):
+            where = "out of it" if not real.is_relative_to(top) else "into git's own folder"
             raise UnsafePath(
-                f"the code in the pack has a symbolic link that leads out of it: {path!r}",
+                f"the code in the pack has a symbolic link that leads {where}: {path!r}",
                 hint="do not trust this pack",
             )
 

@@ -19,10 +19,9 @@ from kfm_repro.model.provenance import PackReport
 from kfm_repro.model.report import RunRef
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.runs.bundle import CODE, Member, record_members, write_pack
-from kfm_repro.runs.discover import resolve_run
+from kfm_repro.runs.discover import held_run
 from kfm_repro.runs.labels import Labels, read_labels
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.locks import runs_lock
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
@@ -60,7 +59,11 @@ def pack_run(project: Project, spec: str, request: PackRequest) -> PackReport:
     Raises NotDisclosed for secrets in the record, and for restricted data unless the request allows it;
     InconsistentRun for a run that is still running; and what reading, resolving and writing raise.
     """
-    run = resolve_run(project, spec)
+    with held_run(project, spec) as run:
+        return _pack(project, run, request)
+
+
+def _pack(project: Project, run: RunDir, request: PackRequest) -> PackReport:
     if read_state(run)[0] is RunState.RUNNING:
         raise InconsistentRun(f"run {run.name} is still running", hint="pack it when it has ended")
     record = read_run(run)
@@ -74,7 +77,7 @@ def pack_run(project: Project, spec: str, request: PackRequest) -> PackReport:
     if not request.restricted:
         _refuse_restricted(run, labels, bundled)
     target = (request.output or Path(f"{run.pipeline}__{run.name}.zip")).absolute()
-    with runs_lock(project.runs, shared=True), _spool(target) as folder:
+    with _spool(target) as folder:
         found = _contents(project, run, record, (inputs, outputs), request, bundled, folder)
         packed = write_pack(
             target, run, found.members, contents=found.parts, code=found.code,

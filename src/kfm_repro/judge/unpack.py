@@ -12,7 +12,15 @@ from uuid import uuid4
 
 import msgspec
 
-from kfm_repro.errors import BadPack, CodeNotAvailable, KfmReproError, NotARepository, NotWritable, UsageError
+from kfm_repro.errors import (
+    BadPack,
+    CodeNotAvailable,
+    KfmReproError,
+    NotARepository,
+    NotWritable,
+    UnsafePath,
+    UsageError,
+)
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.transfer import clone_code, fetch_code, remove_code
 from kfm_repro.model.pack import PackCode
@@ -24,7 +32,8 @@ from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.locks import runs_lock, try_lock
 from kfm_repro.runs.objects import ObjectStore
-from kfm_repro.runs.paths import inside
+from kfm_repro.runs.own import refuse_link, refuse_linked_pipeline
+from kfm_repro.runs.paths import inside, real_path
 from kfm_repro.runs.project import Project, find_project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
 from kfm_repro.runs.trouble import runs_not_writable, way_out
@@ -72,7 +81,7 @@ def _make_project(pack: Pack, target: Path, sha256: str) -> UnpackReport:
             root = stage / (code.prefix if code else "")
             root.mkdir(parents=True, exist_ok=True)
             settings = find_project(root).settings
-            runs = inside(root, settings.runs, what="setting runs of the pack's code")
+            runs = _runs_of_stranger(root, settings.runs)
             # Objects lie beside the runs, whatever place the settings of a stranger name.
             stranger = msgspec.structs.replace(settings, objects=None)
             report = _bring_in(pack, Project(root, runs, stranger), sha256, fetch=False)
@@ -81,6 +90,17 @@ def _make_project(pack: Pack, target: Path, sha256: str) -> UnpackReport:
             shutil.rmtree(stage, ignore_errors=True)
             raise
     return report
+
+
+def _runs_of_stranger(root: Path, given: str) -> Path:
+    """Return the runs folder that the settings of the pack's code name. Raises UnsafePath."""
+    runs = inside(root, given, what="setting runs of the pack's code")
+    if real_path(runs) != root.resolve() / Path(os.path.normpath(given)):
+        raise UnsafePath(
+            f"the runs folder of the pack's code lies behind a symbolic link: {given!r}",
+            hint="do not trust this pack",
+        )
+    return runs
 
 
 @contextmanager
@@ -109,6 +129,8 @@ def _bring_in(pack: Pack, project: Project, sha256: str, *, fetch: bool = True) 
     """Bring the run into a project: code and objects first, last the run by one rename."""
     listed = pack.listed
     final = RunDir(project.runs / listed.pipeline / listed.run_id)
+    refuse_link(project.runs, hint="name the folder itself: --runs DIR or KFM_RUNS_ROOT; {}")
+    refuse_linked_pipeline(project.runs, listed.pipeline)
     _refuse_existing(final)
     code = listed.code if fetch and isinstance(listed.code, PackCode) else None
     repository = _repository(project, code) if code else None
@@ -131,6 +153,7 @@ def _bring_in(pack: Pack, project: Project, sha256: str, *, fetch: bool = True) 
         labels = listed.labels if isinstance(listed.labels, dict) else {}
         mark_foreign(staged, sha256=sha256, labels=labels)
         with runs_lock(project.runs):
+            refuse_linked_pipeline(project.runs, listed.pipeline)
             _refuse_existing(final)
             _settle(place, final)
     run = RunRef(run_id=listed.run_id, pipeline=listed.pipeline, git_commit=commit)
@@ -170,6 +193,11 @@ def _place(name: str, stage: Path, run: Path) -> Path:
 def _check_record(run: RunDir) -> str | None:
     """Refuse what is no record of a run that has ended; return its commit."""
     record = read_run(run)
+    if record.run_id != run.name:
+        raise BadPack(
+            f"the record in the pack is not of run {run.name}: its run.yaml says run_id {record.run_id!r}",
+            hint="correct the run_id where the run was made, and pack it again",
+        )
     state, _ = read_state(run)
     if state is RunState.RUNNING:
         raise BadPack(

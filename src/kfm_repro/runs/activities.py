@@ -8,8 +8,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-__all__ = ["FOLDERS", "Activities", "activities_in", "activities_of", "read_activities"]
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.paths import real_path
+from kfm_repro.runs.project import Project
+
+__all__ = [
+    "FOLDERS",
+    "Activities",
+    "activities_in",
+    "activities_of",
+    "activity_id",
+    "is_kept",
+    "read_activities",
+]
 
 FOLDERS = ("data/prov", "data/provenance")
 _SUFFIXES = (".jsonld", ".json")
@@ -20,11 +33,28 @@ _ACTIVITY = {"prov:Activity", "Activity", _PROV + "Activity"}
 _PLACES = {"activity", "prov:activity"}
 
 
+_RUN = "kfm:pipeline:run"
+
+
+def activity_id(pipeline: str, name: str) -> str:
+    """Return the identifier of a run's Activity; ``name`` is the name of its directory."""
+    return f"{_RUN}:{_quoted(pipeline)}:{_quoted(name)}"
+
+
 @dataclass(frozen=True)
 class _Mention:
     run_id: str
     pipeline: str | None
+    activity: str
     path: Path
+
+    def means(self, run: RunDir, *, shared: bool) -> bool:
+        """Return whether this is about ``run`` and no other run of the same id."""
+        if self.activity == activity_id(run.pipeline, run.name):
+            return True
+        if shared or self.activity.startswith(activity_id(run.pipeline, "")):
+            return False
+        return self.pipeline in (None, run.pipeline)
 
 
 class Activities:
@@ -35,26 +65,32 @@ class Activities:
         for mention in mentions:
             self._by_id.setdefault(mention.run_id, []).append(mention)
 
-    def path_of(self, run_id: str, pipeline: str, *, shared: bool = False) -> Path | None:
+    def path_of(self, run: RunDir, run_id: str, *, shared: bool = False) -> Path | None:
         """Return the file whose Activity carries this run, the first by name; None when there is none.
 
-        An Activity of another pipeline is another run. One that names no pipeline counts unless the id is
-        ``shared`` by runs of several pipelines: then it cannot be told whose it is.
+        An Activity of another pipeline or folder is another run. Where the id is ``shared`` by runs, only one
+        whose identifier names the very folder counts: of others it cannot be told whose they are.
         """
-        for mention in self._by_id.get(run_id, ()):
-            if mention.pipeline == pipeline or (mention.pipeline is None and not shared):
-                return mention.path
-        return None
+        found = (item.path for item in self._by_id.get(run_id, ()) if item.means(run, shared=shared))
+        return next(found, None)
 
 
-def read_activities(root: Path, also: Iterable[Path] = ()) -> Activities:
-    """Read every PROV record below the project's folders of provenance, and the files ``also``.
+def is_kept(project: Project, path: Path) -> bool:
+    """Return whether a file really lies where provenance is kept, and not among the runs, with which it would go."""
+    real = real_path(path)
+    folders = (real_path(project.root / folder) for folder in FOLDERS)
+    return any(real.is_relative_to(folder) for folder in folders) and not real.is_relative_to(
+        real_path(project.runs)
+    )
 
-    Files that are no PROV record, or cannot be read, mention nothing.
+
+def read_activities(project: Project) -> Activities:
+    """Read every PROV record below the project's folders of provenance.
+
+    Files that are no PROV record, or cannot be read, mention nothing; nor do links to what lies elsewhere.
     """
-    paths = {path for folder in FOLDERS for path in _documents(root / folder)}
-    mentions = [mention for path in sorted(paths | set(also)) for mention in _mentions(path)]
-    return Activities(mentions)
+    paths = sorted(path for folder in FOLDERS for path in _documents(project, project.root / folder))
+    return Activities(mention for path in paths for mention in _mentions(path))
 
 
 def activities_of(path: Path) -> Activities:
@@ -67,9 +103,18 @@ def activities_in(document: Any, path: Path) -> Activities:  # noqa: ANN401 - pa
     return Activities(_mentions_in(document, path))
 
 
-def _documents(folder: Path) -> Iterator[Path]:
+def _documents(project: Project, folder: Path) -> Iterator[Path]:
+    if not is_kept(project, folder):
+        return
     for parent, _, names in os.walk(folder):
-        yield from (Path(parent, name) for name in names if name.endswith(_SUFFIXES) and name[0] != ".")
+        for name in names:
+            path = Path(parent, name)
+            if (
+                name.endswith(_SUFFIXES)
+                and name[0] != "."
+                and (not path.is_symlink() or is_kept(project, path))
+            ):
+                yield path
 
 
 def _mentions(path: Path) -> list[_Mention]:
@@ -87,7 +132,7 @@ def _mentions_in(document: Any, path: Path) -> list[_Mention]:  # noqa: ANN401 -
     for node in _activity_nodes(document):
         run_id = _value(node, "run_id")
         if run_id is not None:
-            found.append(_Mention(run_id, _value(node, "pipeline"), path))
+            found.append(_Mention(run_id, _value(node, "pipeline"), _identifier(node), path))
     return found
 
 
@@ -129,3 +174,12 @@ def _value(node: dict[str, Any], name: str) -> str | None:
         if isinstance(value, str) and value:
             return value
     return None
+
+
+def _identifier(node: dict[str, Any]) -> str:
+    text = node.get("@id", node.get("id"))
+    return text.replace(_KFM, "kfm:", 1) if isinstance(text, str) else ""
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogatepass")

@@ -22,7 +22,7 @@ from kfm_repro.model.pack import PackCode, PackFile, PackList
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.member_names import check_clashes, check_spelling
-from kfm_repro.runs.status import marked_status
+from kfm_repro.runs.status import packed_status
 from kfm_repro.runs.trouble import way_out
 from kfm_repro.runs.trust import FOREIGN
 
@@ -75,7 +75,9 @@ def record_members(run: RunDir) -> list[Member]:
             hint="make it readable, or remove it",
         ) from fault
 
-    members = [Member("run/status.json", marked_status(run, "artifact"))]
+    for name in (run.pipeline, run.name):
+        _text(name)
+    members = [Member("run/status.json", packed_status(run))]
     for parent, folders, names in os.walk(run.path, onerror=refuse):
         if Path(parent) == run.path:
             folders[:] = [name for name in folders if name != run.scratch.name]
@@ -187,5 +189,5 @@ def _text(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as exc:
-        raise InvalidRecord(f"a file name of the record is not UTF-8: {name!r}", hint="rename it") from exc
+        raise InvalidRecord(f"a name in the record is not UTF-8: {name!r}", hint="rename it") from exc
     return name

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from kfm_repro.errors import AmbiguousRun, InvalidRecord, RunNotFound, UsageError
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.locks import runs_lock
 from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import read_run
 from kfm_repro.runs.summary import is_original, summarise
+from kfm_repro.runs.trust import is_foreign
 
-__all__ = ["Found", "Survey", "iterate_runs", "resolve_run", "survey_runs"]
+__all__ = ["Found", "Survey", "held_run", "iterate_runs", "resolve_run", "survey_runs"]
 
 _LATEST = "latest:"
 _OURS = frozenset(("run.yaml", "status.json"))
@@ -82,7 +85,7 @@ def resolve_run(project: Project, spec: str) -> RunDir:
         return _latest(project, spec.removeprefix(_LATEST))
     path = Path(spec)
     if ("/" in spec or spec in (".", "..")) and (path / "run.yaml").is_file():
-        return RunDir(path.resolve())
+        return _at(project, path)
     runs = list(iterate_runs(project.runs))
     names = [run for run in runs if spec in (run.name, f"{run.pipeline}/{run.name}")]
     fits = names or [
@@ -99,19 +102,53 @@ def resolve_run(project: Project, spec: str) -> RunDir:
     raise _not_found(project, spec, runs)
 
 
+@contextmanager
+def held_run(project: Project, spec: str) -> Iterator[RunDir]:
+    """Return the run that ``spec`` names, kept from every prune meanwhile. Raises what resolving does, NotWritable.
+
+    Who waited for a prune may find that the run has gone: what is held is resolved when the wait is over.
+    """
+    resolve_run(project, spec)
+    with runs_lock(project.runs, shared=True):
+        yield resolve_run(project, spec)
+
+
+def _at(project: Project, path: Path) -> RunDir:
+    """Return the run in the folder ``path``, which has to be one of this project.
+
+    Another project's run is another's: its labels, settings and objects are not ours. Raises UsageError.
+    """
+    real = path.resolve()
+    if real.parent.parent != project.runs.resolve():
+        raise UsageError(
+            f"{path} is no run of this project: it does not lie in {project.runs}/<pipeline>/",
+            hint="go to its project, or name it with --root DIR (the folder of its runs with --runs DIR)",
+        )
+    return RunDir(project.runs / real.parent.name / real.name)
+
+
 def _latest(project: Project, pipeline: str) -> RunDir:
     """Return the newest successful run of a pipeline that is not itself a replay (rule 15).
 
-    run.yaml has the last word, and is opened for the newest candidates only.
+    Our own come first: a stranger's may say any time. run.yaml has the last word, and is opened for the newest
+    candidates only.
     """
+    if not pipeline:
+        raise UsageError(
+            "latest: names no pipeline", hint="write latest:<pipeline>; kfm-repro list names them"
+        )
     found = survey_runs(project.runs, pipeline=pipeline).runs
     summaries = [(summarise(item.run, item.files), item.run) for item in found]
     candidates = sorted(
-        ((summary.started_at or "", run.name, run) for summary, run in summaries if is_original(summary)),
-        key=lambda item: item[:2],
+        (
+            (not is_foreign(run), summary.started_at or "", run.name, run)
+            for summary, run in summaries
+            if is_original(summary)
+        ),
+        key=lambda item: item[:3],
         reverse=True,
     )
-    for _, _, run in candidates:
+    for *_, run in candidates:
         try:
             if read_run(run).replay is None:
                 return run
@@ -148,7 +185,8 @@ def _not_found(project: Project, spec: str, runs: list[RunDir]) -> RunNotFound:
 
 def _children(path: Path, unusable: list[tuple[Path, str]]) -> Iterator[tuple[Path, frozenset[str]]]:
     """Yield the folders in ``path`` by name, each with the names of its files; hidden ones are ours."""
-    folders, _ = _look(path)
+    folders, _, links = _look(path)
+    unusable += [(path / name, "it is a symbolic link, and none is followed") for name in links]
     for name in folders:
         folder = path / name
         if not is_safe_component(name):
@@ -160,17 +198,25 @@ def _children(path: Path, unusable: list[tuple[Path, str]]) -> Iterator[tuple[Pa
             unusable.append((folder, "it may not be read"))
 
 
-def _look(path: Path) -> tuple[list[str], frozenset[str]]:
-    """Return the names of the folders in ``path``, sorted, and those of its files; no link is followed to a folder."""
-    folders, files = [], []
+def _look(path: Path) -> tuple[list[str], frozenset[str], list[str]]:
+    """Return the names of the folders in ``path``, of its files, and of the links to folders, which are not followed.
+
+    Folders and links are sorted, and those that are hidden left out.
+    """
+    folders, files, links = [], [], []
     try:
         with os.scandir(path) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    if not entry.name.startswith("."):
-                        folders.append(entry.name)
+                    folders.append(entry.name)
                 elif entry.is_file():
                     files.append(entry.name)
+                elif entry.is_symlink() and entry.is_dir():
+                    links.append(entry.name)
     except (FileNotFoundError, NotADirectoryError):
-        return [], frozenset()
-    return sorted(folders), frozenset(files)
+        return [], frozenset(), []
+    return _shown(folders), frozenset(files), _shown(links)
+
+
+def _shown(names: list[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ def show_run(project: Project, spec: str) -> ShowReport:
     with os.scandir(run.path) as entries:
         files = {entry.name for entry in entries if entry.is_file()}
     brief = summarise(run, files, path=project.relative(run.path))
+    reader.attempt(lambda: read_status(run))
     record = reader.attempt(lambda: read_run(run)) if "run.yaml" in files else None
     report = reader.report(brief)
     replays = _replays_of(project, brief) if run.path.is_relative_to(project.runs) else ()
@@ -147,7 +149,7 @@ class _Reader:
             if name.endswith(".json"):
                 document = self.attempt(lambda name=name: self.document(name))  # type: ignore[misc]
                 if isinstance(document, dict):
-                    values |= {k: v for k, v in document.items() if isinstance(v, (int, float, str))}
+                    values |= {k: _finite(v) for k, v in document.items() if isinstance(v, (int, float, str))}
         return dict(sorted(values.items()))
 
     def report(self, brief: ListedRun) -> Report | None:
@@ -222,6 +224,11 @@ def _mirrors_start(run: RunDir) -> bool:
     except InvalidRecord:
         return False
     return status is not None and moment_of(status.started_at) is not None
+
+
+def _finite(value: float | str) -> float | str:
+    """Return what JSON can hold: NaN and the infinities, which Python reads and writes, as texts."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _replays_of(project: Project, brief: ListedRun) -> tuple[ListedRun, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kfm_repro.runs.trouble import runs_not_writable
 
-__all__ = ["locked", "runs_lock", "try_lock"]
+__all__ = ["locked", "mark_lock", "runs_lock", "try_lock"]
 
 
 @contextmanager
@@ -32,7 +32,20 @@ def runs_lock(runs: Path, *, shared: bool = False) -> Iterator[None]:
 
     Raises NotWritable.
     """
-    lock = locked(runs / ".prune.lock", shared=shared)
+    with _held(runs, ".prune.lock", shared=shared):
+        yield
+
+
+@contextmanager
+def mark_lock(runs: Path) -> Iterator[None]:
+    """Hold what only one holds who changes the mark of a run: two at once would lose one mark. Raises NotWritable."""
+    with _held(runs, ".mark.lock", shared=False):
+        yield
+
+
+@contextmanager
+def _held(runs: Path, name: str, *, shared: bool) -> Iterator[None]:
+    lock = locked(runs / name, shared=shared)
     try:
         lock.__enter__()
     except OSError as exc:

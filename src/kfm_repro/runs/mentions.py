@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from kfm_repro.errors import UnsafePath
 from kfm_repro.model.manifest import Entry
-from kfm_repro.runs.activities import activities_in
 from kfm_repro.runs.paths import inside
 
 __all__ = ["Search", "find_activity", "find_mentions"]
@@ -68,17 +68,23 @@ def find_mentions(root: Path, tree: str, run_id: str, outputs: Iterable[Entry]) 
 
 
 def find_activity(
-    root: Path, trees: Iterable[str], first: str, run_id: str, whose: tuple[str, bool]
+    root: Path,
+    trees: Iterable[str],
+    first: str,
+    run_id: str,
+    is_kept: Callable[[Path], bool],
+    carries: Callable[[Any, Path], bool],
 ) -> Search:
     """Search for a PROV record with an Activity that carries ``run_id``: in the file ``first``, then in ``trees``.
 
-    ``first`` may be empty. ``whose`` is the pipeline, and whether runs of other pipelines have this id as well: an
-    Activity of another pipeline is another run. Raises UnsafePath when it leads out of ``root``.
+    ``first`` may be empty. ``is_kept`` says whether a file lies where provenance is kept; others do not count.
+    ``carries`` says whether a parsed document has the run's Activity. Raises UnsafePath when ``first`` leads out of
+    ``root``.
     """
     unread, count = [], 0
     candidates = [inside(root, first, what="prov.target_path")] if first else []
     for path in _unique(candidates, (file for tree in trees for file in _texts(root, tree, _PROV))):
-        if not path.is_file():
+        if not path.is_file() or not is_kept(path):
             continue
         name = path.relative_to(root).as_posix()
         text = _read(path, plain=True) if count < MAX_FILES else None
@@ -91,7 +97,7 @@ def find_activity(
             unread.append(name)
             if count > MAX_FILES:
                 break
-        elif activities_in(document, path).path_of(run_id, whose[0], shared=whose[1]) is not None:
+        elif carries(document, path):
             return Search((name,), (), (), count)
     return Search((), (run_id,), tuple(unread), count)
 

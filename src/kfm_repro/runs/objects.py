@@ -24,6 +24,7 @@ from uuid import uuid4
 from kfm_repro.errors import NotWritable
 from kfm_repro.runs.hashing import Digest, digest_file, digest_many
 from kfm_repro.runs.locks import locked, try_lock
+from kfm_repro.runs.own import refuse_link
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.trouble import runs_not_writable, way_out
 from kfm_repro.runs.users import Users
@@ -122,6 +123,8 @@ class ObjectStore:
                 f"the folder of the object store does not exist: {self._root}",
                 hint=f"make it: mkdir -p {shlex.quote(str(self._root))}; or correct the setting objects",
             )
+        if self._users.is_own:
+            refuse_link(self._root, hint=f"say where the objects lie: {_ELSEWHERE}; {{}}")
         with self._writing(), ExitStack() as stack, self._lock(shared=True):
             _open_part(self._root, stack)
 

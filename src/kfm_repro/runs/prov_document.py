@@ -12,6 +12,7 @@ from kfm_repro.errors import InvalidRecord
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.model.verdict import Verdict
+from kfm_repro.runs.activities import activity_id
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.labels import UNKNOWN_LABEL, Labels, read_labels
 from kfm_repro.runs.layout import RunDir
@@ -22,7 +23,7 @@ from kfm_repro.runs.secrets import redact
 from kfm_repro.runs.status import status_document
 from kfm_repro.runs.write import stamp
 
-__all__ = ["activity_id", "provenance_document", "started_at"]
+__all__ = ["provenance_document", "started_at"]
 
 _CONTEXT: dict[str, Any] = {
     "prov": "http://www.w3.org/ns/prov#",
@@ -58,11 +59,6 @@ def provenance_document(project: Project, run: RunDir, record: Run, state: RunSt
         node["prov:used"] = [{"@id": name} for name in used]
     node["prov:wasAssociatedWith"] = [{"@id": agent["@id"]} for agent in agents]
     return {"@context": _CONTEXT, "@graph": [node, *(entities[name] for name in sorted(entities)), *agents]}
-
-
-def activity_id(pipeline: str, name: str) -> str:
-    """Return the identifier of a run's Activity; ``name`` is the name of its directory."""
-    return f"kfm:pipeline:run:{_quoted(pipeline)}:{_quoted(name)}"
 
 
 def started_at(run: RunDir, record: Run) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,16 +12,27 @@ from uuid import uuid4
 
 from kfm_repro.errors import InconsistentRun, NotWritable, UnsafePath
 from kfm_repro.model.run import Run, RunState
-from kfm_repro.runs.activities import Activities, activities_of, read_activities
+from kfm_repro.runs.activities import FOLDERS, Activities, activities_of, is_kept, read_activities
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside, safe_relative
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.prov_document import provenance_document, started_at
 from kfm_repro.runs.read import read_run, read_state
+from kfm_repro.runs.write import json_text
 
-__all__ = ["Provenance", "has_provenance", "provenance_target", "read_record", "write_provenance"]
+__all__ = [
+    "Provenance",
+    "carries",
+    "has_provenance",
+    "is_shared",
+    "provenance_target",
+    "read_record",
+    "write_provenance",
+]
 
 _SUFFIXES = (".jsonld", ".json")
+_LONGEST = 255
+"""Bytes of a file name."""
 
 
 @dataclass(frozen=True)
@@ -48,27 +59,47 @@ def write_provenance(project: Project, run: RunDir, known: Activities | None = N
     record = read_record(run)
     document = provenance_document(project, run, record, state)
     target = provenance_target(project, run, record)
-    known = known if known is not None else read_activities(project.root)
-    there = known.path_of(record.run_id, run.pipeline)
+    known = known if known is not None else read_activities(project)
+    there = has_provenance(project, run, record, known)
     if there is not None:
         return Provenance(there, written=False, record=record, document=document)
-    path, written = _place(project, run, target, record.run_id, document)
+    path, written = _place(project, run, target, record, document)
     return Provenance(path, written=written, record=record, document=document)
 
 
-def has_provenance(
-    project: Project, run: RunDir, record: Run, known: Activities, *, shared: bool = False
-) -> Path | None:
+def has_provenance(project: Project, run: RunDir, record: Run, known: Activities) -> Path | None:
     """Return the file whose Activity carries this run, None when there is none (rule 22).
 
-    Looked for at ``prov.target_path`` and in ``known``. ``shared`` says that another run has the same id.
+    Looked for at ``prov.target_path`` and in ``known``.
     """
     try:
         target = project.root / provenance_target(project, run, record)
     except UnsafePath:
-        return known.path_of(record.run_id, run.pipeline, shared=shared)
-    own = activities_of(target).path_of(record.run_id, run.pipeline, shared=shared)
-    return own or known.path_of(record.run_id, run.pipeline, shared=shared)
+        target = None
+    if target is not None and carries(project, run, record, target):
+        return target
+    return known.path_of(run, record.run_id, shared=is_shared(project, run, record))
+
+
+def carries(project: Project, run: RunDir, record: Run, path: Path) -> bool:
+    """Return whether the file ``path``, as it is now, is the provenance of this run and lies where that is kept."""
+    shared = is_shared(project, run, record)
+    return (
+        is_kept(project, path) and activities_of(path).path_of(run, record.run_id, shared=shared) is not None
+    )
+
+
+def is_shared(project: Project, run: RunDir, record: Run) -> bool:
+    """Return whether another run may have this id: one in another pipeline, or the one whose folder is called so."""
+    if record.run_id != run.name:
+        return True
+    try:
+        with os.scandir(project.runs) as pipelines:
+            return any(
+                os.path.lexists(Path(item.path, run.name)) for item in pipelines if item.name != run.pipeline
+            )
+    except OSError:
+        return True
 
 
 def read_record(run: RunDir) -> Run:
@@ -82,10 +113,17 @@ def provenance_target(project: Project, run: RunDir, record: Run) -> str:
     given = prov.get("target_path") if isinstance(prov, dict) else None
     if not given:
         date = started_at(run, record)[:10] or "undated"
-        text = f"data/prov/{run.pipeline}/{date}/{run.pipeline}__{run.name}.jsonld"
+        text = f"data/prov/{run.pipeline}/{date}/{_file_name(f'{run.pipeline}__{run.name}', '.jsonld')}"
     else:
         text = safe_relative(str(given), what=f"prov.target_path of {run.name}").as_posix()
-    inside(project.root, text, what=f"prov.target_path of {run.name}")
+    path = inside(project.root, text, what=f"prov.target_path of {run.name}")
+    if not any(PurePosixPath(text).is_relative_to(folder) for folder in FOLDERS) or not is_kept(
+        project, path
+    ):
+        raise UnsafePath(
+            f"prov.target_path of {run.name} is not where provenance is kept: {text!r}",
+            hint=f"name a file below {' or '.join(FOLDERS)} that is no link to elsewhere",
+        )
     if not text.endswith(_SUFFIXES):
         raise UnsafePath(
             f"prov.target_path of {run.name} is no place for a PROV record: {text!r}",
@@ -95,22 +133,32 @@ def provenance_target(project: Project, run: RunDir, record: Run) -> str:
 
 
 def _place(
-    project: Project, run: RunDir, target: str, run_id: str, document: dict[str, Any]
+    project: Project, run: RunDir, target: str, record: Run, document: dict[str, Any]
 ) -> tuple[Path, bool]:
     """Write to ``target``, or beside it when another run has it; return the file and whether it is new."""
     wanted = PurePosixPath(target)
-    beside = wanted.with_name(f"{wanted.stem}__{quote(run_id, safe='')}{wanted.suffix}")
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    for name in (wanted, beside):
+    stems = [f"{wanted.stem}__{quote(id_, safe='')}" for id_ in dict.fromkeys((record.run_id, run.name))]
+    names = [wanted, *(wanted.with_name(_file_name(stem, wanted.suffix)) for stem in stems)]
+    text = json_text(document)
+    for name in names:
         path = inside(project.root, name.as_posix(), what="prov.target_path")
         if not os.path.lexists(path) and _create(path, text):
             return path, True
-        if activities_of(path).path_of(run_id, run.pipeline) is not None:
+        if carries(project, run, record, path):
             return path, False
     raise NotWritable(
-        f"no place for the PROV record: {target} and {beside.name} belong to other runs",
+        f"no place for the PROV record: {target} and {names[-1].name} belong to other runs",
         hint="existing records are never rewritten; give another prov.target_path in run.yaml",
     )
+
+
+def _file_name(stem: str, suffix: str) -> str:
+    """Return a name that file systems take: a long one is cut, and told from others by its digest."""
+    name = os.fsencode(stem)
+    if len(name) + len(suffix) <= _LONGEST:
+        return stem + suffix
+    end = f"__{hashlib.sha256(name).hexdigest()[:16]}{suffix}"
+    return name[: _LONGEST - len(end)].decode(errors="ignore") + end
 
 
 def _create(path: Path, text: str) -> bool:

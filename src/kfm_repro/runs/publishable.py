@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,14 @@ from kfm_repro.errors import KfmReproError, UnsafePath
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.model.verification import CheckState, Line, SecretScan
+from kfm_repro.runs.activities import FOLDERS, activities_in, is_kept
 from kfm_repro.runs.hashing import digest_file
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.mentions import Search, find_activity, find_mentions
 from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.provenance import is_shared
 from kfm_repro.runs.read import read_manifest, read_run, read_state, read_status
 from kfm_repro.runs.secrets import Scan
 from kfm_repro.runs.validation import report_state, reports_of
@@ -25,7 +26,6 @@ from kfm_repro.runs.validation import report_state, reports_of
 __all__ = ["ASKS", "Facts", "gather", "line", "record_lines", "secret_scan", "validation_line"]
 
 PROCESSED, STAC, CATALOG = "data/processed", "data/stac", "data/catalog"
-PROVENANCE = ("data/prov", "data/provenance")
 ASKS: Mapping[int, tuple[str, str]] = {
     1: ("status", "status.json says success"),
     2: ("inputs", "every input has a hash"),
@@ -33,7 +33,7 @@ ASKS: Mapping[int, tuple[str, str]] = {
     4: ("validation", "validation/** exists and says pass, without a silent skip"),
     5: ("promotion", f"outputs are promoted to {PROCESSED}/** with the recorded bytes"),
     6: ("metadata", f"{STAC}/** and {CATALOG}/** name the outputs or the run"),
-    7: ("provenance", f"a record in {PROVENANCE[0]}/** or {PROVENANCE[1]}/** has an Activity of this run"),
+    7: ("provenance", f"a record in {FOLDERS[0]}/** or {FOLDERS[1]}/** has an Activity of this run"),
     8: ("labels", "no output is less restricted than the inputs"),
 }
 """Name of each line, and what it asks for."""
@@ -243,14 +243,19 @@ def _mentioned(found: Search, tree: str) -> tuple[CheckState, str]:
 def _provenance(facts: Facts) -> Line:
     if facts.record is None:
         return line(7, _FAILED, facts.faults["record"], "run.yaml")
+    project, run = facts.project, facts.run
     target = facts.section("prov").get("target_path") or ""
+    shared = is_shared(project, run, facts.record)
     try:
         found = find_activity(
-            facts.project.root,
-            PROVENANCE,
+            project.root,
+            FOLDERS,
             str(target),
             facts.run_id,
-            (facts.run.pipeline, _is_shared(facts)),
+            lambda path: is_kept(project, path),
+            lambda document, path: (
+                activities_in(document, path).path_of(run, facts.run_id, shared=shared) is not None
+            ),
         )
     except UnsafePath as exc:
         return line(7, _FAILED, exc.message, "run.yaml")
@@ -260,17 +265,7 @@ def _provenance(facts: Facts) -> Line:
         return line(
             7, _UNKNOWN, f"some records cannot be read: {_some(found.unread)}", *found.unread[:_SHOWN]
         )
-    return line(7, _FAILED, f"no Activity carries kfm:run_id {facts.run_id}", *PROVENANCE)
-
-
-def _is_shared(facts: Facts) -> bool:
-    """Return whether a run of another pipeline has this id: then an Activity has to say whose it is."""
-    names = {facts.run.name, facts.run_id}
-    try:
-        pipelines = [path for path in facts.project.runs.iterdir() if path.name != facts.run.pipeline]
-    except OSError:
-        return False
-    return any(os.path.lexists(path / name) for path in pipelines for name in names)
+    return line(7, _FAILED, f"no Activity carries kfm:run_id {facts.run_id}", *FOLDERS)
 
 
 def _labels(facts: Facts) -> Line:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from kfm_repro.runs.paths import inside, safe_text
 from kfm_repro.runs.trouble import way_out
 
 __all__ = [
+    "MAX_YAML_BYTES",
     "boot_id",
     "process_started",
     "read_manifest",
@@ -29,8 +32,14 @@ __all__ = [
     "state_of",
 ]
 
-_MAX_YAML_BYTES = 4 << 20
+MAX_YAML_BYTES = 4 << 20
+"""A larger run.yaml is not read."""
+_MAX_DEPTH = 100
+_MAX_COUNT = 2**53
+"""Larger whole numbers are not the same to every reader of JSON (RFC 8259, section 6)."""
 _MAX_REASON = 4096
+_CLOCK_STEP_S = 600.0
+"""By so much the clock of a machine may have been set meanwhile."""
 _COUNTS = ("size_bytes", "row_count", "feature_count")
 _NO_EXTRA: dict[str, Any] = {}
 """Shared by every entry without further fields."""
@@ -58,6 +67,7 @@ def read_run(run: RunDir) -> Run:
             if "Expected `str`" in str(exc)
             else "the layout is in docs/run-record.md",
         ) from exc
+    _refuse_times_out_of_range(record, run.name)
     return msgspec.structs.replace(record, raw=document)
 
 
@@ -89,7 +99,7 @@ def read_status(run: RunDir) -> Status | None:
         return None
     try:
         return _STATUS.decode(run.status.read_bytes())
-    except (OSError, msgspec.MsgspecError, ValueError):
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
         pass
     document = _load_json(run.status, f"status.json of {run.name}")
     if isinstance(document, dict) and "state" not in document:
@@ -117,7 +127,7 @@ def state_of(  # noqa: PLR0911 - one line per state of rule 4
     if len(sentinels) > 1:
         return RunState.INCONSISTENT, "both _SUCCESS and _FAILED exist"
     if says == "running" and not sentinels:
-        alive = status is not None and _alive(status)
+        alive = status is not None and _alive(run, status)
         return (RunState.RUNNING, "") if alive else (RunState.ABORTED, "its process is gone")
     reason = (status.reason or "") if status else ""
     if says == "aborted" and not sentinels:
@@ -127,17 +137,19 @@ def state_of(  # noqa: PLR0911 - one line per state of rule 4
     if says == "failed":
         return RunState.FAILED, reason
     if says == "success":
-        return _success_alone(status)
+        return _success_alone(run, status)
     known = "it has neither a state nor a sentinel"
     return RunState.ABORTED, f"status.json says {says!r}, which is no state" if says else known
 
 
-def _success_alone(status: Status | None) -> tuple[RunState, str]:
+def _success_alone(run: RunDir, status: Status | None) -> tuple[RunState, str]:
     """Return what a run is whose success has no sentinel: a writer that names its process was killed in between."""
     why = "status.json says success, but there is no _SUCCESS"
     if status is None or status.pid is None:
         return RunState.INCONSISTENT, why
-    return (RunState.RUNNING, "") if _alive(status) else (RunState.ABORTED, f"{why}: its writer was killed")
+    return (
+        (RunState.RUNNING, "") if _alive(run, status) else (RunState.ABORTED, f"{why}: its writer was killed")
+    )
 
 
 def _state_of_ended(run: RunDir, says: str, sentinel: str) -> tuple[RunState, str]:
@@ -173,7 +185,7 @@ def process_started(pid: int) -> int | None:
     return int(stat.rpartition(")")[2].split()[19])
 
 
-def _alive(status: Status) -> bool:
+def _alive(run: RunDir, status: Status) -> bool:
     if status.pid is None or (status.boot_id and status.boot_id != boot_id()):
         return False
     if not Path("/proc").is_dir():
@@ -183,7 +195,19 @@ def _alive(status: Status) -> bool:
             return False
         return True
     started = process_started(status.pid)
-    return started is not None and status.pid_started in (None, started)
+    if started is None or status.pid_started is not None:
+        return started is not None and started == status.pid_started
+    return not _began_after(started, run.status)
+
+
+def _began_after(ticks: int, path: Path) -> bool:
+    """Return whether a process began after a file was written, so that it has only got the writer's number."""
+    try:
+        written = path.stat().st_mtime
+    except OSError:
+        return False
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + ticks / os.sysconf("SC_CLK_TCK") > written + _CLOCK_STEP_S
 
 
 def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anything until it is checked
@@ -193,13 +217,12 @@ def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anythi
     where = f"{path.parent.name}/{path.name}"
     try:
         _require_regular(path)
-        if path.stat().st_size > _MAX_YAML_BYTES:
+        if path.stat().st_size > MAX_YAML_BYTES:
             raise InvalidRecord(
-                f"{where} is larger than {_MAX_YAML_BYTES >> 20} MiB", hint="it is metadata only"
+                f"{where} is larger than {MAX_YAML_BYTES >> 20} MiB", hint="it is metadata only"
             )
         text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=loader)):
-            raise InvalidRecord(f"{where} uses YAML aliases", hint="write the values out")
+        _refuse_odd_yaml(yaml.parse(text, Loader=loader), where)
         return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader, the C one where it is built
     except FileNotFoundError as exc:
         raise InvalidRecord(f"{where} does not exist", hint="the run is partial; record it again") from exc
@@ -208,6 +231,21 @@ def _load_yaml(path: Path) -> Any:  # noqa: ANN401 - a parsed document is anythi
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as exc:
         detail = " ".join(str(exc).split())[:300]
         raise InvalidRecord(f"{where} is not YAML: {detail}", hint="correct the line it names") from exc
+
+
+def _refuse_odd_yaml(events: Iterable[Any], where: str) -> None:
+    """Refuse aliases, and what is nested so deeply that whoever walks it runs out of stack."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            raise InvalidRecord(f"{where} uses YAML aliases", hint="write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise InvalidRecord(
+                f"{where} is nested more than {_MAX_DEPTH} levels deep", hint="it is metadata only"
+            )
 
 
 def _load_json(path: Path, what: str) -> Any:  # noqa: ANN401 - a parsed document is anything until it is checked
@@ -258,6 +296,22 @@ def _refuse_numbers(document: dict[str, Any], name: str) -> None:
             )
 
 
+def _refuse_times_out_of_range(record: Run, name: str) -> None:
+    """Refuse times that have no counterpart in UTC: year 1 east of Greenwich, year 9999 west of it."""
+    for key, moment in (
+        ("started_at", record.runtime.started_at),
+        ("finished_at", record.runtime.finished_at),
+    ):
+        try:
+            if moment is not None and moment.tzinfo is not None:
+                moment.astimezone(UTC)
+        except OverflowError as exc:
+            raise InvalidRecord(
+                f"run.yaml of {name}: runtime.{key} is no time in UTC: {moment}",
+                hint="write the time as it was, with Z at its end",
+            ) from exc
+
+
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -296,15 +350,17 @@ def _entries(items: list[Any], where: str, which: str) -> Iterator[Entry]:
 
 
 def _entry(item: Any, where: str) -> Entry:  # noqa: ANN401 - what JSON held
-    extra = _item(item)
+    extra = _item(item, where)
     path = extra.pop("path", None) if isinstance(extra, dict) else None
     if not isinstance(path, str):
         raise InvalidRecord(f"{where} has no path", hint='an entry is {"path": …, "sha256": …}')
     digest = extra.pop("sha256", None)
     counts = {name: extra.pop(name, None) for name in _COUNTS}
     for name, value in counts.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-            raise InvalidRecord(f"{where}: {name} is not a count: {value!r}", hint="write a whole number")
+        if value is not None and not _is_count(value):
+            raise InvalidRecord(
+                f"{where}: {name} is not a count: {repr(value)[:40]}", hint="write a whole number"
+            )
     if digest is not None and not isinstance(digest, str):
         raise InvalidRecord(f"{where}: sha256 is not a text", hint="write 64 hex digits in quotes")
     return Entry(
@@ -315,14 +371,24 @@ def _entry(item: Any, where: str) -> Entry:  # noqa: ANN401 - what JSON held
     )
 
 
-def _item(item: Any) -> Any:  # noqa: ANN401 - what JSON held
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT
+
+
+def _item(item: Any, where: str) -> Any:  # noqa: ANN401 - what JSON held
     """Return an entry as what its JSON says."""
     if not isinstance(item, msgspec.Raw):
         return dict(item) if isinstance(item, dict) else item
     try:
         return msgspec.json.decode(item)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    try:
         return json.loads(bytes(item))
+    except (ValueError, RecursionError) as exc:
+        raise InvalidRecord(
+            f"{where} cannot be read: {exc}", hint="restore it from where the run was made"
+        ) from exc
 
 
 def _text_or_none(value: object) -> str | None:

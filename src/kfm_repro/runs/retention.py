@@ -6,33 +6,29 @@ there is finished by the next one. Objects go last, and only those that no run n
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from uuid import uuid4
 
 from kfm_repro.errors import KfmReproError, NotWritable
 from kfm_repro.model.retention import Action
 from kfm_repro.model.run import RunState
-from kfm_repro.runs.activities import Activities, activities_of, read_activities
-from kfm_repro.runs.locks import runs_lock, try_lock
+from kfm_repro.runs.activities import Activities, read_activities
+from kfm_repro.runs.locks import runs_lock
 from kfm_repro.runs.objects import Collected, ObjectStore
 from kfm_repro.runs.project import Project
-from kfm_repro.runs.provenance import has_provenance, read_record, write_provenance
+from kfm_repro.runs.provenance import carries, has_provenance, read_record, write_provenance
 from kfm_repro.runs.read import read_state
 from kfm_repro.runs.sizes import parse_size
 from kfm_repro.runs.survey import Seen, named_digests, survey
+from kfm_repro.runs.trash import check_trash, empty_trash, finish_leftovers, put_in_trash, unpack_stages
 
 __all__ = ["Decision", "Pruned", "keep_within_cap", "plan_prune", "prune"]
 
 GRACE_S = 3600.0
 """An object added within the last hour is never collected: whoever added it may not have named it yet."""
-_TRASH = ".trash"
 _COUNTED = {
     "success": "successful run",
     "other": "run that did not succeed",
@@ -73,12 +69,11 @@ def plan_prune(project: Project, keep: int, pipeline: str = "") -> tuple[Decisio
     kept = {seen.run.path: why for seen in runs if (why := _held(seen, replayed_now))}
     kept |= _newest(runs, keep, set(kept))
     kept |= _witnesses(runs, kept)
-    known = read_activities(project.root)
-    ids = Counter(seen.run.name for seen in everything)
+    known = read_activities(project)
     return tuple(
         Decision(seen, Action.KEEP, kept[seen.run.path])
         if seen.run.path in kept
-        else _candidate(project, seen, known, ids)
+        else _candidate(project, seen, known)
         for seen in runs
     )
 
@@ -89,11 +84,12 @@ def prune(project: Project, keep: int, pipeline: str = "", *, write_missing: boo
     ``write_missing`` first writes the provenance of runs that lack it. Two prunes at once wait for each other.
     """
     with runs_lock(project.runs):
-        notes = _finish_leftovers(project.runs)
+        check_trash(project.runs)
+        notes = finish_leftovers(project.runs)
         if write_missing:
             notes += _write_missing(project, plan_prune(project, keep, pipeline))
         decisions = tuple(_put_away(project, item) for item in plan_prune(project, keep, pipeline))
-        notes += _empty_trash(project.runs)
+        notes += empty_trash(project.runs)
         objects, more = _collect(project)
     store = ObjectStore.of(project)
     return Pruned(decisions, objects, store.damaged(), (*notes, *more))
@@ -166,7 +162,7 @@ def _witnesses(runs: Sequence[Seen], kept: dict[Path, str]) -> dict[Path, str]:
     return {seen.run.path: "newest replay of a kept run" for seen in found}
 
 
-def _candidate(project: Project, seen: Seen, known: Activities, ids: Counter[str]) -> Decision:
+def _candidate(project: Project, seen: Seen, known: Activities) -> Decision:
     """Decide on a run that nothing keeps: without provenance, or when it cannot be read, it stays."""
     if seen.problem:
         return Decision(seen, Action.BLOCKED, f"cannot be read: {seen.problem}")
@@ -176,8 +172,7 @@ def _candidate(project: Project, seen: Seen, known: Activities, ids: Counter[str
         record = read_record(seen.run)
     except KfmReproError as exc:
         return Decision(seen, Action.BLOCKED, f"cannot be read: {exc}")
-    others = ids[record.run_id] - (record.run_id == seen.run.name)
-    proof = has_provenance(project, seen.run, record, known, shared=others > 0)
+    proof = has_provenance(project, seen.run, record, known)
     if proof is None:
         why = f"it has no provenance yet: kfm-repro prov {seen.run.pipeline}/{seen.run.name}"
         return Decision(seen, Action.BLOCKED, why)
@@ -190,16 +185,13 @@ def _put_away(project: Project, item: Decision) -> Decision:
         return item
     run = item.seen.run
     try:
-        run_id, state = read_record(run).run_id, read_state(run)[0]
+        record, state = read_record(run), read_state(run)[0]
     except KfmReproError as exc:
         return replace(item, action=Action.BLOCKED, reason=f"cannot be read: {exc}")
-    if state is not item.seen.state or activities_of(item.proof).path_of(run_id, run.pipeline) is None:
+    if state is not item.seen.state or not carries(project, run, record, item.proof):
         return replace(item, action=Action.BLOCKED, reason="it has changed meanwhile")
-    trash = project.runs / _TRASH
     try:
-        trash.mkdir(exist_ok=True)
-        run.path.rename(trash / f"{run.pipeline}__{run.name}__{uuid4().hex}"[-250:])
-        _flush(run.path.parent, trash)
+        put_in_trash(project.runs, run)
     except OSError as exc:
         return replace(item, action=Action.FAILED, reason=f"cannot be moved: {exc.strerror or exc}")
     return item
@@ -207,7 +199,7 @@ def _put_away(project: Project, item: Decision) -> Decision:
 
 def _write_missing(project: Project, decisions: Iterable[Decision]) -> list[str]:
     notes = []
-    known = read_activities(project.root)
+    known = read_activities(project)
     for item in decisions:
         if item.action is Action.BLOCKED and not item.seen.problem:
             try:
@@ -215,37 +207,6 @@ def _write_missing(project: Project, decisions: Iterable[Decision]) -> list[str]
             except KfmReproError as exc:
                 notes.append(f"no provenance of {item.seen.run.name}: {exc}")
     return notes
-
-
-def _finish_leftovers(runs: Path) -> list[str]:
-    """Finish what an earlier prune, or an unpack that was killed, has left."""
-    notes = _empty_trash(runs)
-    for folder in sorted(runs.glob(".unpack-*")):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            if try_lock(handle):
-                _delete(folder)
-        finally:
-            os.close(handle)
-    return notes
-
-
-def _empty_trash(runs: Path) -> list[str]:
-    notes = []
-    for folder in sorted((runs / _TRASH).glob("*")):
-        try:
-            _delete(folder)
-        except OSError as exc:
-            notes.append(f"cannot be deleted, and is left in {_TRASH}: {exc.strerror or exc}: {folder.name}")
-    return notes
-
-
-def _delete(folder: Path) -> None:
-    """Delete a folder whose folders may be read-only."""
-    for parent, _, _ in os.walk(folder):
-        with suppress(OSError):
-            Path(parent).chmod(0o700)
-    shutil.rmtree(folder)
 
 
 def _collect(project: Project) -> tuple[Collected | None, list[str]]:
@@ -276,15 +237,6 @@ def _needs(project: Project, store: ObjectStore) -> tuple[_Needed, float]:
     for runs in store.users():
         seen = survey(replace(project, runs=runs))
         moments += [item.started for item in seen if item.state is RunState.RUNNING or item.elsewhere]
-        moments += [folder.stat().st_mtime for folder in runs.glob(".unpack-*")]
+        moments += [folder.stat().st_mtime for folder in unpack_stages(runs)]
         names |= named_digests(runs)
     return _Needed(names), min(moments) - GRACE_S
-
-
-def _flush(*folders: Path) -> None:
-    for folder in folders:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

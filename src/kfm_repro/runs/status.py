@@ -7,10 +7,11 @@ from typing import Any
 
 from kfm_repro.errors import InvalidRecord
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.locks import mark_lock
 from kfm_repro.runs.trouble import runs_not_writable
-from kfm_repro.runs.write import write_text
+from kfm_repro.runs.write import json_text, replace_text
 
-__all__ = ["KEPT_MARKS", "mark_retained", "marked_status", "retained", "status_document"]
+__all__ = ["KEPT_MARKS", "mark_retained", "packed_status", "retained", "status_document"]
 
 KEPT_MARKS = ("published", "artifact")
 
@@ -38,25 +39,31 @@ def retained(document: dict[str, Any]) -> str:
     return "" if mark in (None, False, "", "none") else str(mark)
 
 
-def marked_status(run: RunDir, mark: str) -> bytes:
-    """Return status.json as it is with ``mark``; ``published`` is never weakened. Raises InvalidRecord.
+def packed_status(run: RunDir) -> bytes:
+    """Return status.json as it goes into a pack: an artifact, whatever else the run is marked as here.
 
-    Where there is none it has the mark alone: how the run ended is not ours to say.
+    Raises InvalidRecord.
     """
-    document = status_document(run)
-    if retained(document) != "published":
-        document["retain"] = mark
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    return json_text(_marked(run, "artifact")).encode()
 
 
 def mark_retained(run: RunDir, mark: str) -> None:
     """Keep ``run`` from being pruned until ``retain`` is taken out of its status.json again.
 
-    For a run that has ended: a running one would overwrite the mark. Raises InvalidRecord, NotWritable.
+    ``published`` is never weakened. For a run that has ended: a running one would overwrite the mark. Raises
+    InvalidRecord, and NotWritable, also when the run is no longer there.
     """
-    if retained(status_document(run)) not in (mark, "published"):
-        text = marked_status(run, mark).decode()
+    with mark_lock(run.path.parent.parent):
+        if retained(status_document(run)) in (mark, "published"):
+            return
         try:
-            write_text(run.status, text)
+            replace_text(run.status, json_text(_marked(run, mark)))
         except OSError as exc:
             raise runs_not_writable(run.path, exc) from exc
+
+
+def _marked(run: RunDir, mark: str) -> dict[str, Any]:
+    # Where there is no status it has the mark alone: how the run ended is not ours to say.
+    document = status_document(run)
+    document.pop("retain", None)
+    return document | {"retain": mark}

@@ -10,16 +10,16 @@ from kfm_repro.model.listing import ListedRun
 from kfm_repro.model.run import RunState, Status
 from kfm_repro.runs.ids import id_time
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.read import read_run, read_status, state_of
+from kfm_repro.runs.read import MAX_YAML_BYTES, read_run, read_status, state_of
 
-__all__ = ["is_original", "moment_of", "spell", "summarise"]
+__all__ = ["is_original", "may_be_replay", "moment_of", "spell", "summarise"]
 
 
 def summarise(run: RunDir, files: Collection[str], *, path: str = "") -> ListedRun:
     """Return ``run`` in brief; ``files`` are the names of the files in its folder, ``path`` is how to call it.
 
-    A record that does not mirror its start into status.json is looked into only as far as its id leaves open
-    when it started and its run.yaml may say that it is a replay. A damaged record is inconsistent, never an error.
+    run.yaml is parsed only where neither status.json nor the id says when it started, or where it may say that
+    it is a replay and status.json does not. A damaged record is inconsistent, never an error.
     """
     status, problem = _status(run, files)
     sentinels = [name for name in (run.success.name, run.failed.name) if name in files]
@@ -29,12 +29,15 @@ def summarise(run: RunDir, files: Collection[str], *, path: str = "") -> ListedR
     started = moment_of(status.started_at) if status else None
     finished = moment_of(status.finished_at) if status else None
     replay_of = status.replay.of if status and status.replay else None
-    if started is None:
-        started = id_time(run.name)
-        if "run.yaml" in files and (started is None or _may_be_replay(run)):
-            recorded, finished, replay_of, problem = _from_yaml(run)
-            started = recorded or started
-            reason = reason or problem
+    mirrored = started is not None
+    started = started or id_time(run.name)
+    asked = started is None or ((not mirrored or replay_of is None) and may_be_replay(run))
+    if "run.yaml" in files and asked:
+        recorded, ended, of, problem = _from_yaml(run)
+        replay_of = replay_of or of
+        reason = reason or problem
+        if not mirrored:
+            started, finished = recorded or started, ended
     return ListedRun(
         run_id=run.name,
         pipeline=run.pipeline,
@@ -52,6 +55,17 @@ def summarise(run: RunDir, files: Collection[str], *, path: str = "") -> ListedR
 def is_original(run: ListedRun) -> bool:
     """Return whether a run can be a baseline: it succeeded and is not itself a replay (rule 15)."""
     return run.state is RunState.SUCCESS and run.replay_of is None
+
+
+def may_be_replay(run: RunDir) -> bool:
+    """Return whether run.yaml has the word at all: searching it is a hundred times cheaper than parsing it."""
+    try:
+        if not run.run_yaml.is_file():
+            return False
+        with run.run_yaml.open("rb") as file:
+            return b"replay" in file.read(MAX_YAML_BYTES)
+    except OSError:
+        return False
 
 
 def moment_of(value: str | None) -> datetime | None:
@@ -81,14 +95,6 @@ def _status(run: RunDir, files: Collection[str]) -> tuple[Status | None, str]:
         return read_status(run), ""
     except InvalidRecord as exc:
         return None, exc.message
-
-
-def _may_be_replay(run: RunDir) -> bool:
-    """Return whether run.yaml has the word at all: searching it is a hundred times cheaper than parsing it."""
-    try:
-        return b"replay" in run.run_yaml.read_bytes()
-    except OSError:
-        return False
 
 
 def _from_yaml(run: RunDir) -> tuple[datetime | None, datetime | None, str | None, str]:

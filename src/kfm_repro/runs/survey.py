@@ -14,11 +14,13 @@ from typing import Any
 from kfm_repro.errors import KfmReproError
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.discover import iterate_runs
+from kfm_repro.runs.ids import id_time
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.read import boot_id, read_run, read_state
 from kfm_repro.runs.status import retained, status_document
+from kfm_repro.runs.summary import may_be_replay
 from kfm_repro.runs.trust import is_foreign
 
 __all__ = ["Group", "Seen", "named_digests", "survey"]
@@ -91,19 +93,20 @@ def _look(run: RunDir) -> Seen:
         status = status_document(run)
         state, why = read_state(run)
         started, of = _text(status.get("started_at")), _replayed(status)
-        if not (started and "pid" in status) and run.run_yaml.exists():
+        told = bool(started) and "pid" in status
+        if run.run_yaml.exists() and (not told or (not of and may_be_replay(run))):
             record = read_run(run)
             of = of or (record.replay.of if record.replay else "")
-            if record.runtime.started_at is not None:
+            if not told and record.runtime.started_at is not None:
                 started = record.runtime.started_at.isoformat()
     except (KfmReproError, OSError) as exc:
-        return Seen(run, RunState.INCONSISTENT, problem=str(exc), started=_changed(run))
+        return Seen(run, RunState.INCONSISTENT, problem=str(exc), started=_guessed(run))
     moment = _seconds(started)
     return Seen(
         run,
         state,
         why,
-        started=moment if moment is not None else _changed(run),
+        started=moment if moment is not None else _guessed(run),
         started_at=started or None,
         of=of,
         retain=retained(status),
@@ -147,12 +150,16 @@ def _replayed(status: dict[str, Any]) -> str:
 def _seconds(text: str) -> float | None:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _changed(run: RunDir) -> float:
+def _guessed(run: RunDir) -> float:
+    """Return when a run that does not say so started: its id may, and the time of its folder changes with a copy."""
+    moment = id_time(run.name)
+    if moment is not None:
+        return moment.timestamp()
     try:
         return run.path.stat().st_mtime
     except OSError:

@@ -7,15 +7,26 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from kfm_repro.errors import NotWritable
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.own import refuse_linked_pipeline
 from kfm_repro.runs.paths import is_safe_component
 from kfm_repro.runs.read import boot_id, process_started
 from kfm_repro.runs.trouble import runs_not_writable
 
-__all__ = ["RunWriter", "aware", "flush_folder", "stamp", "write_json", "write_text"]
+__all__ = [
+    "RunWriter",
+    "aware",
+    "flush_folder",
+    "json_text",
+    "replace_text",
+    "stamp",
+    "write_json",
+    "write_text",
+]
 
 
 def aware(moment: datetime) -> datetime:
@@ -29,20 +40,45 @@ def stamp(moment: datetime) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``path`` beside its name, flush it, and rename it into place."""
+    """Write ``path`` beside its name, flush it, and rename it into place; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    replace_text(path, text)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write ``path`` beside its name, flush it, and rename it into place, in a folder that is there.
+
+    Raises OSError, also when the folder has gone.
+    """
+    part = path.with_name(f".{uuid4().hex}.part")
+    try:
+        with part.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     flush_folder(path.parent)
 
 
 def write_json(path: Path, document: object) -> None:
     """Write a JSON document: indented, keys in the order given, a newline at the end."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(document))
+
+
+def json_text(document: object) -> str:
+    """Return a JSON document as it is written: indented, keys in the order given, a newline at the end.
+
+    Characters stand as they are, unless a text holds half a character: then UTF-8 takes none but escapes.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=2) + "\n"
+    return text
 
 
 class RunWriter:
@@ -56,6 +92,7 @@ class RunWriter:
             raise NotWritable(
                 f"a pipeline cannot be called {pipeline!r}", hint="use letters, digits, '_' and '-'"
             )
+        refuse_linked_pipeline(runs, pipeline)
         self.run = RunDir(runs / pipeline / run_id)
         self._status: dict[str, Any] = {
             "state": "running",

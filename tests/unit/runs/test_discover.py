@@ -70,6 +70,35 @@ def test_rule_15_latest_is_the_newest_success_that_is_no_replay(project: Project
     assert resolve_run(project, "latest:p").name == "b"
 
 
+def test_latest_of_nothing_is_bad_usage(project: Project) -> None:
+    add(project, "p", "a")
+    with pytest.raises(UsageError, match="names no pipeline"):
+        resolve_run(project, "latest:")
+
+
+def test_rule_18_latest_is_a_strangers_run_only_when_there_is_no_other(project: Project) -> None:
+    add(project, "p", "stranger", started="2096-02-03T21:14:08Z")
+    (project.runs / "p/stranger/foreign.json").write_text("{}", encoding="utf-8")
+    assert resolve_run(project, "latest:p").name == "stranger"
+    add(project, "p", "ours", started="2026-02-03T21:14:08Z")
+    assert resolve_run(project, "latest:p").name == "ours"
+
+
+def test_rule_2_the_folder_of_a_run_is_one_of_this_project(project: Project, tmp_path: Path) -> None:
+    add(project, "p", "a")
+    other = tmp_path / "other"
+    (other / "data/work/runs").mkdir(parents=True)
+    there = find_project(other)
+    add(there, "p", "a")
+    link = tmp_path / "link"
+    link.symlink_to(project.runs / "p/a")
+    for spec in (project.runs / "p/a", f"{project.runs}/p/../p/a/", link):
+        assert resolve_run(project, str(spec)).path == project.runs / "p/a"
+    with pytest.raises(UsageError, match="no run of this project") as caught:
+        resolve_run(project, str(there.runs / "p/a"))
+    assert "--root" in caught.value.hint
+
+
 def test_latest_of_an_unknown_pipeline_names_the_known_ones(project: Project) -> None:
     add(project, "import_census", "a")
     with pytest.raises(RunNotFound) as caught:

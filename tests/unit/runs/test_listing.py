@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kfm_repro.errors import UsageError
+from kfm_repro.errors import NotWritable, UsageError
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.listing import Filter, list_runs, parse_when
@@ -120,6 +120,28 @@ def test_rule_15_yaml_has_the_last_word_on_what_is_a_replay(project: Project) ->
     assert resolve_run(project, "latest:p").name == "a"
 
 
+def test_rule_15_a_replay_that_its_status_does_not_mirror_is_known_by_its_yaml(project: Project) -> None:
+    facts = {"state": "success", "pid": 7, "started_at": "2026-02-04T00:00:00Z"}
+    add(project, "a", "_SUCCESS", **facts)
+    add(project, "b", "_SUCCESS", yaml="replay: {of: a}\n", **facts)
+    assert listed(project, replays=False) == ["a"]
+    assert listed(project, replays=True) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    ['runtime: {started_at: "0001-01-01T00:00:00+14:00"}\n', f"x: {'[' * 600}{']' * 600}\n"],
+    ids=["year 1", "deep"],
+)
+def test_a_hostile_record_hides_no_other_run(project: Project, yaml: str) -> None:
+    add(project, "a", "_SUCCESS", state="success")
+    add(project, "b", "_SUCCESS", state="success", yaml=yaml)
+    report = list_runs(project, Filter())
+    reasons = {run.run_id: run.reason for run in report.runs}
+    assert reasons["a"] == ""
+    assert "run.yaml" in reasons["b"]
+
+
 def test_runs_are_sorted_by_start_then_id_whatever_the_order_on_disk(project: Project) -> None:
     order = list(range(40))
     random.Random(3).shuffle(order)  # noqa: S311 - an order, no secret
@@ -170,6 +192,28 @@ def test_a_folder_that_is_a_link_is_no_run(project: Project) -> None:
     (project.runs / "p" / "b").symlink_to(path)
     (project.runs / "q").symlink_to(project.runs / "p")
     assert listed(project) == ["a"]
+
+
+def test_links_that_are_not_followed_are_named(project: Project, tmp_path: Path) -> None:
+    path = add(project, "a", "_SUCCESS", state="success")
+    (project.runs / "p" / "b").symlink_to(path)
+    (project.runs / "q").symlink_to(tmp_path)
+    (project.runs / "p" / "plain").symlink_to(path / "run.yaml")
+    (project.runs / ".hidden").symlink_to(tmp_path)
+    notes = list_runs(project, Filter()).notes
+    assert len(notes) == 2
+    assert all("symbolic link" in note for note in notes)
+    assert "runs/q'" in notes[0]
+    assert "runs/p/b'" in notes[1]
+
+
+def test_no_run_is_written_where_no_listing_would_find_it(project: Project, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (project.runs / "p").symlink_to(outside)
+    with pytest.raises(NotWritable, match="symbolic link"):
+        RunWriter(project.runs, "p", "01K9A", datetime(2026, 2, 3, tzinfo=UTC))
+    assert list(outside.iterdir()) == []
 
 
 def test_a_span_takes_both_its_ends_and_a_day_is_whole(project: Project) -> None:

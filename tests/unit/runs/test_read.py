@@ -12,7 +12,7 @@ from kfm_repro.errors import InvalidRecord, UnsafePath
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.read import boot_id, process_started, read_manifest, read_run, read_state
-from kfm_repro.runs.status import marked_status
+from kfm_repro.runs.status import packed_status
 
 HEX = "a" * 64
 
@@ -195,11 +195,55 @@ def test_rule_4_a_folder_is_no_sentinel(run: RunDir) -> None:
 
 def test_rule_4_a_mark_without_a_state_leaves_the_sentinel_to_say_it(run: RunDir) -> None:
     run.failed.write_text("no space\n", encoding="utf-8")
-    run.status.write_bytes(marked_status(run, "artifact"))
+    run.status.write_bytes(packed_status(run))
     assert json.loads(run.status.read_bytes()) == {"retain": "artifact"}
     assert read_state(run) == (RunState.FAILED, "no space")
+
+
+@pytest.mark.parametrize("pid", [1, os.getpid()], ids=["init", "ours"])
+def test_rule_4_a_process_younger_than_the_status_did_not_write_it(run: RunDir, pid: int) -> None:
+    status(run, state="running", pid=pid)
+    assert read_state(run)[0] is RunState.RUNNING
+    os.utime(run.status, (1_000_000_000, 1_000_000_000))
+    assert read_state(run)[0] is RunState.ABORTED
 
 
 def test_an_old_record_with_only_a_sentinel_is_read(run: RunDir) -> None:
     run.failed.write_text("no space\n", encoding="utf-8")
     assert read_state(run) == (RunState.FAILED, "no space")
+
+
+@pytest.mark.parametrize("depth", [150, 600, 20_000])
+def test_a_record_nested_too_deeply_is_one_clear_error(run: RunDir, depth: int) -> None:
+    run.run_yaml.write_text(f'run_id: "r"\nextra: {"[" * depth}{"]" * depth}\n', encoding="utf-8")
+    with pytest.raises(InvalidRecord, match="nested more than 100 levels"):
+        read_run(run)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize("key", ["started_at", "finished_at"])
+def test_a_time_outside_of_utc_is_one_clear_error(run: RunDir, key: str, time: str) -> None:
+    run.run_yaml.write_text(f'run_id: "r"\nruntime: {{{key}: "{time}"}}\n', encoding="utf-8")
+    with pytest.raises(InvalidRecord, match=rf"runtime\.{key} is no time in UTC"):
+        read_run(run)
+
+
+def test_a_status_nested_too_deeply_is_one_clear_error(run: RunDir) -> None:
+    run.status.write_text(f'{{"state": "success", "x": {"[" * 100_000}{"]" * 100_000}}}', encoding="utf-8")
+    with pytest.raises(InvalidRecord, match=r"status\.json"):
+        read_state(run)
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        (f'"size_bytes": {"9" * 400}', "size_bytes is not a count"),
+        ('"row_count": 9007199254740993', "row_count is not a count"),
+    ],
+    ids=["400 digits", "2**53 + 1"],
+)
+def test_an_entry_that_no_one_can_hold_is_one_clear_error(run: RunDir, field: str, says: str) -> None:
+    run.outputs.parent.mkdir(exist_ok=True)
+    run.outputs.write_text(f'{{"outputs": [{{"path": "a", {field}}}]}}', encoding="utf-8")
+    with pytest.raises(InvalidRecord, match=says):
+        read_manifest(run, "manifests/outputs.json", "outputs")

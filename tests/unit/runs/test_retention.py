@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,10 @@ from pathlib import Path
 import pytest
 from keeping import Shelf, shelf
 
+from kfm_repro.errors import NotWritable
 from kfm_repro.model.retention import Action
+from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.provenance import write_provenance
 from kfm_repro.runs.retention import keep_within_cap, plan_prune, prune
 from kfm_repro.runs.status import mark_retained
 from kfm_repro.runs.trust import mark_foreign
@@ -117,6 +121,49 @@ def test_rule_23_replays_and_failures_do_not_push_out_originals(kept: Shelf) -> 
     assert [name for name, action in plan.items() if action == "keep"] == [
         "job/run001", "job/run002", "job/run007", "job/run008", "job/run012", "job/run013",
     ]  # fmt: skip
+
+
+def test_rule_23_a_replay_that_its_status_does_not_mirror_pushes_out_no_original(kept: Shelf) -> None:
+    kept.run(0)
+    replay = kept.run(1, of="run000")
+    document = json.loads(replay.status.read_text(encoding="utf-8"))
+    del document["replay"]
+    replay.status.write_text(json.dumps(document), encoding="utf-8")
+    assert actions(kept, 1) == {"job/run000": "keep", "job/run001": "keep"}
+
+
+def test_rule_23_the_time_in_an_id_outweighs_that_of_the_folder(kept: Shelf) -> None:
+    times = {
+        "2025-01-01T00-00-00Z__job__a1b2c3d": 2_000_000_000,
+        "2026-02-03T21-14-08Z__job__a1b2c3d": 1_000_000_000,
+    }
+    for number, (name, changed) in enumerate(times.items()):
+        run = kept.run(number, prov=False)
+        path = run.path.rename(run.path.with_name(name))
+        (path / "run.yaml").write_text(f'run_id: "{name}"\npipeline: {{name: job}}\n', encoding="utf-8")
+        (path / "status.json").write_text('{"state": "success"}', encoding="utf-8")
+        write_provenance(kept.project, RunDir(path))
+        os.utime(path, (changed, changed))
+    assert [actions(kept, 1)[f"job/{name}"] for name in times] == ["delete", "keep"]
+
+
+def test_rule_23_a_hostile_record_stops_no_prune(kept: Shelf) -> None:
+    odd = kept.run(0)
+    kept.run(1)
+    kept.run(2)
+    odd.status.write_text('{"state": "success"}', encoding="utf-8")
+    with odd.run_yaml.open("a", encoding="utf-8") as file:
+        file.write(f"x: {'[' * 600}{']' * 600}\n")
+    assert actions(kept, 1) == {"job/run000": "blocked", "job/run001": "delete", "job/run002": "keep"}
+
+
+def test_rule_23_a_pipe_for_a_record_is_not_waited_for(kept: Shelf) -> None:
+    odd = kept.run(0)
+    kept.run(1)
+    kept.run(2)
+    odd.run_yaml.unlink()
+    os.mkfifo(odd.run_yaml)
+    assert actions(kept, 1) == {"job/run000": "blocked", "job/run001": "delete", "job/run002": "keep"}
 
 
 def test_rule_23_a_kept_run_keeps_its_newest_successful_replay(kept: Shelf) -> None:
@@ -257,6 +304,61 @@ def test_rule_23_what_an_interrupted_prune_left_is_finished(kept: Shelf) -> None
     prune(kept.project, 1)
     assert list(trash.iterdir()) == []
     assert kept.names() == ["job/run001"]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """Return a folder that is nobody's business, with a folder that its owner shares."""
+    folder = tmp_path / "outside"
+    (folder / "shared").mkdir(parents=True)
+    (folder / "shared/thesis.txt").write_text("years of work", encoding="utf-8")
+    for path in (folder, folder / "shared"):
+        path.chmod(0o755)
+    return folder
+
+
+def untouched(outside: Path) -> bool:
+    modes = [path.stat().st_mode & 0o777 for path in (outside, outside / "shared")]
+    return modes == [0o755, 0o755] and (outside / "shared/thesis.txt").is_file()
+
+
+def test_a_trash_that_is_a_link_is_refused_and_nothing_behind_it_deleted(kept: Shelf, outside: Path) -> None:
+    kept.run(0)
+    kept.run(1)
+    (kept.project.runs / ".trash").symlink_to(outside)
+    with pytest.raises(NotWritable, match="symbolic link") as caught:
+        prune(kept.project, 1)
+    assert "rm " in caught.value.hint
+    assert kept.names() == ["job/run000", "job/run001"]
+    assert untouched(outside)
+
+
+def test_links_and_files_in_the_trash_go_and_what_they_lead_to_stays(kept: Shelf, outside: Path) -> None:
+    trash = kept.project.runs / ".trash"
+    trash.mkdir()
+    (trash / "link").symlink_to(outside)
+    (trash / "file").write_text("left over", encoding="utf-8")
+    (trash / "run").mkdir()
+    (trash / "run/inner").symlink_to(outside)
+    assert prune(kept.project, 1).notes == ()
+    assert list(trash.iterdir()) == []
+    assert untouched(outside)
+
+
+def test_only_a_real_folder_is_what_a_killed_unpack_left(kept: Shelf, outside: Path) -> None:
+    kept.run(0)
+    kept.run(1)
+    names = {".unpack-link": outside, ".unpack-nowhere": outside / "missing"}
+    for name, target in names.items():
+        (kept.project.runs / name).symlink_to(target)
+    (kept.project.runs / ".unpack-file").write_text("", encoding="utf-8")
+    (kept.project.runs / ".unpack-real/job").mkdir(parents=True)
+    done = prune(kept.project, 1)
+    assert done.objects is not None
+    assert kept.names() == ["job/run001"]
+    left = sorted(path.name for path in kept.project.runs.glob(".unpack-*"))
+    assert left == [".unpack-file", ".unpack-link", ".unpack-nowhere"]
+    assert untouched(outside)
 
 
 def prune_here(root: Path) -> None:

@@ -20,7 +20,7 @@ from keeping import Shelf, shelf
 from workshop import Workshop
 
 from kfm_repro.cli import main
-from kfm_repro.errors import KfmReproError
+from kfm_repro.errors import BadPack, KfmReproError, NotWritable
 from kfm_repro.judge.pack import PackRequest, pack_run
 from kfm_repro.judge.unpack import unpack
 from kfm_repro.runs.trust import is_foreign
@@ -369,6 +369,37 @@ def test_a_file_where_a_folder_is_needed_is_named_and_nothing_is_brought_in(
     assert {path: content for path, content in everything(tmp_path).items() if ".unpack" in path} == {}
     assert everything(tmp_path) == before
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("what", ["job", ".objects", ""])
+def test_nothing_is_brought_in_through_a_link_in_the_runs_folder(
+    what: str, record: Members, tmp_path: Path
+) -> None:
+    kept = shelf(tmp_path / "project")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    place = kept.project.runs / what
+    if not what:
+        place.rmdir()
+    place.symlink_to(outside)
+    file = tmp_path / "good.zip"
+    file.write_bytes(zipped(record))
+    with pytest.raises(NotWritable, match="symbolic link") as error:
+        unpack(file, None, lambda: kept.project, LIMITS)
+    assert str(place) in error.value.message
+    assert list(outside.iterdir()) == []
+
+
+def test_a_record_with_the_id_of_another_run_is_refused(record: Members, tmp_path: Path) -> None:
+    kept = shelf(tmp_path / "project")
+    mine = kept.run(0)
+    before = everything(mine.path)
+    file = tmp_path / "borrowed.zip"
+    file.write_bytes(zipped(record, run_id="stranger"))
+    with pytest.raises(BadPack, match="run_id 'run000'"):
+        unpack(file, None, lambda: kept.project, LIMITS)
+    assert kept.names() == ["job/run000"]
+    assert everything(mine.path) == before
 
 
 def test_the_pack_that_the_hostile_ones_are_made_from_is_good(record: Members, tmp_path: Path) -> None:
