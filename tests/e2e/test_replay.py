@@ -576,6 +576,26 @@ def test_a_new_git_project_can_be_recorded_from_anywhere_in_it(tmp_path: Path) -
     assert "add data/work/ to .gitignore" in done.err
 
 
+def test_an_output_pattern_that_covers_the_records_names_none_of_their_files(job: Workshop) -> None:
+    """What a pipeline prints lands in logs/ of its run, and earlier runs lie beside it; ``data/**`` fits both."""
+    body = script(
+        "print(os.environ['KFM_RUN_DIR'])\n(out / 'a.csv').write_text('id\\n1\\n')\n"
+        "run = pathlib.Path(os.environ['KFM_RUN_DIR'])\n(run / 'mine.txt').write_text('x')\n"
+        "(run / 'metrics/mine.json').write_text(str(replayed))\n"
+    )
+    job.write("pipelines/job.py", body)
+    job.commit()
+    record(job)
+    done = job.kfm(
+        "record", "--json", "--input", "data/raw/*", "--output", "data/p*/**", "--output", "data/work/**",
+        "--", plain_python(), "pipelines/job.py",
+    )  # fmt: skip
+    assert not [note for note in done.json["notes"] if "fit --output" in note]
+    report = replay(job, done.json["run"]["run_id"], code=0)
+    names = [output["path"].rpartition("/")[2] for output in report["outputs"]]
+    assert (sorted(names), report["counts"]["identical"]) == (["a.csv", "mine.txt"], 2)
+
+
 def test_a_pipeline_may_write_into_its_own_run_folder(job: Workshop) -> None:
     job.write(
         "pipelines/job.py",

@@ -45,7 +45,7 @@ from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.ids import new_run_id
-from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.layout import RunDir, is_own_file
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import is_safe_component, real_path
 from kfm_repro.runs.project import Project
@@ -144,7 +144,7 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     run.scratch.mkdir(exist_ok=True)
     _finish(writer, project, outcome, inputs, unsettled)
     known = snapshot_notes(run, origins, document["environment"])
-    notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, lost), *known)
+    notes = (*_notes(session, run, produced, changed), *told, *_notes_on_run(ran, lost), *known)
     return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
 
 
@@ -320,24 +320,25 @@ def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, A
     }
 
 
-def _of_another_run(project: Project, run: RunDir, path: str) -> bool:
-    """Return whether a file lies among the run records, but not in the record of this run."""
-    place = project.root / path
-    return place.is_relative_to(project.runs) and not place.is_relative_to(run.path)
-
-
 def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, FileState]) -> list[Produced]:
     folders = watched_folders(project, request.outputs)
     written = dict.fromkeys(written_files(project.root, folders, before))
     if not request.outputs:
         paths = tuple(path for path in written if not is_ephemeral(path, project.ephemeral))
     else:
-        paths = tuple(
-            path
-            for path in glob_files(project.root, request.outputs)
-            if path in written and not _of_another_run(project, run, path)
-        )
+        paths = tuple(path for path in _named(project, request, run) if path in written)
     return describe_files(project.root, paths)
+
+
+def _named(project: Project, request: Request, run: RunDir) -> list[str]:
+    """Return the files that --output names; our own, of the records and of the object store, are none of them."""
+    runs, root = project.runs_relative, project.root
+    own = runs / run.pipeline / run.name
+    return [
+        path
+        for path in glob_files(root, request.outputs)
+        if not is_own_file(path, runs, own) and not (root / path).is_relative_to(project.objects)
+    ]
 
 
 def _notes_on_run(ran: _Ran, lost: Sequence[str]) -> tuple[str, ...]:
@@ -355,12 +356,14 @@ def _notes_on_run(ran: _Ran, lost: Sequence[str]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _notes(session: Session, produced: Sequence[Produced], changed: Iterable[str]) -> tuple[str, ...]:
+def _notes(
+    session: Session, run: RunDir, produced: Sequence[Produced], changed: Iterable[str]
+) -> tuple[str, ...]:
     project, notes = session.project, []
     if not produced:
         notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")
     written = {item.entry.path for item in produced}
-    left = [path for path in glob_files(project.root, session.request.outputs) if path not in written]
+    left = [path for path in _named(project, session.request, run) if path not in written]
     if left:
         notes.append(
             f"{len(left)} files fit --output but were not written by the command, {left[0]} first: left out"
