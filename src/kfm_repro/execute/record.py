@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from kfm_repro.errors import KfmReproError, PipelineFailed, UsageError
+from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.capture import code_state
 from kfm_repro.execute.collect import Produced, describe_files, glob_files, is_ephemeral, written_files
-from kfm_repro.execute.command import is_python
 from kfm_repro.execute.found import KNOWN_GAPS, FoundInputs, find_inputs, note_observation
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.given import (
@@ -28,6 +27,7 @@ from kfm_repro.execute.given import (
 )
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.lfs import is_pointer
+from kfm_repro.execute.naming import pipeline_name
 from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
 from kfm_repro.execute.snapshot import (
@@ -47,7 +47,7 @@ from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.layout import RunDir, is_own_file
 from kfm_repro.runs.objects import ObjectStore
-from kfm_repro.runs.paths import is_safe_component, real_path
+from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
 from kfm_repro.runs.trouble import temporary_outside
@@ -76,7 +76,7 @@ def record(project: Project, request: Request) -> Recorded:
     written.
     """
     request = checked_request(project, request)
-    pipeline = request.pipeline or _pipeline_name(request.command)
+    pipeline = pipeline_name(request.pipeline, request.command)
     repository = find_repository(project.root)
     temporary_outside(project.root)
     code = code_state(repository, _data_folders(project, repository))
@@ -283,16 +283,6 @@ def write_metrics(run: RunDir, outcome: Outcome, produced: Sequence[Produced]) -
         path = run.metrics / f"{name}.json"
         if not path.exists():
             write_json(path, document)
-
-
-def _pipeline_name(command: Sequence[str]) -> str:
-    words = [word for word in command if not word.startswith("-")]
-    if len(words) > 1 and (is_python(words[0]) or words[0] == "make"):
-        words = words[1:]
-    name = PurePosixPath(words[0]).stem if words else ""
-    if not is_safe_component(name):
-        raise UsageError("the command suggests no name for the pipeline", hint="give one: --pipeline NAME")
-    return name
 
 
 def _data_folders(project: Project, repository: Repository) -> list[str]:

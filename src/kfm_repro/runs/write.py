@@ -52,7 +52,7 @@ class RunWriter:
     """
 
     def __init__(self, runs: Path, pipeline: str, run_id: str, started: datetime, *, of: str = "") -> None:
-        if not is_safe_component(pipeline):
+        if not is_safe_component(pipeline) or pipeline.startswith("."):
             raise NotWritable(
                 f"a pipeline cannot be called {pipeline!r}", hint="use letters, digits, '_' and '-'"
             )
