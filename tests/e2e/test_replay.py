@@ -158,6 +158,13 @@ def test_rule_13_config_comes_from_the_snapshot(workshop: Workshop) -> None:
     assert replay(workshop, run, code=0)["verdict"] == "reproducible"
     snapshot.write_text('{"text": "another snapshot"}', encoding="utf-8")
     assert replay(workshop, run, code=1)["verdict"] == "not-reproducible"
+    shutil.rmtree(snapshot.parent)
+    error, runs = (
+        replay(workshop, run, code=2)["error"],
+        list((workshop.root / "data/work/runs/job").iterdir()),
+    )
+    assert (error["code"], len(runs)) == ("record-invalid", 3)
+    assert "lacks config/job.json" in error["message"]
 
 
 def test_rule_12_only_declared_data_exists_in_a_replay(workshop: Workshop) -> None:
