@@ -125,6 +125,17 @@ def test_a_dirty_run_replays_with_its_patch(job: Workshop) -> None:
     assert "patch" in next(i["detail"] for i in report["preconditions"] if i["name"] == "code")
 
 
+def test_a_dirty_run_that_lists_its_config_folder_finds_its_config_alone(job: Workshop) -> None:
+    job.write("config/job.json", "{}")
+    job.commit()
+    listed = "(out / 'a.txt').write_text(' '.join(sorted(os.listdir(os.environ['KFM_CONFIG_DIR']))))\n"
+    job.write("pipelines/job.py", script(listed))
+    run = record(job)
+    assert (job.root / "data/processed/job/a.txt").read_text(encoding="utf-8") == "job.json"
+    assert (job.run_dir(run) / "config/dirty.patch").is_file()
+    assert replay(job, run, code=0)["verdict"] == "reproducible"
+
+
 def test_a_dirty_run_without_patch_is_unknown_with_the_reason(template: Workshop) -> None:
     (run,) = (template.root / "data/work/runs/import_census").iterdir()
     text = (run / "run.yaml").read_text(encoding="utf-8")

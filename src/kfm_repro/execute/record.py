@@ -31,10 +31,10 @@ from kfm_repro.execute.naming import pipeline_name
 from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
 from kfm_repro.execute.snapshot import (
-    PATCH,
     Request,
     checked_request,
     describe_run,
+    keep_patch,
     snapshot_config,
     snapshot_environment,
     snapshot_notes,
@@ -117,6 +117,7 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     before = scan_files(project.root, watched_folders(project, request.outputs))
     ran = _run(session, writer, document)
     outcome, seen = ran.outcome, ran.seen
+    document["pipeline"]["version"] |= keep_patch(run, session.code)
     produced = _outputs(project, request, run, before)
     found = find_inputs(project, seen, {*code_files(session), *origins.values()})
     inputs = session.declared or describe_found(project, found)
@@ -152,8 +153,6 @@ def _begin(writer: RunWriter, session: Session) -> tuple[dict[str, Any], dict[st
     """Write what is known before the command begins; return run.yaml, and where its config came from."""
     project, request, run = session.project, session.request, writer.run
     origins = snapshot_config(project, request, run)
-    if session.code.patch:
-        (run.path / PATCH).write_bytes(session.code.patch)
     environment = snapshot_environment(project, request, run)
     keep_inputs(session, session.declared)
     document = describe_run(

@@ -34,6 +34,7 @@ __all__ = [
     "Request",
     "checked_request",
     "describe_run",
+    "keep_patch",
     "snapshot_config",
     "snapshot_environment",
     "snapshot_notes",
@@ -183,6 +184,20 @@ def snapshot_notes(
     return tuple(notes)
 
 
+def keep_patch(run: RunDir, code: CodeState) -> dict[str, Any]:
+    """Write the patch of uncommitted code into the record; return what ``pipeline.version`` says of it.
+
+    This comes after the command has run: in KFM_CONFIG_DIR it finds its config alone, as in a replay.
+    """
+    if not code.patch:
+        return {}
+    target = run.path / PATCH
+    part = target.with_name(f".{target.name}.part")
+    part.write_bytes(code.patch)
+    part.replace(target)
+    return {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(target).sha256}
+
+
 def describe_run(
     project: Project,
     request: Request,
@@ -193,12 +208,10 @@ def describe_run(
     environment: Mapping[str, Any],
     started: datetime,
 ) -> dict[str, Any]:
-    """Return run.yaml as it stands when the command begins."""
+    """Return run.yaml as it stands when the command begins: without the patch, which is not kept yet."""
     command = describe_command(request.command, project.root)
     version: dict[str, Any] = {"git_commit": code.commit, "repo_dirty": code.dirty}
     version["checkout"] = "raw"
-    if code.patch:
-        version |= {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(run.path / PATCH).sha256}
     if code.converted or code.left_out:
         version["converted"] = sorted((*code.converted, *code.left_out))
     if submodules:
