@@ -1016,6 +1016,24 @@ def test_rule_24_a_secret_in_the_command_line_is_not_kept_and_the_run_says_it_ca
         secret,
     )
     assert done.code == 0, done.err
+    assert "note: the command line held a secret (command-line)" in done.err
+    assert "this run cannot be replayed" in done.err
+    assert secret not in done.err
     run = job.run_dir(done.out.strip().splitlines()[-1])
     assert not [p for p in run.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
     assert "secret" in replay(job, run.name, code=2)["error"]["message"]
+
+
+def test_rule_24_a_secret_that_is_printed_is_redacted_and_said_where(job: Workshop) -> None:
+    secret = "ghp_" + "a1B2c3D4e5F6" * 3
+    job.write("pipelines/job.py", script(f"print('ok')\nprint('ghp_' + {'a1B2c3D4e5F6'!r} * 3)\n"))
+    job.commit()
+    done = job.kfm(
+        "record", "--json", "--input", "data/raw/*", "--output", "data/processed/**", "--",
+        plain_python(), "pipelines/job.py",
+    )  # fmt: skip
+    (note,) = [note for note in done.json["notes"] if "secret" in note]
+    assert "logs/pipeline.jsonl, line 2 (" in note
+    found = replay(job, done.json["run"]["run_id"], code=2)["preconditions"]
+    assert [item["detail"] for item in found if item["name"] == "secrets"] == [note]
+    assert secret not in done.out + json.dumps(found)

@@ -30,6 +30,7 @@ from kfm_repro.execute.lfs import is_pointer
 from kfm_repro.execute.naming import pipeline_name
 from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
+from kfm_repro.execute.redacted import redacted_in_logs, redacted_in_record
 from kfm_repro.execute.snapshot import (
     Request,
     checked_request,
@@ -139,12 +140,16 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     writer.manifest("inputs", inputs, outcome.started)
     writer.manifest("outputs", tuple(item.entry for item in produced), outcome.finished)
     write_metrics(run, outcome, produced)
-    redact_folder(run.logs)
+    printed = redact_folder(run.logs)
     write_validation(project, run, inputs, produced)
     shutil.rmtree(run.scratch, ignore_errors=True)
     run.scratch.mkdir(exist_ok=True)
     _finish(writer, project, outcome, inputs, unsettled)
-    known = snapshot_notes(run, origins, document["environment"])
+    known = (
+        *redacted_in_record(document),
+        *redacted_in_logs(printed),
+        *snapshot_notes(run, origins, document["environment"]),
+    )
     notes = (*_notes(session, run, produced, changed), *told, *_notes_on_run(ran, lost), *known)
     return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
 

@@ -51,6 +51,7 @@ from kfm_repro.execute.workspace import Workspace, build_workspace
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
 from kfm_repro.model.run import Run
+from kfm_repro.model.verification import SecretHit
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.labels import label_fields, read_labels
 from kfm_repro.runs.layout import RunDir
@@ -71,7 +72,10 @@ _CLOCK_GRAIN_S = 1.1
 
 @dataclass(frozen=True)
 class Replayed:
-    """A finished replay: its record, how it ended, what it wrote (under the recorded paths), what held."""
+    """A finished replay: its record, how it ended, what it wrote (under the recorded paths), what held.
+
+    ``printed`` are the secrets that were redacted in its logs.
+    """
 
     run: RunDir
     outcome: Outcome
@@ -85,6 +89,7 @@ class Replayed:
     avoided: tuple[Drift, ...]
     held: dict[str, str]
     not_compared: tuple[str, ...]
+    printed: tuple[SecretHit, ...]
     shape: Shape
     fixed: bool
     watched: Watched
@@ -159,7 +164,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     produced = collect_outputs(project, plan, fresh, workspace)
     left = not_compared(plan, workspace, produced)
     adopt_run_files(workspace, fresh)
-    _write_results(writer, project, plan, outcome, sources, produced)
+    printed = _write_results(writer, project, plan, outcome, sources, produced)
     today = fingerprint(plan.interpreter.path, project.root, environ, copies=[workspace.root])
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     recorded = read_fingerprint(plan.original, plan.run)
@@ -173,7 +178,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, workspace, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
-        not_compared=left, shape=shape, fixed=fixed is not None,
+        not_compared=left, printed=printed, shape=shape, fixed=fixed is not None,
         watched=watched(
             agent, _seen(workspace.root, fixed), _seen(working_folder(plan.run.pipeline, workspace.root), fixed),
             project.root, declared,
@@ -270,8 +275,8 @@ def _write_results(
     outcome: Outcome,
     sources: tuple[InputSource, ...],
     produced: dict[str, Produced],
-) -> None:
-    """Write manifests, objects, metrics, logs without secrets, and what can be validated."""
+) -> tuple[SecretHit, ...]:
+    """Write manifests, objects, metrics, logs and what can be validated; return where secrets were in the logs."""
     labels = read_labels(project, plan.inputs.entries, plan.outputs.entries, run=plan.original)
     recorded = {entry.path: _said_of(entry, plan) for entry in plan.outputs.entries}
     items = [
@@ -283,8 +288,9 @@ def _write_results(
     writer.manifest("outputs", tuple(item.entry for item in items), outcome.finished)
     ObjectStore.of(project).add_all((item.file, item.entry.sha256 or "") for item in items)
     write_metrics(writer.run, outcome, items)
-    redact_folder(writer.run.logs)
+    printed = redact_folder(writer.run.logs)
     write_validation(project, writer.run, inputs, items, labels=labels)
+    return printed
 
 
 def _finish(writer: RunWriter, place: Place, outcome: Outcome, aborted: str = "") -> None:

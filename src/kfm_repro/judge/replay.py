@@ -27,6 +27,7 @@ from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.rebuild.store import prune
+from kfm_repro.execute.redacted import redacted_in_logs
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.execute.setting import setting_of
 from kfm_repro.execute.watched import Watched
@@ -219,6 +220,10 @@ def _judge(
             *_conditions(replayed, parameters, sources),
             *variables_precondition(plan, verdict),
             *_watched_conditions(plan, replayed.watched),
+            *(
+                Precondition(name="secrets", state="drift", detail=note)
+                for note in redacted_in_logs(replayed.printed)
+            ),
         ),
         environment=_environment(plan, replayed),
         drift=(
