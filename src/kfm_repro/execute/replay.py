@@ -44,7 +44,7 @@ from kfm_repro.execute.preconditions import (
 from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.record import write_metrics
 from kfm_repro.execute.replay_document import placeholder_values, replay_document, run_variables
-from kfm_repro.execute.setting import is_fixed, replay_shape
+from kfm_repro.execute.setting import is_fixed, replay_shape, setting_of
 from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.watched import Watched, watched
 from kfm_repro.execute.workspace import Workspace, build_workspace
@@ -92,6 +92,7 @@ class Replayed:
     printed: tuple[SecretHit, ...]
     shape: Shape
     fixed: bool
+    setting: dict[str, str]
     watched: Watched
     finish: Callable[[str], None] = field(compare=False)
 
@@ -160,6 +161,13 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         k: v.replace(str(workspace.root), "{root}") for k, v in environ.items() if not k.startswith("KFM_RUN")
     }
     document["environment"] |= {"env": own}
+    declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
+    seen = watched(
+        agent, _seen(workspace.root, fixed), _seen(working_folder(plan.run.pipeline, workspace.root), fixed),
+        project.root, declared,
+    )  # fmt: skip
+    setting = setting_of(request, shape.agent if seen.present else None)
+    document["replay"] |= {"setting": setting}
     writer.yaml(document)
     produced = collect_outputs(project, plan, fresh, workspace)
     left = not_compared(plan, workspace, produced)
@@ -172,17 +180,13 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         *_preconditions(plan, request, workspace, sources, outcome, environment),
         *trespass(untouched, project_state(project, plan)),
     )
-    declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, workspace, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
         not_compared=left, printed=printed, shape=shape, fixed=fixed is not None,
-        watched=watched(
-            agent, _seen(workspace.root, fixed), _seen(working_folder(plan.run.pipeline, workspace.root), fixed),
-            project.root, declared,
-        ),
+        setting=setting, watched=seen,
         finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 

@@ -18,7 +18,6 @@ from kfm_repro.errors import NotWritable
 from kfm_repro.execute.drift import bounded
 from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.isolate import Isolation
-from kfm_repro.execute.perturb.agent import AgentSetting
 from kfm_repro.execute.perturb.axes import temporary_name
 from kfm_repro.execute.perturb.canary import Effect
 from kfm_repro.execute.perturb.prove import Stage, prove_varied
@@ -29,7 +28,7 @@ from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_p
 from kfm_repro.execute.rebuild.store import prune
 from kfm_repro.execute.redacted import redacted_in_logs
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
-from kfm_repro.execute.setting import setting_of
+from kfm_repro.execute.setting import shown_window
 from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
@@ -200,7 +199,7 @@ def _judge(
             Replay(
                 run_id=replayed.run.name,
                 path=project.relative(replayed.run.path),
-                setting=setting_of(request),
+                setting=replayed.setting,
                 isolation=plan.isolation.level,
                 exit_code=outcome.exit_code,
                 duration_s=round(outcome.duration_s, 3),
@@ -372,7 +371,7 @@ def _fresh_side(replayed: Replayed) -> Side:
         *([str(FIXED)] if replayed.fixed else []),
     }
     machine = (replayed.outcome.started.timestamp(), replayed.outcome.finished.timestamp())
-    window = _shown_window(shape.agent, machine)
+    window = shown_window(shape.agent, machine)
     zone = shape.environ.get("TZ") or replayed.held.get("TZ")
     return Side(
         run_id=replayed.run.name,
@@ -382,12 +381,3 @@ def _fresh_side(replayed: Replayed) -> Side:
         paths=tuple(sorted(paths, key=lambda path: (-len(path), path))),
         hosts=tuple(sorted({*host_names(), *filter(None, [shape.host])})),
     )
-
-
-def _shown_window(agent: AgentSetting, machine: tuple[float, float]) -> tuple[float, float]:
-    """Return when a pipeline took itself to run, which its agent may have told it."""
-    if agent.clock_frozen_at is not None:
-        frozen = agent.clock_frozen_at.timestamp()
-        return (frozen, frozen + machine[1] - machine[0])
-    shift = agent.clock_shift.total_seconds() if agent.clock_shift else 0.0
-    return (machine[0] + shift, machine[1] + shift)
