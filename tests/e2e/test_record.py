@@ -405,4 +405,5 @@ def test_an_interrupted_record_exits_130_and_reads_as_aborted(
     assert child.returncode == 130
     (run,) = (workshop.root / "data/work/runs/job").iterdir()
     assert document(run / "status.json")["state"] == "aborted"
+    assert document(run / "status.json")["reason"] == f"interrupted ({number.name})"
     assert not (run / "_SUCCESS").exists()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,3 +22,29 @@ def test_commands_do_not_disturb_one_another_in_one_process(
         for command in ("list", "prune"):
             assert main([command, "--root", str(root), "--json"]) == 0
             assert json.loads(capsys.readouterr().out)["command"] == command
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["stdout", "stdout and stderr"])
+def test_a_reader_that_has_gone_is_no_fault_of_ours_and_never_exit_1(tmp_path: Path, *, both: bool) -> None:
+    root = shelf(tmp_path).project.root
+    program = Path(sys.executable).with_name("kfm-repro")
+    for args in (
+        ["list", "--root", str(root)],
+        ["list", "--json", "--root", str(root)],
+        ["doctor", "--help"],
+    ):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [program, *args], stdout=writing, stderr=writing if both else subprocess.PIPE, check=False
+        )
+        os.close(writing)
+        assert done.returncode in (0, 2), args
+        assert not done.stderr, done.stderr
+
+
+def test_without_a_command_the_help_comes_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err[:6]) == ("", "Usage:")
+    assert "replay" in said.err

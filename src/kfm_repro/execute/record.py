@@ -51,7 +51,7 @@ from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
-from kfm_repro.runs.trouble import temporary_outside
+from kfm_repro.runs.trouble import reason_of, temporary_outside
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
 __all__ = ["Recorded", "Request", "record", "write_metrics"]
@@ -91,7 +91,7 @@ def record(project: Project, request: Request) -> Recorded:
     except _Ended as exc:
         raise exc.error from None
     except BaseException as exc:
-        writer.finish("aborted", datetime.now(UTC), reason=str(exc) or type(exc).__name__)
+        writer.finish("aborted", datetime.now(UTC), reason=reason_of(exc))
         raise
 
 

@@ -58,7 +58,7 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
-from kfm_repro.runs.trouble import explain_refusal, temporary_outside
+from kfm_repro.runs.trouble import explain_refusal, reason_of, temporary_outside
 from kfm_repro.runs.trust import foreign_labels
 from kfm_repro.runs.write import RunWriter, aware, stamp, write_json
 
@@ -129,7 +129,7 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
         known = explain_refusal(exc) if isinstance(exc, OSError) else exc
         ours = isinstance(known, KfmReproError)
         reason = str(exc) if isinstance(exc, PipelineFailed) else f"not run: {known}"
-        reason = reason if ours else type(exc).__name__
+        reason = reason if ours else reason_of(exc)
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
         place.remove()
         raise

@@ -66,6 +66,7 @@ from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.sizes import parse_size
+from kfm_repro.runs.trouble import reason_of
 from kfm_repro.runs.write import aware, write_text
 
 __all__ = ["Judged", "replay_and_judge"]
@@ -145,7 +146,7 @@ def replay_and_judge(
             if times > 1:
                 write_text(replayed.run.times_report, report_json(merge_replays(reports)))
         except BaseException as exc:
-            replayed.finish(f"not judged: {type(exc).__name__}")
+            replayed.finish(f"not judged: {reason_of(exc)}")
             raise
         replayed.finish("")
     keep_within_cap(project)
