@@ -92,6 +92,9 @@ def test_a_clean_pipeline_is_reproducible_and_its_fresh_run_is_complete(job: Wor
     ):  # fmt: skip
         assert (fresh / name).exists(), name
     assert f'of: "{run}"' in (fresh / "run.yaml").read_text(encoding="utf-8")
+    for folder in (fresh, job.run_dir(run)):
+        started = json.loads((folder / "status.json").read_text(encoding="utf-8"))["started_at"]
+        assert f'started_at: "{started}"' in (folder / "run.yaml").read_text(encoding="utf-8")
     assert json.loads((fresh / "validation/repro_report.json").read_text(encoding="utf-8")) == report
     assert not list((fresh / "scratch").iterdir())
 
@@ -414,7 +417,8 @@ def test_an_interrupted_replay_exits_130_and_reads_as_aborted(job: Workshop, num
     child.communicate(timeout=60)
     assert child.returncode == 130
     (fresh,) = [path for path in (job.root / "data/work/runs/job").iterdir() if path.name != run]
-    assert json.loads((fresh / "status.json").read_text(encoding="utf-8"))["state"] == "aborted"
+    status = json.loads((fresh / "status.json").read_text(encoding="utf-8"))
+    assert (status["state"], status["reason"]) == ("aborted", f"interrupted ({number.name})")
     assert replay(job, fresh.name, code=2)["error"]["code"] == "run-inconsistent"
 
 
