@@ -30,9 +30,10 @@ __all__ = ["command"]
 @project_options
 @output_options
 def command(file: Path, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
-    """Bring in a run from a pack. It stays foreign: its command is a stranger's, and replays only with --trust.
+    """Bring in a run from a pack. It stays foreign: its command is a stranger's.
 
-    The file is checked before anything is written; a refused one leaves nothing behind.
+    So it replays at the isolation level namespace only (kfm-repro doctor says whether this machine has it), or with
+    --trust. The file is checked before anything is written; a refused one leaves nothing behind.
     """
     from kfm_repro.cli.output import write
     from kfm_repro.errors import UsageError

@@ -63,7 +63,7 @@ def render_unpack(report: UnpackReport, *, quiet: bool = False) -> str:
     what = f"{', '.join(report.contents)}   {_count(report.objects, 'stored object')}"
     lines = [
         f"{visible(report.run.pipeline)}   {visible(report.run.run_id)}   {what}",
-        "  !  foreign: its command is a stranger's; replay it only with --trust",
+        "  !  foreign: its command is a stranger's; it replays at isolation level namespace only, or with --trust",
     ]
     lines += _notes(report.notes)
     return "".join(f"{line}\n" for line in [*lines, f"unpacked: {path}"])
