@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from kfm_repro.errors import KfmReproError, PipelineFailed
+from kfm_repro.errors import KfmReproError, NotReplayable, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.confinement import confine
@@ -112,8 +113,9 @@ class _Stage:
 def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     """Execute ``plan`` into a fresh run. Call ``finish`` of the result when its report is written.
 
-    A pipeline that fails is an outcome, not an error. Raises InputUnavailable, CodeNotAvailable, NotWritable;
-    the fresh run then reads as failed, and as aborted after an interruption.
+    A pipeline that fails is an outcome, not an error. Raises NotReplayable (InputUnavailable, CodeNotAvailable and
+    others) when it cannot start, and then there is no fresh run; NotWritable, and the fresh run reads as failed; it
+    reads as aborted after an interruption.
     """
     ObjectStore.of(project).prepare()
     temporary = temporary_outside(project.root)
@@ -125,6 +127,10 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     place = new_place(temporary)
     try:
         return _replay_into(writer, place, project, plan, request)
+    except NotReplayable:
+        place.remove()
+        _withdraw(project, writer.run)
+        raise
     except BaseException as exc:
         known = explain_refusal(exc) if isinstance(exc, OSError) else exc
         ours = isinstance(known, KfmReproError)
@@ -133,6 +139,15 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
         place.remove()
         raise
+
+
+def _withdraw(project: Project, fresh: RunDir) -> None:
+    """Take back the record of a replay that ran nothing: by one rename, as prune does, which ends it if we die."""
+    trash = project.runs / ".trash"
+    trash.mkdir(exist_ok=True)
+    gone = trash / f"{fresh.name}__{fresh.pipeline}"[:250]
+    fresh.path.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, request: Request) -> Replayed:
