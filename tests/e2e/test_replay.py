@@ -576,6 +576,9 @@ def test_an_output_pattern_leaves_out_what_the_command_did_not_write(job: Worksh
         (["--input", "../zz"], "not inside the project"),
         (["--params", "/elsewhere/p.json"], "not inside the project"),
         (["--input", "data/raw/nothing*"], "names no file"),
+        (["--params", "pipelines/job.py"], "is not JSON"),
+        (["--config", "pipelines"], "is a folder"),
+        (["--pipeline", ".trash"], "cannot be called"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused_before_anything_runs(

@@ -77,12 +77,12 @@ def record(project: Project, request: Request) -> Recorded:
     written.
     """
     request = checked_request(project, request)
-    pipeline = pipeline_name(request.pipeline, request.command)
     repository = find_repository(project.root)
     temporary_outside(project.root)
     code = code_state(repository, _data_folders(project, repository))
     submodules = read_submodules(repository, code.commit)
     declared = declared_inputs(project, request.inputs)
+    pipeline = pipeline_name(request.pipeline, request.command)
     session = Session(project, request, repository, code, submodules, declared)
     ObjectStore.of(project).prepare()
     writer = RunWriter(project.runs, pipeline, new_run_id(), datetime.now(UTC))

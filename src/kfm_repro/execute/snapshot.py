@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import platform
 import shutil
@@ -84,7 +85,7 @@ def checked_request(project: Project, request: Request) -> Request:
         inputs=tuple(relative_pattern(root, pattern, what="--input") for pattern in request.inputs),
         outputs=tuple(relative_pattern(root, pattern, what="--output") for pattern in request.outputs),
         config=_checked_file(root, request.config, "--config"),
-        params=_checked_file(root, request.params, "--params"),
+        params=_checked_params(root, request.params),
     )
 
 
@@ -253,8 +254,28 @@ def _checked_file(root: Path, text: str | None, option: str) -> str | None:
     if text is None:
         return None
     path = relative_pattern(root, text, what=option)
-    if not inside(root, path, what=option).is_file():
+    place = inside(root, path, what=option)
+    if place.is_dir():
+        raise UsageError(
+            f"{option} takes a file, and {text} is a folder",
+            hint="name one file; all of config/ is kept without --config",
+        )
+    if not place.is_file():
         raise UsageError(f"no such file for {option}: {text}", hint="name it relative to the project root")
+    return path
+
+
+def _checked_params(root: Path, text: str | None) -> str | None:
+    """Return the file of parameters, which is JSON: a replay and the pipeline read it as such."""
+    path = _checked_file(root, text, "--params")
+    if path is not None:
+        try:
+            json.loads((root / path).read_bytes())
+        except (ValueError, RecursionError) as exc:
+            raise UsageError(
+                f"--params {text} is not JSON: {exc}",
+                hint="correct the file; what is not JSON can be kept with --config FILE",
+            ) from exc
     return path
 
 
