@@ -217,7 +217,7 @@ def _finish(
         reason = f"the command ended with exit code {outcome.exit_code}"
         error: KfmReproError = PipelineFailed(
             f"{reason}; its record is {project.relative(writer.run.path)}",
-            hint="mend the command; a failed run is no baseline",
+            hint=f"mend the command; a failed run is no baseline{_elsewhere(project)}",
         )
     elif pointers:
         reason = f"it read pointers of Git LFS instead of data: {', '.join(pointers[:5])}"
@@ -234,6 +234,12 @@ def _finish(
         return
     writer.finish("failed", outcome.finished, reason=reason)
     raise _Ended(error)
+
+
+def _elsewhere(project: Project) -> str:
+    """Say where a command ran when that is not where its user is."""
+    root = project.root.resolve()
+    return f". It ran in the project root, {root}, not here" if Path.cwd().resolve() != root else ""
 
 
 def _unsettled(project: Project, produced: Sequence[Produced], outcome: Outcome) -> list[str]:
@@ -355,7 +361,13 @@ def _notes(
 ) -> tuple[str, ...]:
     project, notes = session.project, []
     if not produced:
-        notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")
+        given = ", ".join(session.request.outputs)
+        why = (
+            f"the command wrote no file that fits --output {given}"
+            if given
+            else "name them with --output GLOB"
+        )
+        notes.append(f"no outputs found: there is nothing to compare; {why}")
     written = {item.entry.path for item in produced}
     left = [path for path in _named(project, session.request, run) if path not in written]
     if left:

@@ -20,6 +20,10 @@ __all__ = ["LABELS", "InputSettings", "OutputSettings", "Policy", "Project", "Se
 
 _RUNS = "data/work/runs"
 _NO_PROJECT = f"no {_RUNS}, kfm-repro.toml or [tool.kfm-repro]"
+_MAKE_ONE = "go to the project, name it with --root DIR, or make it one: an empty kfm-repro.toml will do"
+_IN_GIT = (
+    "go to the project, or put it under git (git init, git commit): a run records the commit of its code"
+)
 LABELS = ("public", "generalized", "internal", "restricted", "sensitive")
 """Labels of data from least to most restricted, where the settings declare no others."""
 
@@ -174,7 +178,7 @@ def find_project(
         if found is None:
             raise RootNotFound(
                 f"no project from {here} upwards: {_NO_PROJECT}",
-                hint="go to the project, name it with --root DIR, or make it one: an empty kfm-repro.toml will do",
+                hint=_IN_GIT if new else _MAKE_ONE,
             )
         base = found
     settings = _read_settings(base)
