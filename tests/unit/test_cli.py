@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from keeping import shelf
+from workshop import REPOSITORY
 
-from kfm_repro.cli import main
+from kfm_repro.cli import cli, main
 
 
 def test_commands_do_not_disturb_one_another_in_one_process(
@@ -48,3 +50,17 @@ def test_without_a_command_the_help_comes_as_it_is(capsys: pytest.CaptureFixture
     said = capsys.readouterr()
     assert (said.out, said.err[:6]) == ("", "Usage:")
     assert "replay" in said.err
+
+
+@pytest.mark.parametrize("name", cli.list_commands(click.Context(cli)))
+def test_the_page_on_the_command_line_has_every_command_and_option(name: str) -> None:
+    page = (REPOSITORY / "docs/cli.md").read_text(encoding="utf-8")
+    assert f"(#{name})" in page
+    _, _, section = page.partition(f"\n## {name}\n")
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    options = {option for item in command.params if isinstance(item, click.Option) for option in item.opts}
+    told = section.partition("\n## ")[0]
+    assert sorted(option for option in options if option.startswith("--") and f"`{option}" not in told) == []
+    _, _, missing = page.partition("\n## Not yet\n")
+    assert f"`{name}`" not in missing
