@@ -173,6 +173,6 @@ def test_recording_writes_nothing_into_the_repository(workshop: Workshop) -> Non
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     before = state()
-    done = workshop.kfm("record", "--", plain_python(), "-c", "pass")
+    done = workshop.kfm("record", "--pipeline", "job", "--", plain_python(), "-c", "pass")
     assert done.code == 0, done.err
     assert state() == before

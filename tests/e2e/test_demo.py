@@ -93,3 +93,11 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     done = Workshop(tmp_path).kfm("demo", str(tmp_path), "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "usage")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_without_git_the_demo_says_so_and_lays_nothing_out(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    done = Workshop(tmp_path).kfm("demo", "kansas", "--json", env={"PATH": str(tmp_path / "bin")})
+    assert (done.code, done.json["error"]["code"]) == (2, "code-unavailable")
+    assert "git cannot be run" in done.json["error"]["message"]
+    assert not (tmp_path / "kansas").exists()

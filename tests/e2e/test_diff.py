@@ -127,3 +127,22 @@ def test_two_recorded_runs_are_compared_with_their_own_windows(workshop: Worksho
     assert done.code == 1
     assert (finding["kind"], finding["rung"], finding["where"]) == ("timestamp", "value", {"column": "made"})
     assert (finding["count"], finding["of"]) == (2, 2)
+
+
+def test_a_run_and_its_replay_on_another_day_are_compared_as_the_replay_did(workshop: Workshop) -> None:
+    workshop.write(
+        "pipelines/job.py",
+        "import datetime, pathlib\n"
+        "out = pathlib.Path('data/processed'); out.mkdir(parents=True, exist_ok=True)\n"
+        "now = datetime.datetime.now(datetime.UTC).isoformat()\n"
+        "(out / 'a.csv').write_text(f'id,made\\n1,{now}\\n2,{now}\\n')\n",
+    )
+    workshop.commit()
+    run = workshop.record("--output", "data/processed/**")
+    report = workshop.kfm("replay", run, "--json").json
+    (replay,) = report["replays"]
+    assert replay["setting"] == {"clock": report["scope"]["varied"]["clock"]}
+    (found,) = workshop.kfm("diff", run, replay["run_id"], "--json").json["outputs"][0]["findings"]
+    (expected,) = report["outputs"][0]["findings"]
+    assert (found["kind"], found["rung"], found["where"]) == ("timestamp", "value", {"column": "made"})
+    assert found["evidence"] == expected["evidence"]

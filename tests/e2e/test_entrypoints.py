@@ -88,6 +88,7 @@ def test_an_ambiguous_or_missing_entrypoint_is_not_replayable_for_that_reason(jo
     error = replay(job, run, code=2)["error"]
     assert error["code"] == "not-replayable"
     assert error["message"].startswith("not replayable: the module pkg.gone is neither")
+    assert [path.name for path in (job.root / "data/work/runs/job").iterdir()] == [run]
     job.write("data/raw/sub/in.csv", "id,n\n")
     job.write("x.py", "import sys\n")
     job.commit()

@@ -32,7 +32,7 @@ for n in range(5):
 """
 
 STAGES = (
-    "status.json", "config/dirty.patch", "environment/fingerprint.json", "run.yaml", "logs/pipeline.jsonl",
+    "status.json", "environment/fingerprint.json", "run.yaml", "logs/pipeline.jsonl", "config/dirty.patch",
     "manifests/inputs.json", "manifests/outputs.json", "metrics/runtime.json", "metrics/counters.json",
     "validation/schema_report.json", "validation/policy_gate.json", "_SUCCESS",
 )  # fmt: skip

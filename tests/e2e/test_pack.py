@@ -211,6 +211,10 @@ def test_rule_18_an_unpacked_run_is_marked_and_the_mark_does_not_travel(
     assert brought == own
     again = pack(there, run)
     assert again["sha256"] == before["sha256"]
+    error = there.kfm("replay", run, "--json", *TRUST).json["error"]
+    assert error["code"] == "code-unavailable"
+    assert "brought no code" in error["message"]
+    assert "pack --bundle" in error["hint"]
 
 
 def test_a_run_that_is_here_already_is_left_alone(job: Workshop) -> None:
@@ -219,6 +223,9 @@ def test_a_run_that_is_here_already_is_left_alone(job: Workshop) -> None:
     before = tree(job.root)
     assert unpack(job, packed, code=2)["error"]["code"] == "not-writable"
     assert tree(job.root) == before
+    outside = Workshop(job.root.parent)
+    assert "--into DIR" in unpack(outside, job.root / packed, code=2)["error"]["hint"]
+    assert pack(job, run, "--max-size", "9", code=2)["error"]["hint"] == 'allow it: --max-size "1 MiB"'
 
 
 def test_rule_18_hooks_and_filters_do_not_run_while_a_pack_is_opened(job: Workshop, tmp_path: Path) -> None:

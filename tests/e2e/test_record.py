@@ -371,6 +371,16 @@ def test_the_record_of_a_failed_command_is_complete(workshop: Workshop) -> None:
     assert (run / "environment/fingerprint.json").is_file()
 
 
+def test_what_went_wrong_is_said_with_what_was_given_and_where_it_ran(workshop: Workshop) -> None:
+    pipeline(workshop, "raise SystemExit(3)\n")
+    done = workshop.kfm("record", "--", plain_python(), "pipelines/job.py", cwd=workshop.root / "pipelines")
+    assert f"It ran in the project root, {workshop.root.resolve()}, not here" in done.err
+    done = workshop.kfm("record", "--output", "data/nope/**", "--", "true")
+    assert "the command wrote no file that fits --output data/nope/**" in done.err
+    done = workshop.kfm("record", "--", "true", cwd=workshop.root.parent)
+    assert (done.code, "git init" in done.err) == (2, True)
+
+
 def test_a_command_that_cannot_be_started_leaves_an_aborted_run(workshop: Workshop) -> None:
     program = workshop.write("broken", "#!/no/such/interpreter\n")
     program.chmod(0o755)
@@ -404,4 +414,5 @@ def test_an_interrupted_record_exits_130_and_reads_as_aborted(
     assert child.returncode == 130
     (run,) = (workshop.root / "data/work/runs/job").iterdir()
     assert document(run / "status.json")["state"] == "aborted"
+    assert document(run / "status.json")["reason"] == f"interrupted ({number.name})"
     assert not (run / "_SUCCESS").exists()

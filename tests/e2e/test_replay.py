@@ -92,6 +92,9 @@ def test_a_clean_pipeline_is_reproducible_and_its_fresh_run_is_complete(job: Wor
     ):  # fmt: skip
         assert (fresh / name).exists(), name
     assert f'of: "{run}"' in (fresh / "run.yaml").read_text(encoding="utf-8")
+    for folder in (fresh, job.run_dir(run)):
+        started = json.loads((folder / "status.json").read_text(encoding="utf-8"))["started_at"]
+        assert f'started_at: "{started}"' in (folder / "run.yaml").read_text(encoding="utf-8")
     assert json.loads((fresh / "validation/repro_report.json").read_text(encoding="utf-8")) == report
     assert not list((fresh / "scratch").iterdir())
 
@@ -123,6 +126,17 @@ def test_a_dirty_run_replays_with_its_patch(job: Workshop) -> None:
     report = replay(job, run, code=0)
     assert report["verdict"] == "reproducible"
     assert "patch" in next(i["detail"] for i in report["preconditions"] if i["name"] == "code")
+
+
+def test_a_dirty_run_that_lists_its_config_folder_finds_its_config_alone(job: Workshop) -> None:
+    job.write("config/job.json", "{}")
+    job.commit()
+    listed = "(out / 'a.txt').write_text(' '.join(sorted(os.listdir(os.environ['KFM_CONFIG_DIR']))))\n"
+    job.write("pipelines/job.py", script(listed))
+    run = record(job)
+    assert (job.root / "data/processed/job/a.txt").read_text(encoding="utf-8") == "job.json"
+    assert (job.run_dir(run) / "config/dirty.patch").is_file()
+    assert replay(job, run, code=0)["verdict"] == "reproducible"
 
 
 def test_a_dirty_run_without_patch_is_unknown_with_the_reason(template: Workshop) -> None:
@@ -158,6 +172,13 @@ def test_rule_13_config_comes_from_the_snapshot(workshop: Workshop) -> None:
     assert replay(workshop, run, code=0)["verdict"] == "reproducible"
     snapshot.write_text('{"text": "another snapshot"}', encoding="utf-8")
     assert replay(workshop, run, code=1)["verdict"] == "not-reproducible"
+    shutil.rmtree(snapshot.parent)
+    error, runs = (
+        replay(workshop, run, code=2)["error"],
+        list((workshop.root / "data/work/runs/job").iterdir()),
+    )
+    assert (error["code"], len(runs)) == ("record-invalid", 3)
+    assert "lacks config/job.json" in error["message"]
 
 
 def test_rule_12_only_declared_data_exists_in_a_replay(workshop: Workshop) -> None:
@@ -396,7 +417,8 @@ def test_an_interrupted_replay_exits_130_and_reads_as_aborted(job: Workshop, num
     child.communicate(timeout=60)
     assert child.returncode == 130
     (fresh,) = [path for path in (job.root / "data/work/runs/job").iterdir() if path.name != run]
-    assert json.loads((fresh / "status.json").read_text(encoding="utf-8"))["state"] == "aborted"
+    status = json.loads((fresh / "status.json").read_text(encoding="utf-8"))
+    assert (status["state"], status["reason"]) == ("aborted", f"interrupted ({number.name})")
     assert replay(job, fresh.name, code=2)["error"]["code"] == "run-inconsistent"
 
 
@@ -573,6 +595,9 @@ def test_an_output_pattern_leaves_out_what_the_command_did_not_write(job: Worksh
         (["--input", "../zz"], "not inside the project"),
         (["--params", "/elsewhere/p.json"], "not inside the project"),
         (["--input", "data/raw/nothing*"], "names no file"),
+        (["--params", "pipelines/job.py"], "is not JSON"),
+        (["--config", "pipelines"], "is a folder"),
+        (["--pipeline", ".trash"], "cannot be called"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused_before_anything_runs(
@@ -593,6 +618,26 @@ def test_a_new_git_project_can_be_recorded_from_anywhere_in_it(tmp_path: Path) -
     assert done.code == 0, done.err
     assert (tmp_path / "data/work/runs/job").is_dir()
     assert "add data/work/ to .gitignore" in done.err
+
+
+def test_an_output_pattern_that_covers_the_records_names_none_of_their_files(job: Workshop) -> None:
+    """What a pipeline prints lands in logs/ of its run, and earlier runs lie beside it; ``data/**`` fits both."""
+    body = script(
+        "print(os.environ['KFM_RUN_DIR'])\n(out / 'a.csv').write_text('id\\n1\\n')\n"
+        "run = pathlib.Path(os.environ['KFM_RUN_DIR'])\n(run / 'mine.txt').write_text('x')\n"
+        "(run / 'metrics/mine.json').write_text(str(replayed))\n"
+    )
+    job.write("pipelines/job.py", body)
+    job.commit()
+    record(job)
+    done = job.kfm(
+        "record", "--json", "--input", "data/raw/*", "--output", "data/p*/**", "--output", "data/work/**",
+        "--", plain_python(), "pipelines/job.py",
+    )  # fmt: skip
+    assert not [note for note in done.json["notes"] if "fit --output" in note]
+    report = replay(job, done.json["run"]["run_id"], code=0)
+    names = [output["path"].rpartition("/")[2] for output in report["outputs"]]
+    assert (sorted(names), report["counts"]["identical"]) == (["a.csv", "mine.txt"], 2)
 
 
 def test_a_pipeline_may_write_into_its_own_run_folder(job: Workshop) -> None:
@@ -997,6 +1042,24 @@ def test_rule_24_a_secret_in_the_command_line_is_not_kept_and_the_run_says_it_ca
         secret,
     )
     assert done.code == 0, done.err
+    assert "note: the command line held a secret (command-line)" in done.err
+    assert "this run cannot be replayed" in done.err
+    assert secret not in done.err
     run = job.run_dir(done.out.strip().splitlines()[-1])
     assert not [p for p in run.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
     assert "secret" in replay(job, run.name, code=2)["error"]["message"]
+
+
+def test_rule_24_a_secret_that_is_printed_is_redacted_and_said_where(job: Workshop) -> None:
+    secret = "ghp_" + "a1B2c3D4e5F6" * 3
+    job.write("pipelines/job.py", script(f"print('ok')\nprint('ghp_' + {'a1B2c3D4e5F6'!r} * 3)\n"))
+    job.commit()
+    done = job.kfm(
+        "record", "--json", "--input", "data/raw/*", "--output", "data/processed/**", "--",
+        plain_python(), "pipelines/job.py",
+    )  # fmt: skip
+    (note,) = [note for note in done.json["notes"] if "secret" in note]
+    assert "logs/pipeline.jsonl, line 2 (" in note
+    found = replay(job, done.json["run"]["run_id"], code=2)["preconditions"]
+    assert [item["detail"] for item in found if item["name"] == "secrets"] == [note]
+    assert secret not in done.out + json.dumps(found)

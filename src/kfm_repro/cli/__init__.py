@@ -91,14 +91,17 @@ def _open_missing_streams() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise KeyboardInterrupt
+    del frame
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _ended_by(exc: BaseException, args: Sequence[str]) -> int:
     """Say why a command ended before its time, and return the exit code."""
     if isinstance(exc, click.exceptions.Exit):
         return exc.exit_code
+    if isinstance(exc, SystemExit):
+        # What click makes of a reader that has gone, standalone or not; nothing else here ends that way.
+        exc = BrokenPipeError()
     try:
         return _say_why(exc, args)
     except OSError:
@@ -123,6 +126,10 @@ def _say_why(exc: BaseException, args: Sequence[str]) -> int:
         exc = explain_refusal(exc) or exc
     if isinstance(exc, KfmReproError):
         _say(args, exc.code, exc.message, exc.hint)
+    elif isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        from kfm_repro.cli.output import progress
+
+        progress(exc.format_message())
     elif isinstance(exc, click.ClickException):
         context = getattr(exc, "ctx", None)
         hint = f"see: {context.command_path} --help" if context else "see: kfm-repro --help"

@@ -38,7 +38,6 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     from datetime import UTC, datetime
 
     from kfm_repro.cli.output import progress, wants_color, write
-    from kfm_repro.errors import RootNotFound
     from kfm_repro.model.run import RunState
     from kfm_repro.runs.listing import Filter, list_runs, parse_when
     from kfm_repro.runs.project import find_project
@@ -51,11 +50,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
         until=parse_when(options["until"], now=now, end=True) if options["until"] is not None else None,
         replays=options["replays"],
     )
-    project = find_project(options["root"], options["runs"])
-    if options["runs"] is not None and not project.runs.is_dir():
-        raise RootNotFound(
-            f"no such folder: {options['runs']}", hint="name the folder of the runs with --runs DIR"
-        )
+    project = find_project(options["root"], options["runs"], there=True)
     report = list_runs(project, wanted)
     if options["as_json"]:
         from kfm_repro.model.encode import report_json

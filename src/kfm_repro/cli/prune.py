@@ -19,7 +19,8 @@ __all__ = ["command"]
 
 @click.command(
     epilog="Example: kfm-repro prune --keep 20 --yes\n\n"
-    "Exit codes: 0 done (or nothing to do), 2 something could not be deleted, 130 interrupted."
+    "Exit codes: 0 done (or nothing to do), 2 something could not be deleted, or the project or pipeline is not there, "
+    "130 interrupted."
 )
 @click.option(
     "--keep",
@@ -47,11 +48,14 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     from kfm_repro.errors import UsageError
     from kfm_repro.model.encode import report_json
     from kfm_repro.present.keep import render_prune
+    from kfm_repro.runs.listing import check_pipeline
     from kfm_repro.runs.project import find_project
 
     if options["yes"] and options["dry_run"]:
         raise UsageError("--yes and --dry-run contradict each other", hint="leave one of them out")
-    project = find_project(options["root"], options["runs"])
+    project = find_project(options["root"], options["runs"], there=True)
+    if options["pipeline"]:
+        check_pipeline(project, options["pipeline"])
     keep = options["keep"] or project.settings.keep
     if keep < 1:
         raise UsageError(f"the setting keep is {keep}", hint="it is at least 1")

@@ -50,6 +50,7 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
     from kfm_repro.execute.record import Request, record
     from kfm_repro.model.encode import report_json
     from kfm_repro.model.report import RecordReport, RunRef
+    from kfm_repro.present.lines import plural
     from kfm_repro.present.visible import visible
     from kfm_repro.runs.project import find_project
     from kfm_repro.runs.retention import keep_within_cap
@@ -75,7 +76,7 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
         write(sys.stdout, report_json(RecordReport(run=run, path=path, notes=recorded.notes)))
         return 0
     if not options["quiet"]:
-        counts = f"{len(recorded.inputs)} inputs, {len(recorded.outputs)} outputs"
+        counts = f"{plural(len(recorded.inputs), 'input')}, {plural(len(recorded.outputs), 'output')}"
         progress(f"recorded {recorded.run.pipeline}: {counts}, {recorded.outcome.duration_s:.1f} s")
     write(sys.stdout, f"{recorded.run.name}\n")
     return 0

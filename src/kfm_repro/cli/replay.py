@@ -61,7 +61,11 @@ _MOST_SHIFT_S = 100 * 366 * 86_400.0
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds [default: 10 × recorded, at least 60]",
 )
-@click.option("--trust", is_flag=True, help="Run the command of a run that was unpacked from elsewhere.")
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Run the command of a run that was unpacked from elsewhere, at other levels than namespace, too.",
+)
 @accept_option
 @project_options
 @output_options

@@ -30,25 +30,33 @@ __all__ = ["command"]
 @project_options
 @output_options
 def command(file: Path, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
-    """Bring in a run from a pack. It stays foreign: its command is a stranger's, and replays only with --trust.
+    """Bring in a run from a pack. It stays foreign: its command is a stranger's.
 
-    The file is checked before anything is written; a refused one leaves nothing behind.
+    So it replays at the isolation level namespace only (kfm-repro doctor says whether this machine has it), or with
+    --trust. The file is checked before anything is written; a refused one leaves nothing behind.
     """
     from kfm_repro.cli.output import write
-    from kfm_repro.errors import UsageError
+    from kfm_repro.errors import RootNotFound, UsageError
     from kfm_repro.judge.unpack import unpack
     from kfm_repro.model.encode import report_json
     from kfm_repro.present.keep import render_unpack
-    from kfm_repro.runs.project import find_project
+    from kfm_repro.runs.project import Project, find_project
     from kfm_repro.runs.sizes import parse_size
     from kfm_repro.runs.unzip import Limits
 
     if options["into"] and (options["root"] or options["runs"]):
         raise UsageError("--into names the project already", hint="leave --root and --runs out")
     limits = Limits(total_bytes=parse_size(options["max_size"], what="--max-size"))
-    report = unpack(
-        file, options["into"], lambda: find_project(options["root"], options["runs"]), limits=limits
-    )
+
+    def around() -> Project:
+        try:
+            return find_project(options["root"], options["runs"])
+        except RootNotFound as exc:
+            raise RootNotFound(
+                exc.message, hint="name a project, or a new folder to make one in: --into DIR"
+            ) from exc
+
+    report = unpack(file, options["into"], around, limits=limits)
     text = report_json(report) if options["as_json"] else render_unpack(report, quiet=options["quiet"])
     write(sys.stdout, text)
     return 0

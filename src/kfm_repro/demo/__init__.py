@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kfm_repro.errors import KfmReproError, UsageError
 from kfm_repro.execute.environment import ASSUMED
+from kfm_repro.execute.git import require_git
 from kfm_repro.execute.plan import Request as ReplayRequest
 from kfm_repro.execute.record import Request as RecordRequest
 from kfm_repro.execute.record import record
@@ -45,10 +46,12 @@ class DemoResult:
 def lay_out(target: Path) -> None:
     """Copy the Kansas project to the new or empty folder ``target`` and commit it.
 
-    Raises UsageError when the folder is not empty, KfmReproError when git fails.
+    Raises UsageError when the folder is not empty, CodeNotAvailable when there is no git, and then nothing is laid
+    out; KfmReproError when git fails.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"not an empty folder: {target}", hint="name a new one: kfm-repro demo DIR")
+    require_git()
     with as_file(_source()) as source:
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     for args in (

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kfm_repro.errors import CodeNotAvailable, UnsafePath
+from kfm_repro.errors import CodeNotAvailable, NotARepository, UnsafePath
 from kfm_repro.execute.clone import clone_at, copy_history, lay_tree, settle
 from kfm_repro.execute.git import RAW, UNFILTERED, Repository, find_repository
 from kfm_repro.execute.lfs import is_pointer, local_data, parse_pointer
@@ -20,6 +20,7 @@ from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import copy_file
 from kfm_repro.runs.paths import inside, real_path
+from kfm_repro.runs.trust import is_foreign
 
 __all__ = ["Code", "check_code", "check_out", "hide_removed", "left_pointers"]
 
@@ -64,7 +65,15 @@ def check_code(root: Path, run: RunDir, version: CodeVersion) -> Code:
 
     Raises CodeNotAvailable, also for a submodule that is not on this machine, UnsafePath, InvalidRecord.
     """
-    repository = find_repository(root)
+    try:
+        repository = find_repository(root)
+    except NotARepository as exc:
+        if not is_foreign(run):
+            raise
+        raise NotARepository(
+            f"{exc.message}, and the pack that {run.name} came in brought no code",
+            hint="unpack it into a clone of its repository (--into DIR), or get a pack made with: pack --bundle",
+        ) from exc
     if not version.git_commit:
         raise CodeNotAvailable(
             f"run.yaml of {run.name} names no commit",

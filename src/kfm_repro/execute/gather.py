@@ -10,7 +10,7 @@ from kfm_repro.execute.plan import Plan
 from kfm_repro.execute.workspace import Workspace, relocate
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.run import Run
-from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.layout import RunDir, is_own_file
 from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 
@@ -29,15 +29,18 @@ def collect_outputs(project: Project, plan: Plan, fresh: RunDir, workspace: Work
     named = {place: path for place, path in places.items() if place in written}
     patterns = plan.run.pipeline.outputs
     passed_over = {_provenance_target(plan.run), *(entry.path for entry in plan.inputs.entries), *places}
-    named |= {path: path for path in written if path not in passed_over and _wanted(project, path, patterns)}
+    named |= {
+        path: path for path in written if path not in passed_over and _wanted(project, path, patterns, fresh)
+    }
     described = describe_files(workspace.root, list(named))
     return {path: _renamed(item, path) for path, item in zip(named.values(), described, strict=True)}
 
 
-def _wanted(project: Project, path: str, patterns: tuple[str, ...]) -> bool:
+def _wanted(project: Project, path: str, patterns: tuple[str, ...], fresh: RunDir) -> bool:
     """Return whether a file that was not declared would be an output all the same."""
     if patterns:
-        return matches_any(path, patterns)
+        runs = project.runs_relative
+        return matches_any(path, patterns) and not is_own_file(path, runs, runs / fresh.pipeline / fresh.name)
     in_data = any(PurePosixPath(path).is_relative_to(name) for name in project.settings.data_roots)
     return in_data and not is_ephemeral(path, project.ephemeral)
 

@@ -17,7 +17,7 @@ from kfm_repro.execute.git_trouble import OLDEST_GIT, explain_failure, git_missi
 from kfm_repro.execute.lfs import local_data, parse_pointer
 from kfm_repro.runs.objects import copy_file
 
-__all__ = ["RAW", "UNFILTERED", "Repository", "find_repository", "init_repository"]
+__all__ = ["RAW", "UNFILTERED", "Repository", "find_repository", "init_repository", "require_git"]
 
 _SAFE = (
     "-c", "core.hooksPath=/dev/null",
@@ -140,15 +140,20 @@ class Repository:
 
 def find_repository(root: Path) -> Repository:
     """Return the repository that ``root`` lies in. Raises NotARepository, or what git said of it."""
-    _require_git(os.environ.get("PATH", os.defpath))
+    require_git()
     top = _git(root, ["rev-parse", "--show-toplevel"])
     prefix = _git(root, ["rev-parse", "--show-prefix"])
     return Repository(Path(os.fsdecode(top).removesuffix("\n")), os.fsdecode(prefix).removesuffix("\n"))
 
 
+def require_git() -> None:
+    """Refuse a machine without git, or with one that is too old. Raises CodeNotAvailable."""
+    _require_git(os.environ.get("PATH", os.defpath))
+
+
 @lru_cache
 def _require_git(path: str) -> None:
-    """Refuse a git that is too old, once for each PATH. Raises CodeNotAvailable."""
+    """Ask git for its version, once for each PATH."""
     del path
     said = _git(Path("/"), ["--version"]).decode(errors="replace").strip()
     version = re.match(r"git version (\d+)\.(\d+)", said)
@@ -160,7 +165,7 @@ def init_repository(
     target: Path, object_format: str, *, alone: bool = False, bare: bool = False
 ) -> Repository:
     """Make an empty repository in the new folder ``target``, without templates. Raises CodeNotAvailable."""
-    _require_git(os.environ.get("PATH", os.defpath))
+    require_git()
     target.mkdir(exist_ok=alone)
     repository = Repository(target, "", alone)
     kind = ["--bare"] if bare else []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from kfm_repro.errors import InconsistentRun, InvalidRecord, NotReplayable
 from kfm_repro.execute.checkout import Code, check_code
+from kfm_repro.execute.config import config_files
 from kfm_repro.execute.environment import Interpreter, choose_interpreter
 from kfm_repro.execute.isolate.levels import AUTO, Chosen, Isolation, choose
 from kfm_repro.execute.place import PathProfile
@@ -93,6 +94,7 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
     outputs = read_manifest(original, run.outputs_manifest, "outputs")
     _refuse_folders(project, inputs, "inputs")
     _refuse_folders(project, outputs, "outputs")
+    config_files(original, run)
     for pattern in run.pipeline.outputs:
         safe_relative(pattern, what=f"pipeline.outputs of {original.name}")
     if run.environment and run.environment.fingerprint:

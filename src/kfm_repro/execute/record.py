@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from kfm_repro.errors import KfmReproError, PipelineFailed, UsageError
+from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.capture import code_state
 from kfm_repro.execute.collect import Produced, describe_files, glob_files, is_ephemeral, written_files
-from kfm_repro.execute.command import is_python
 from kfm_repro.execute.found import KNOWN_GAPS, FoundInputs, find_inputs, note_observation
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.given import (
@@ -28,13 +27,15 @@ from kfm_repro.execute.given import (
 )
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.lfs import is_pointer
+from kfm_repro.execute.naming import pipeline_name
 from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
+from kfm_repro.execute.redacted import redacted_in_logs, redacted_in_record
 from kfm_repro.execute.snapshot import (
-    PATCH,
     Request,
     checked_request,
     describe_run,
+    keep_patch,
     snapshot_config,
     snapshot_environment,
     snapshot_notes,
@@ -45,12 +46,12 @@ from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.ids import new_run_id
-from kfm_repro.runs.layout import RunDir
+from kfm_repro.runs.layout import RunDir, is_own_file
 from kfm_repro.runs.objects import ObjectStore
-from kfm_repro.runs.paths import is_safe_component, real_path
+from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
-from kfm_repro.runs.trouble import temporary_outside
+from kfm_repro.runs.trouble import reason_of, temporary_outside
 from kfm_repro.runs.write import RunWriter, stamp, write_json
 
 __all__ = ["Recorded", "Request", "record", "write_metrics"]
@@ -76,12 +77,12 @@ def record(project: Project, request: Request) -> Recorded:
     written.
     """
     request = checked_request(project, request)
-    pipeline = request.pipeline or _pipeline_name(request.command)
     repository = find_repository(project.root)
     temporary_outside(project.root)
     code = code_state(repository, _data_folders(project, repository))
     submodules = read_submodules(repository, code.commit)
     declared = declared_inputs(project, request.inputs)
+    pipeline = pipeline_name(request.pipeline, request.command)
     session = Session(project, request, repository, code, submodules, declared)
     ObjectStore.of(project).prepare()
     writer = RunWriter(project.runs, pipeline, new_run_id(), datetime.now(UTC))
@@ -90,7 +91,7 @@ def record(project: Project, request: Request) -> Recorded:
     except _Ended as exc:
         raise exc.error from None
     except BaseException as exc:
-        writer.finish("aborted", datetime.now(UTC), reason=str(exc) or type(exc).__name__)
+        writer.finish("aborted", datetime.now(UTC), reason=reason_of(exc))
         raise
 
 
@@ -117,6 +118,7 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     before = scan_files(project.root, watched_folders(project, request.outputs))
     ran = _run(session, writer, document)
     outcome, seen = ran.outcome, ran.seen
+    document["pipeline"]["version"] |= keep_patch(run, session.code)
     produced = _outputs(project, request, run, before)
     found = find_inputs(project, seen, {*code_files(session), *origins.values()})
     inputs = session.declared or describe_found(project, found)
@@ -138,13 +140,17 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     writer.manifest("inputs", inputs, outcome.started)
     writer.manifest("outputs", tuple(item.entry for item in produced), outcome.finished)
     write_metrics(run, outcome, produced)
-    redact_folder(run.logs)
+    printed = redact_folder(run.logs)
     write_validation(project, run, inputs, produced)
     shutil.rmtree(run.scratch, ignore_errors=True)
     run.scratch.mkdir(exist_ok=True)
     _finish(writer, project, outcome, inputs, unsettled)
-    known = snapshot_notes(run, origins, document["environment"])
-    notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, lost), *known)
+    known = (
+        *redacted_in_record(document),
+        *redacted_in_logs(printed),
+        *snapshot_notes(run, origins, document["environment"]),
+    )
+    notes = (*_notes(session, run, produced, changed), *told, *_notes_on_run(ran, lost), *known)
     return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
 
 
@@ -152,8 +158,6 @@ def _begin(writer: RunWriter, session: Session) -> tuple[dict[str, Any], dict[st
     """Write what is known before the command begins; return run.yaml, and where its config came from."""
     project, request, run = session.project, session.request, writer.run
     origins = snapshot_config(project, request, run)
-    if session.code.patch:
-        (run.path / PATCH).write_bytes(session.code.patch)
     environment = snapshot_environment(project, request, run)
     keep_inputs(session, session.declared)
     document = describe_run(
@@ -213,7 +217,7 @@ def _finish(
         reason = f"the command ended with exit code {outcome.exit_code}"
         error: KfmReproError = PipelineFailed(
             f"{reason}; its record is {project.relative(writer.run.path)}",
-            hint="mend the command; a failed run is no baseline",
+            hint=f"mend the command; a failed run is no baseline{_elsewhere(project)}",
         )
     elif pointers:
         reason = f"it read pointers of Git LFS instead of data: {', '.join(pointers[:5])}"
@@ -230,6 +234,12 @@ def _finish(
         return
     writer.finish("failed", outcome.finished, reason=reason)
     raise _Ended(error)
+
+
+def _elsewhere(project: Project) -> str:
+    """Say where a command ran when that is not where its user is."""
+    root = project.root.resolve()
+    return f". It ran in the project root, {root}, not here" if Path.cwd().resolve() != root else ""
 
 
 def _unsettled(project: Project, produced: Sequence[Produced], outcome: Outcome) -> list[str]:
@@ -285,16 +295,6 @@ def write_metrics(run: RunDir, outcome: Outcome, produced: Sequence[Produced]) -
             write_json(path, document)
 
 
-def _pipeline_name(command: Sequence[str]) -> str:
-    words = [word for word in command if not word.startswith("-")]
-    if len(words) > 1 and (is_python(words[0]) or words[0] == "make"):
-        words = words[1:]
-    name = PurePosixPath(words[0]).stem if words else ""
-    if not is_safe_component(name):
-        raise UsageError("the command suggests no name for the pipeline", hint="give one: --pipeline NAME")
-    return name
-
-
 def _data_folders(project: Project, repository: Repository) -> list[str]:
     """Return the folders, from the top of the repository, that hold data and run records, not code."""
     names = list(project.settings.data_roots)
@@ -320,24 +320,25 @@ def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, A
     }
 
 
-def _of_another_run(project: Project, run: RunDir, path: str) -> bool:
-    """Return whether a file lies among the run records, but not in the record of this run."""
-    place = project.root / path
-    return place.is_relative_to(project.runs) and not place.is_relative_to(run.path)
-
-
 def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, FileState]) -> list[Produced]:
     folders = watched_folders(project, request.outputs)
     written = dict.fromkeys(written_files(project.root, folders, before))
     if not request.outputs:
         paths = tuple(path for path in written if not is_ephemeral(path, project.ephemeral))
     else:
-        paths = tuple(
-            path
-            for path in glob_files(project.root, request.outputs)
-            if path in written and not _of_another_run(project, run, path)
-        )
+        paths = tuple(path for path in _named(project, request, run) if path in written)
     return describe_files(project.root, paths)
+
+
+def _named(project: Project, request: Request, run: RunDir) -> list[str]:
+    """Return the files that --output names; our own, of the records and of the object store, are none of them."""
+    runs, root = project.runs_relative, project.root
+    own = runs / run.pipeline / run.name
+    return [
+        path
+        for path in glob_files(root, request.outputs)
+        if not is_own_file(path, runs, own) and not (root / path).is_relative_to(project.objects)
+    ]
 
 
 def _notes_on_run(ran: _Ran, lost: Sequence[str]) -> tuple[str, ...]:
@@ -355,12 +356,20 @@ def _notes_on_run(ran: _Ran, lost: Sequence[str]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _notes(session: Session, produced: Sequence[Produced], changed: Iterable[str]) -> tuple[str, ...]:
+def _notes(
+    session: Session, run: RunDir, produced: Sequence[Produced], changed: Iterable[str]
+) -> tuple[str, ...]:
     project, notes = session.project, []
     if not produced:
-        notes.append("no outputs found: there is nothing to compare; name them with --output GLOB")
+        given = ", ".join(session.request.outputs)
+        why = (
+            f"the command wrote no file that fits --output {given}"
+            if given
+            else "name them with --output GLOB"
+        )
+        notes.append(f"no outputs found: there is nothing to compare; {why}")
     written = {item.entry.path for item in produced}
-    left = [path for path in glob_files(project.root, session.request.outputs) if path not in written]
+    left = [path for path in _named(project, session.request, run) if path not in written]
     if left:
         notes.append(
             f"{len(left)} files fit --output but were not written by the command, {left[0]} first: left out"

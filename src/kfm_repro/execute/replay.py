@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from kfm_repro.errors import KfmReproError, PipelineFailed
+from kfm_repro.errors import KfmReproError, NotReplayable, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.confinement import confine
@@ -43,7 +43,7 @@ from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.program import PROGRAM, program_precondition, program_today
 from kfm_repro.execute.record import write_metrics
 from kfm_repro.execute.replay_document import placeholder_values, replay_document, run_variables
-from kfm_repro.execute.setting import is_fixed, replay_shape
+from kfm_repro.execute.setting import is_fixed, replay_shape, setting_of
 from kfm_repro.execute.today import today_of
 from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.watched import Watched, watched
@@ -51,13 +51,15 @@ from kfm_repro.execute.workspace import Workspace, build_workspace
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
 from kfm_repro.model.run import Pipeline, Run
+from kfm_repro.model.verification import SecretHit
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.labels import Labels, label_fields, read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact_folder
-from kfm_repro.runs.trouble import explain_refusal, temporary_outside
+from kfm_repro.runs.trash import empty_trash, put_in_trash
+from kfm_repro.runs.trouble import explain_refusal, reason_of, temporary_outside
 from kfm_repro.runs.trust import foreign_labels
 from kfm_repro.runs.write import RunWriter, aware, stamp, write_json
 
@@ -71,7 +73,10 @@ _CLOCK_GRAIN_S = 1.1
 
 @dataclass(frozen=True)
 class Replayed:
-    """A finished replay: its record, how it ended, what it wrote (under the recorded paths), what held."""
+    """A finished replay: its record, how it ended, what it wrote (under the recorded paths), what held.
+
+    ``printed`` are the secrets that were redacted in its logs.
+    """
 
     run: RunDir
     outcome: Outcome
@@ -85,8 +90,10 @@ class Replayed:
     avoided: tuple[Drift, ...]
     held: dict[str, str]
     not_compared: tuple[str, ...]
+    printed: tuple[SecretHit, ...]
     shape: Shape
     fixed: bool
+    setting: dict[str, str]
     watched: Watched
     finish: Callable[[str], None] = field(compare=False)
 
@@ -106,8 +113,9 @@ class _Stage:
 def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     """Execute ``plan`` into a fresh run. Call ``finish`` of the result when its report is written.
 
-    A pipeline that fails is an outcome, not an error. Raises InputUnavailable, CodeNotAvailable, NotWritable;
-    the fresh run then reads as failed, and as aborted after an interruption.
+    A pipeline that fails is an outcome, not an error. Raises NotReplayable (InputUnavailable, CodeNotAvailable and
+    others) when it cannot start, and then there is no fresh run; NotWritable, and the fresh run reads as failed; it
+    reads as aborted after an interruption.
     """
     ObjectStore.of(project).prepare()
     temporary = temporary_outside(project.root)
@@ -119,14 +127,24 @@ def run_replay(project: Project, plan: Plan, request: Request) -> Replayed:
     place = new_place(temporary)
     try:
         return _replay_into(writer, place, project, plan, request)
+    except NotReplayable:
+        place.remove()
+        _withdraw(project, writer.run)
+        raise
     except BaseException as exc:
         known = explain_refusal(exc) if isinstance(exc, OSError) else exc
         ours = isinstance(known, KfmReproError)
         reason = str(exc) if isinstance(exc, PipelineFailed) else f"not run: {known}"
-        reason = reason if ours else type(exc).__name__
+        reason = reason if ours else reason_of(exc)
         writer.finish("failed" if ours else "aborted", datetime.now(UTC), reason=reason)
         place.remove()
         raise
+
+
+def _withdraw(project: Project, fresh: RunDir) -> None:
+    """Take back the record of a replay that ran nothing, as prune does, which ends it if we die."""
+    put_in_trash(project.runs, fresh)
+    empty_trash(project.runs)
 
 
 def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, request: Request) -> Replayed:
@@ -155,11 +173,19 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         k: v.replace(str(workspace.root), "{root}") for k, v in environ.items() if not k.startswith("KFM_RUN")
     }
     document["environment"] |= {"env": own}
+    declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
+    started_in = working_folder(plan.run.pipeline, workspace.root)
+    seen = watched(
+        agent, _seen(workspace.root, fixed), _seen(started_in, fixed), project.root, declared,
+        (started_in, environ["PATH"]),
+    )  # fmt: skip
+    setting = setting_of(request, shape.agent if seen.present else None)
+    document["replay"] |= {"setting": setting}
     writer.yaml(document)
     produced = collect_outputs(project, plan, fresh, workspace)
     left = not_compared(plan, workspace, produced)
     adopt_run_files(workspace, fresh)
-    _write_results(writer, project, plan, outcome, sources, produced)
+    printed = _write_results(writer, project, plan, outcome, sources, produced)
     today = fingerprint(plan.interpreter.path, project.root, environ, copies=[workspace.root])
     program = program_today(_pipeline(project, plan, workspace), workspace.root, environ["PATH"])
     today |= {PROGRAM: program} if program else {}
@@ -170,17 +196,13 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         *program_precondition(recorded, today),
         *trespass(untouched, project_state(project, plan)),
     )
-    declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, workspace, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
-        not_compared=left, shape=shape, fixed=fixed is not None,
-        watched=watched(
-            agent, _seen(workspace.root, fixed), _seen(working_folder(plan.run.pipeline, workspace.root), fixed),
-            project.root, declared, (working_folder(plan.run.pipeline, workspace.root), environ["PATH"]),
-        ),
+        not_compared=left, printed=printed, shape=shape, fixed=fixed is not None,
+        setting=setting, watched=seen,
         finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 
@@ -290,8 +312,8 @@ def _write_results(
     outcome: Outcome,
     sources: tuple[InputSource, ...],
     produced: dict[str, Produced],
-) -> None:
-    """Write manifests, objects, metrics, logs without secrets, and what can be validated."""
+) -> tuple[SecretHit, ...]:
+    """Write manifests, objects, metrics, logs and what can be validated; return where secrets were in the logs."""
     labels = replay_labels(project, plan, (item.entry for item in produced.values()))
     recorded = {entry.path: _said_of(entry, plan) for entry in plan.outputs.entries}
     items = [
@@ -303,8 +325,9 @@ def _write_results(
     writer.manifest("outputs", tuple(item.entry for item in items), outcome.finished)
     ObjectStore.of(project).add_all((item.file, item.entry.sha256 or "") for item in items)
     write_metrics(writer.run, outcome, items)
-    redact_folder(writer.run.logs)
+    printed = redact_folder(writer.run.logs)
     write_validation(project, writer.run, inputs, items, labels=labels)
+    return printed
 
 
 def replay_labels(project: Project, plan: Plan, written: Iterable[Entry]) -> Labels:

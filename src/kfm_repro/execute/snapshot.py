@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import platform
 import shutil
@@ -34,6 +35,7 @@ __all__ = [
     "Request",
     "checked_request",
     "describe_run",
+    "keep_patch",
     "snapshot_config",
     "snapshot_environment",
     "snapshot_notes",
@@ -83,7 +85,7 @@ def checked_request(project: Project, request: Request) -> Request:
         inputs=tuple(relative_pattern(root, pattern, what="--input") for pattern in request.inputs),
         outputs=tuple(relative_pattern(root, pattern, what="--output") for pattern in request.outputs),
         config=_checked_file(root, request.config, "--config"),
-        params=_checked_file(root, request.params, "--params"),
+        params=_checked_params(root, request.params),
     )
 
 
@@ -183,6 +185,20 @@ def snapshot_notes(
     return tuple(notes)
 
 
+def keep_patch(run: RunDir, code: CodeState) -> dict[str, Any]:
+    """Write the patch of uncommitted code into the record; return what ``pipeline.version`` says of it.
+
+    This comes after the command has run: in KFM_CONFIG_DIR it finds its config alone, as in a replay.
+    """
+    if not code.patch:
+        return {}
+    target = run.path / PATCH
+    part = target.with_name(f".{target.name}.part")
+    part.write_bytes(code.patch)
+    part.replace(target)
+    return {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(target).sha256}
+
+
 def describe_run(
     project: Project,
     request: Request,
@@ -193,15 +209,13 @@ def describe_run(
     environment: Mapping[str, Any],
     started: datetime,
 ) -> dict[str, Any]:
-    """Return run.yaml as it stands when the command begins."""
+    """Return run.yaml as it stands when the command begins: without the patch, which is not kept yet."""
     command = describe_command(request.command, project.root)
     version: dict[str, Any] = {"git_commit": code.commit, "repo_dirty": code.dirty}
     version["checkout"] = "raw"
     version |= {"branch": code.refs.branch} if code.refs.branch else {}
     version |= {"tags": dict(code.refs.tags)} if code.refs.tags is not None else {}
     version |= {"abbrev": code.refs.abbrev} if code.refs.abbrev else {}
-    if code.patch:
-        version |= {"tree": code.tree, "patch": PATCH, "patch_sha256": digest_file(run.path / PATCH).sha256}
     if code.converted or code.left_out:
         version["converted"] = sorted((*code.converted, *code.left_out))
     if submodules:
@@ -243,8 +257,28 @@ def _checked_file(root: Path, text: str | None, option: str) -> str | None:
     if text is None:
         return None
     path = relative_pattern(root, text, what=option)
-    if not inside(root, path, what=option).is_file():
+    place = inside(root, path, what=option)
+    if place.is_dir():
+        raise UsageError(
+            f"{option} takes a file, and {text} is a folder",
+            hint="name one file; all of config/ is kept without --config",
+        )
+    if not place.is_file():
         raise UsageError(f"no such file for {option}: {text}", hint="name it relative to the project root")
+    return path
+
+
+def _checked_params(root: Path, text: str | None) -> str | None:
+    """Return the file of parameters, which is JSON: a replay and the pipeline read it as such."""
+    path = _checked_file(root, text, "--params")
+    if path is not None:
+        try:
+            json.loads((root / path).read_bytes())
+        except (ValueError, RecursionError) as exc:
+            raise UsageError(
+                f"--params {text} is not JSON: {exc}",
+                hint="correct the file; what is not JSON can be kept with --config FILE",
+            ) from exc
     return path
 
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from kfm_repro.errors import InvalidRecord
 from kfm_repro.execute.checkout import check_out, hide_removed, left_pointers
+from kfm_repro.execute.config import config_files
 from kfm_repro.execute.inputs import InputSource, lay_inputs
 from kfm_repro.execute.isolate import Isolation, Mount, arrange_inputs, protect
 from kfm_repro.execute.perturb.axes import Shape, temporary_name, workspace_name
@@ -234,29 +235,8 @@ def _remove_outputs(root: Root, outputs: Manifest, inputs: set[str]) -> None:
 
 
 def _lay_config(original: RunDir, run: Run, root: Path, snapshot: Path) -> None:
-    """Copy the config snapshot over ``<root>/config`` and into the run folder of the workspace (rule 13).
-
-    Where the record lists the files of its snapshot, one that is not in the list was written by the run itself.
-    """
-    if original.config.is_symlink():
-        raise InvalidRecord(
-            f"the config snapshot of {original.name} is a symbolic link",
-            hint="put the files themselves into the folder config/ of the run",
-        )
-    if not original.config.is_dir():
-        return
-    patch = run.pipeline.version.patch
-    for path in sorted(original.config.rglob("*")):
-        relative = path.relative_to(original.config).as_posix()
-        if path.is_symlink():
-            raise InvalidRecord(
-                f"the config snapshot of {original.name} holds a symbolic link: {relative}",
-                hint="put the file itself into the snapshot",
-            )
-        if not path.is_file() or f"config/{relative}" == patch:
-            continue
-        if run.pipeline.config is not None and relative not in run.pipeline.config:
-            continue
+    """Copy the config snapshot over ``<root>/config`` and into the run folder of the workspace (rule 13)."""
+    for relative, path in config_files(original, run).items():
         origin = (run.pipeline.config or {}).get(relative, f"config/{relative}")
         places = ((snapshot, relative, "config"), (root, origin, "pipeline.config of the record"))
         for target in (make_parent(base, name, what=what) for base, name, what in places):

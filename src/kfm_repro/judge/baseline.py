@@ -13,6 +13,7 @@ from kfm_repro.compare.outputs import Output, Rule
 from kfm_repro.errors import CodeNotAvailable, KfmReproError, NotARepository
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.host import host_names
+from kfm_repro.execute.setting import clock_told, shown_window
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.run import Run
 from kfm_repro.model.verdict import Accept
@@ -58,11 +59,15 @@ def recorded_outputs(
 
 
 def side_of(project: Project, original: RunDir, run: Run) -> Side:
-    """Return who wrote the outputs of a recorded run: its id, its window, its folders, its host."""
+    """Return who wrote the outputs of a recorded run: its id, its window, its folders, its host.
+
+    A replay may have been shown another clock than that of its record; one that does not say so was not.
+    """
     started, finished = run.runtime.started_at, run.runtime.finished_at
-    window = None
+    machine = window = None
     if started is not None and finished is not None:
-        window = (_seconds(started), _seconds(finished) + _grain(finished))
+        machine = (_seconds(started), _seconds(finished) + _grain(finished))
+        window = shown_window(clock_told(run.replay.setting if run.replay else {}), machine)
     root = run.environment.root if run.environment and run.environment.root else str(project.root)
     paths = {root, str(project.root), str(original.path)}
     hosts = {run.runtime.host or ""} - {"", "localhost"}
@@ -75,7 +80,8 @@ def side_of(project: Project, original: RunDir, run: Run) -> Side:
     return Side(
         run_id=ids,
         window=window,
-        offsets=local_offsets(zone, window),
+        machine_window=None if window == machine else machine,
+        offsets=tuple(sorted({*local_offsets(zone, window), *local_offsets(zone, machine)})),
         paths=tuple(sorted(usable, key=lambda path: (-len(path), path))),
         hosts=tuple(sorted(hosts)),
     )

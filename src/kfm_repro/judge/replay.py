@@ -19,7 +19,6 @@ from kfm_repro.execute.drift import bounded
 from kfm_repro.execute.host import host_names
 from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.isolate import Isolation
-from kfm_repro.execute.perturb.agent import AgentSetting
 from kfm_repro.execute.perturb.axes import temporary_name
 from kfm_repro.execute.perturb.canary import Effect
 from kfm_repro.execute.perturb.prove import Stage, prove_varied
@@ -29,8 +28,9 @@ from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
 from kfm_repro.execute.program import PROGRAM
 from kfm_repro.execute.rebuild.store import prune
+from kfm_repro.execute.redacted import redacted_in_logs
 from kfm_repro.execute.replay import Replayed, replay_labels, run_replay
-from kfm_repro.execute.setting import setting_of
+from kfm_repro.execute.setting import shown_window
 from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
@@ -67,6 +67,7 @@ from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.sizes import parse_size
+from kfm_repro.runs.trouble import reason_of
 from kfm_repro.runs.write import aware, write_text
 
 __all__ = ["Judged", "replay_and_judge"]
@@ -150,7 +151,7 @@ def replay_and_judge(
             if times > 1:
                 write_text(replayed.run.times_report, report_json(merge_replays(reports)))
         except BaseException as exc:
-            replayed.finish(f"not judged: {type(exc).__name__}")
+            replayed.finish(f"not judged: {reason_of(exc)}")
             raise
         replayed.finish("")
     keep_within_cap(project)
@@ -204,7 +205,7 @@ def _judge(
             Replay(
                 run_id=replayed.run.name,
                 path=project.relative(replayed.run.path),
-                setting=setting_of(request),
+                setting=replayed.setting,
                 isolation=plan.isolation.level,
                 exit_code=outcome.exit_code,
                 duration_s=round(outcome.duration_s, 3),
@@ -224,6 +225,10 @@ def _judge(
             *_conditions(replayed, parameters, sources),
             *variables_precondition(plan, verdict),
             *_watched_conditions(plan, replayed.watched),
+            *(
+                Precondition(name="secrets", state="drift", detail=note)
+                for note in redacted_in_logs(replayed.printed)
+            ),
         ),
         environment=_environment(plan, replayed),
         drift=(
@@ -372,7 +377,7 @@ def _fresh_side(replayed: Replayed) -> Side:
         *([str(FIXED)] if replayed.fixed else []),
     }
     machine = (replayed.outcome.started.timestamp(), replayed.outcome.finished.timestamp())
-    window = _shown_window(shape.agent, machine)
+    window = shown_window(shape.agent, machine)
     zone = shape.environ.get("TZ") or replayed.held.get("TZ")
     return Side(
         run_id=replayed.run.name,
@@ -382,12 +387,3 @@ def _fresh_side(replayed: Replayed) -> Side:
         paths=tuple(sorted(paths, key=lambda path: (-len(path), path))),
         hosts=tuple(sorted({*host_names(), *filter(None, [shape.host])})),
     )
-
-
-def _shown_window(agent: AgentSetting, machine: tuple[float, float]) -> tuple[float, float]:
-    """Return when a pipeline took itself to run, which its agent may have told it."""
-    if agent.clock_frozen_at is not None:
-        frozen = agent.clock_frozen_at.timestamp()
-        return (frozen, frozen + machine[1] - machine[0])
-    shift = agent.clock_shift.total_seconds() if agent.clock_shift else 0.0
-    return (machine[0] + shift, machine[1] + shift)

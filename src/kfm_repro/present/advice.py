@@ -19,6 +19,8 @@ _IN_DATA: Mapping[Kind, str] = {
     Kind.ARRAY_ORDER: "sort the list before writing",
     Kind.KEY_ORDER: "write with sorted keys (json.dumps(..., sort_keys=True))",
 }
+_GZIP = "write gzip without the time: gzip -n; in Python mtime=0 (pandas: compression={'method': 'gzip', 'mtime': 0})"
+"""Nothing in a finding says which program wrote the file."""
 
 
 def advice_for(finding: Finding) -> str:
@@ -27,7 +29,7 @@ def advice_for(finding: Finding) -> str:
         if finding.where.get("column") == "last_change":
             return "set OGR_CURRENT_DATE=2000-01-01T00:00:00.000Z while writing the GeoPackage"
         if "gzip" in str(finding.where.get("member", "")):
-            return "write gzip with mtime=0 (pandas: compression={'method': 'gzip', 'mtime': 0})"
+            return _GZIP
         return ""
     if finding.rung in (Rung.CONTAINER, Rung.TOLERANCE) or (
         finding.kind is Kind.ROW_ORDER and finding.rung is Rung.VALUE

@@ -8,6 +8,7 @@ import msgspec
 
 from kfm_repro.model.provenance import PackReport, ProvReport, UnpackReport
 from kfm_repro.model.retention import Action, EnvironmentsReport, PrunedRun, PruneReport
+from kfm_repro.present.lines import plural
 from kfm_repro.present.visible import visible
 
 __all__ = ["render_pack", "render_prov", "render_prune", "render_unpack", "size_text"]
@@ -34,7 +35,7 @@ def render_prov(report: ProvReport, *, quiet: bool = False) -> str:
     if quiet:
         return f"{path}\n"
     done = "written" if report.written else "there already (a record is never rewritten)"
-    counts = f"{_count(report.used, 'input')}, {_count(report.generated, 'output')}"
+    counts = f"{plural(report.used, 'input')}, {plural(report.generated, 'output')}"
     lines = [f"{visible(report.run.pipeline)}   {visible(report.run.run_id)}   {counts}"]
     lines += _notes(report.notes)
     return "".join(f"{line}\n" for line in [*lines, f"provenance {done}: {path}"])
@@ -47,7 +48,7 @@ def render_pack(report: PackReport, *, quiet: bool = False) -> str:
         return f"{path}\n"
     lines = [
         f"{visible(report.run.pipeline)}   {visible(report.run.run_id)}   {', '.join(report.contents)}",
-        f"  {_count(report.members, 'member')}, {size_text(report.size_bytes)}, sha256 {report.sha256}",
+        f"  {plural(report.members, 'member')}, {size_text(report.size_bytes)}, sha256 {report.sha256}",
     ]
     if report.secrets != "none":
         known = report.secrets == "found"
@@ -61,10 +62,10 @@ def render_unpack(report: UnpackReport, *, quiet: bool = False) -> str:
     path = visible(report.path, 400)
     if quiet:
         return f"{visible(report.run.run_id, 200)}\n"
-    what = f"{', '.join(report.contents)}   {_count(report.objects, 'stored object')}"
+    what = f"{', '.join(report.contents)}   {plural(report.objects, 'stored object')}"
     lines = [
         f"{visible(report.run.pipeline)}   {visible(report.run.run_id)}   {what}",
-        "  !  foreign: its command is a stranger's; replay it only with --trust",
+        "  !  foreign: its command is a stranger's; it replays at isolation level namespace only, or with --trust",
     ]
     lines += _notes(report.notes)
     return "".join(f"{line}\n" for line in [*lines, f"unpacked: {path}"])
@@ -79,7 +80,7 @@ def render_prune(report: PruneReport, *, quiet: bool = False) -> str:
         lines += _environments(report.environments)
         lines += _notes(report.notes)
     gone, blocked, failed = (report.counts.get(name, 0) for name in ("delete", "blocked", "failed"))
-    done = f"{_count(gone, 'run')} would be deleted" if report.dry_run else f"{_count(gone, 'run')} deleted"
+    done = f"{plural(gone, 'run')} would be deleted" if report.dry_run else f"{plural(gone, 'run')} deleted"
     last = f"{done}, {report.counts.get('keep', 0)} kept"
     last += f", {blocked} blocked" if blocked else ""
     last += f", {failed} not deletable" if failed else ""
@@ -122,7 +123,3 @@ def _name(run: PrunedRun) -> str:
 
 def _notes(notes: tuple[str, ...]) -> Iterator[str]:
     return (f"  !  {visible(note, 400)}" for note in notes)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

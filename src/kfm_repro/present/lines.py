@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-__all__ = ["Line", "to_text"]
+__all__ = ["Line", "plural", "to_text"]
 
 Line = list[tuple[str, str]]
 """Pieces of one line, each with a style of rich; an empty style is plain."""
+
+
+def plural(count: int, word: str) -> str:
+    """Return a count with its word: ``1 output``, ``2 outputs``."""
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def to_text(lines: Sequence[Line], *, color: bool) -> str:

@@ -11,7 +11,7 @@ from kfm_repro.model.report import Drift, Environment, ErrorInfo, RebuiltEnviron
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.present.advice import advice_for
 from kfm_repro.present.flips import flip_sentence, flip_share
-from kfm_repro.present.lines import Line, to_text
+from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.visible import visible
 
 __all__ = ["render", "render_error", "verdict_line"]
@@ -177,9 +177,7 @@ def _environment(environment: Environment) -> Iterator[Line]:
     if not isinstance(environment.rebuilt, RebuiltEnvironment):
         return
     made = environment.rebuilt
-    yield [
-        (f"  environment: rebuilt, Python {visible(made.python)}, {_plural(made.packages, 'package')}", "")
-    ]
+    yield [(f"  environment: rebuilt, Python {visible(made.python)}, {plural(made.packages, 'package')}", "")]
     avoided = environment.avoided
     if isinstance(avoided, msgspec.UnsetType) or not avoided:
         return
@@ -194,15 +192,11 @@ def _drift(drift: Drift) -> str:
     return f"{visible(drift.what)} {a} → {b} ({drift.matters})"
 
 
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"
-
-
 def _verdict(report: Report, saved: str) -> Line:
     label, style = _VERDICTS[report.verdict]
     if isinstance(report.error, ErrorInfo):
         said = visible(report.error.message.splitlines()[0], 300)
-        left = f"  It left {_counts(report)}." if report.outputs else ""
+        left = f"  Compared all the same: {_counts(report)}." if report.outputs else ""
         line: Line = [(label, style), (f": {said}.{left}", "")]
     else:
         line = [(label, style), (f": {_counts(report)}.", "")]

@@ -119,9 +119,11 @@ def write_pack(
     total = sum(item.size_bytes for item in facts.values())
     if total > max_bytes:
         largest = max(facts, key=lambda name: (facts[name].size_bytes, name))
+        less = "--bundle" if code else "--with-outputs" if "outputs" in contents else ""
         raise LimitExceeded(
             f"the pack would hold {total} bytes, more than {max_bytes}; the largest member is {largest}",
-            hint="raise --max-size, or pack without --bundle",
+            hint=f'allow it: --max-size "{(total >> 20) + 1} MiB"'
+            + (f"; or pack without {less}" if less else ""),
         )
     listed = PackList(
         pipeline=run.pipeline, run_id=run.name, contents=tuple(contents), files=facts,

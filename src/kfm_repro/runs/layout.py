@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-__all__ = ["RunDir"]
+__all__ = ["RunDir", "is_own_file"]
+
+_OWN_FOLDERS = frozenset(("config", "environment", "manifests", "logs", "validation", "metrics", "scratch"))
+_OWN_FILES = frozenset(("run.yaml", "status.json", "_SUCCESS", "_FAILED", "repro_times.json"))
+
+
+def is_own_file(path: str, runs: PurePosixPath, run: PurePosixPath) -> bool:
+    """Return whether a file below the folder ``runs`` is of the records themselves, and so never an output.
+
+    In the folder of the ``run`` itself a pipeline may put outputs beside what the layout has there.
+    """
+    place = PurePosixPath(path)
+    if not place.is_relative_to(runs):
+        return False
+    if place == run or not place.is_relative_to(run):
+        return True
+    inner = place.relative_to(run).parts
+    return inner[0] in (_OWN_FILES if len(inner) == 1 else _OWN_FOLDERS)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-from kfm_repro.errors import UsageError
+from kfm_repro.errors import RunNotFound, UsageError
 from kfm_repro.model.listing import ListedRun, ListReport
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.discover import Survey, survey_runs
@@ -19,7 +19,7 @@ from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact
 from kfm_repro.runs.summary import spell, summarise
 
-__all__ = ["Filter", "list_runs", "parse_when"]
+__all__ = ["Filter", "check_pipeline", "list_runs", "parse_when"]
 
 _AGE = re.compile(r"(\d{1,6})(m|h|d|w)\Z")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -61,7 +61,7 @@ def parse_when(text: str, *, now: datetime, end: bool = False) -> datetime:
 def list_runs(project: Project, wanted: Filter) -> ListReport:
     """Return the runs that fit, by start and then by id; no run.yaml is opened where status.json says enough.
 
-    Raises UsageError for a pipeline that is not there, and for a time span that ends before it begins.
+    Raises RunNotFound for a pipeline that is not there, UsageError for a time span that ends before it begins.
     """
     if wanted.since and wanted.until and wanted.since > wanted.until:
         raise UsageError(
@@ -70,7 +70,7 @@ def list_runs(project: Project, wanted: Filter) -> ListReport:
         )
     survey = survey_runs(project.runs, pipeline=wanted.pipeline)
     if wanted.pipeline and not survey.runs:
-        _refuse_unknown(project, wanted.pipeline)
+        check_pipeline(project, wanted.pipeline)
     base = project.relative(project.runs)
     known = (
         summarise(item.run, item.files, path=f"{base}/{item.run.pipeline}/{item.run.name}")
@@ -119,15 +119,17 @@ def _in_span(run: ListedRun, wanted: Filter) -> bool:
     return (since is None or run.started_at >= since) and (until is None or run.started_at <= until)
 
 
-def _refuse_unknown(project: Project, pipeline: str) -> None:
+def check_pipeline(project: Project, pipeline: str) -> None:
+    """Refuse a pipeline that has no runs. Raises RunNotFound with the names that are there."""
     names = sorted({item.run.pipeline for item in survey_runs(project.runs).runs})
-    if not names:
+    if pipeline in names:
         return
     near = get_close_matches(pipeline, names, n=3)
     listed = ", ".join(near or names[:_SHOWN])
-    raise UsageError(
+    hint = f"{'did you mean' if near else 'pipelines here:'} {listed}{'?' if near else ''}"
+    raise RunNotFound(
         f"no runs of a pipeline {pipeline!r} under {project.relative(project.runs)}",
-        hint=f"{'did you mean' if near else 'pipelines here:'} {listed}{'?' if near else ''}",
+        hint=hint if names else "record a run first",
     )
 
 

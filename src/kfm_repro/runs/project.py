@@ -19,6 +19,11 @@ from kfm_repro.model.verdict import Accept
 __all__ = ["LABELS", "InputSettings", "OutputSettings", "Policy", "Project", "Settings", "find_project"]
 
 _RUNS = "data/work/runs"
+_NO_PROJECT = f"no {_RUNS}, kfm-repro.toml or [tool.kfm-repro]"
+_MAKE_ONE = "go to the project, name it with --root DIR, or make it one: an empty kfm-repro.toml will do"
+_IN_GIT = (
+    "go to the project, or put it under git (git init, git commit): a run records the commit of its code"
+)
 LABELS = ("public", "generalized", "internal", "restricted", "sensitive")
 """Labels of data from least to most restricted, where the settings declare no others."""
 
@@ -147,14 +152,16 @@ def find_project(
     runs: Path | None = None,
     *,
     new: bool = False,
+    there: bool = False,
     environ: Mapping[str, str] = os.environ,
 ) -> Project:
     """Return the project at ``root``, or the nearest one from here upwards.
 
     A folder is a project when it has ``data/work/runs``, ``kfm-repro.toml`` or ``[tool.kfm-repro]`` in its
     pyproject.toml; for a ``new`` one the top of the git repository will do. ``runs`` or KFM_RUNS_ROOT say where
-    the runs lie, and KFM_OBJECTS_ROOT where the object store does, from the current folder. Raises RootNotFound,
-    UsageError.
+    the runs lie, and KFM_OBJECTS_ROOT where the object store does, from the current folder. For what looks at all
+    runs, what is named has to be ``there``, lest a name that is wrong read as a project without runs. Raises
+    RootNotFound, UsageError.
     """
     runs_text = environ.get("KFM_RUNS_ROOT")
     runs = runs or (Path(runs_text) if runs_text else None)
@@ -170,14 +177,20 @@ def find_project(
             found = next((folder for folder in upwards if (folder / ".git").exists()), None)
         if found is None:
             raise RootNotFound(
-                f"no project from {here} upwards: no {_RUNS}, kfm-repro.toml or [tool.kfm-repro]",
-                hint="go to the project, name it with --root DIR, or make it one: an empty kfm-repro.toml will do",
+                f"no project from {here} upwards: {_NO_PROJECT}",
+                hint=_IN_GIT if new else _MAKE_ONE,
             )
         base = found
     settings = _read_settings(base)
     if objects := environ.get("KFM_OBJECTS_ROOT"):
         settings = msgspec.structs.replace(settings, objects=str(Path(objects).absolute()))
     project = Project(base, (runs.absolute() if runs else base / settings.runs), settings)
+    if there and runs is not None and not project.runs.is_dir():
+        raise RootNotFound(
+            f"no such folder: {runs}", hint="name the folder of the runs with --runs DIR or KFM_RUNS_ROOT"
+        )
+    if there and runs is None and not _is_project(base):
+        raise RootNotFound(f"no project in {base}: {_NO_PROJECT}", hint="name the project with --root DIR")
     _refuse_objects_among_data(project)
     return project
 
@@ -214,7 +227,12 @@ def _tool_table(path: Path) -> dict[str, Any] | None:
 def _load_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+    except OSError as exc:
+        raise UsageError(
+            f"{path} cannot be read: {exc.strerror or exc}",
+            hint="the settings are in it: make it readable for you",
+        ) from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(f"{path.name} is not TOML: {exc}", hint="correct the line it names") from exc
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kfm_repro.errors import KfmReproError, NotWritable
 
-__all__ = ["explain_refusal", "home_folder", "runs_not_writable", "temporary_outside", "way_out"]
+__all__ = ["explain_refusal", "home_folder", "reason_of", "runs_not_writable", "temporary_outside", "way_out"]
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM)
@@ -47,6 +47,13 @@ def explain_refusal(exc: OSError) -> KfmReproError | None:
     return None
 
 
+def reason_of(exc: BaseException) -> str:
+    """Return why a run ended before its time, for its status: which signal came, else what went wrong."""
+    if isinstance(exc, KeyboardInterrupt):
+        return f"interrupted ({str(exc) or 'SIGINT'})"
+    return str(exc) or type(exc).__name__
+
+
 def runs_not_writable(path: Path, exc: OSError) -> NotWritable:
     """Return the error for a runs folder, or a file in it, that could not be written."""
     return NotWritable(
@@ -66,7 +73,7 @@ def way_out(path: Path, exc: OSError) -> str:
     if exc.errno not in _REFUSED:
         return f"look at what lies there: ls -ld {quoted}"
     if os.lstat(there).st_uid == os.geteuid():
-        return f"make it writable: chmod -R u+rwX {quoted}"
+        return f"give yourself the right to read and write it: chmod -R u+rwX {quoted}"
     return f"make it yours, as root: chown -R {os.geteuid()} {quoted}"
 
 

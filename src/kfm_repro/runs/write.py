@@ -88,7 +88,7 @@ class RunWriter:
     """
 
     def __init__(self, runs: Path, pipeline: str, run_id: str, started: datetime, *, of: str = "") -> None:
-        if not is_safe_component(pipeline):
+        if not is_safe_component(pipeline) or pipeline.startswith("."):
             raise NotWritable(
                 f"a pipeline cannot be called {pipeline!r}", hint="use letters, digits, '_' and '-'"
             )
@@ -112,7 +112,10 @@ class RunWriter:
             (self.run.path / folder).mkdir()
 
     def yaml(self, document: dict[str, Any]) -> None:
-        """Write run.yaml; every text is quoted, so that no commit or time is ever read as a number."""
+        """Write run.yaml; every text is quoted, so that no commit or time is ever read as a number.
+
+        status.json mirrors when the run started, once that is known (rule 19).
+        """
         import yaml
 
         class Quoted(yaml.SafeDumper):
@@ -132,6 +135,10 @@ class RunWriter:
         Quoted.add_representer(dict, keys_bare)
         text = yaml.dump(document, Dumper=Quoted, sort_keys=False, allow_unicode=True, width=1_000)
         write_text(self.run.run_yaml, text)
+        started = document.get("runtime", {}).get("started_at", self._status["started_at"])
+        if started != self._status["started_at"]:
+            self._status["started_at"] = started
+            write_json(self.run.status, self._status)
 
     def manifest(self, which: str, entries: tuple[Entry, ...], made: datetime) -> None:
         """Write the manifest ``which`` ("inputs" or "outputs")."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from kfm_repro.model.finding import Example, Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.report import ErrorInfo, Replay, Report, RunRef, count_verdicts
-from kfm_repro.model.verdict import run_verdict
+from kfm_repro.model.verdict import Verdict, run_verdict
+from kfm_repro.present.advice import advice_for
+from kfm_repro.present.lines import plural
 from kfm_repro.present.terminal import render, render_error, verdict_line
 from kfm_repro.present.visible import visible
 
@@ -92,3 +96,25 @@ def test_an_error_says_what_and_what_to_do() -> None:
 def test_long_values_are_cut_and_say_so() -> None:
     assert visible("x" * 100, 10) == "x" * 10 + "…"
     assert visible("a\tb\nc\u00a0d") == "a\\tb\\nc\\xa0d"
+
+
+def test_what_was_compared_without_a_verdict_is_a_sentence_of_its_own() -> None:
+    failed = msgspec.structs.replace(
+        report(OTHER),
+        verdict=Verdict.UNKNOWN,
+        error=ErrorInfo(code="x", message="the pipeline failed", hint=""),
+    )
+    assert verdict_line(failed) == (
+        "UNKNOWN: the pipeline failed.  Compared all the same: 1 of 1 output differs."
+    )
+
+
+def test_the_advice_on_gzip_is_for_the_program_as_well_as_for_python() -> None:
+    where = {"member": "gzip header", "column": ""}
+    advice = advice_for(Finding(kind=Kind.TIMESTAMP, rung=Rung.CONTAINER, where=where))
+    assert "gzip -n" in advice
+    assert "mtime=0" in advice
+
+
+def test_one_of_a_thing_is_not_plural() -> None:
+    assert [plural(number, "input") for number in range(3)] == ["0 inputs", "1 input", "2 inputs"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kfm_repro.errors import AmbiguousRun, RunNotFound, UsageError
+from kfm_repro.errors import AmbiguousRun, RootNotFound, RunNotFound, UsageError
 from kfm_repro.runs.discover import iterate_runs, resolve_run
 from kfm_repro.runs.project import Project, find_project
 
@@ -134,3 +134,27 @@ def test_settings_of_an_output_are_those_of_every_matching_pattern(tmp_path: Pat
     settings = find_project(tmp_path).settings.for_output("data/processed/a/b.gpkg")
     assert (settings.accept, settings.key) == ("equivalent", ("geoid",))
     assert find_project(tmp_path).settings.for_output("out/b.csv").accept == "identical"
+
+
+@pytest.mark.parametrize("environ", [{}, {"KFM_RUNS_ROOT": "/no/such/runs"}])
+def test_what_looks_at_all_runs_wants_the_project_and_the_runs_that_are_named(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    with pytest.raises(RootNotFound) as caught:
+        find_project(tmp_path, environ=environ, there=True)
+    assert caught.value.hint
+    (tmp_path / "data/work/runs").mkdir(parents=True)
+    assert find_project(tmp_path, environ={}, there=True).runs == tmp_path / "data/work/runs"
+
+
+def test_settings_that_cannot_be_read_are_not_called_bad_toml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kfm-repro.toml").touch()
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "kfm-repro.toml"))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(UsageError, match=r"kfm-repro\.toml cannot be read: Permission denied"):
+        find_project(tmp_path)

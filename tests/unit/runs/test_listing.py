@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kfm_repro.errors import NotWritable, UsageError
+from kfm_repro.errors import NotWritable, RunNotFound, UsageError
 from kfm_repro.model.run import RunState
 from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.listing import Filter, list_runs, parse_when
@@ -262,7 +262,7 @@ def test_a_span_that_ends_before_it_begins_is_refused(project: Project) -> None:
 
 def test_a_pipeline_that_is_not_there_names_the_near_ones(project: Project) -> None:
     add(project, "a", "_SUCCESS", pipeline="import_census", state="success")
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(RunNotFound) as caught:
         list_runs(project, Filter(pipeline="import_cencus"))
     assert "import_census" in caught.value.hint
     assert listed(project, pipeline="import_census") == ["a"]
