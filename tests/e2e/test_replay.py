@@ -981,3 +981,21 @@ def test_rule_24_a_secret_in_the_command_line_is_not_kept_and_the_run_says_it_ca
     run = job.run_dir(done.out.strip().splitlines()[-1])
     assert not [p for p in run.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
     assert "secret" in replay(job, run.name, code=2)["error"]["message"]
+
+
+@pytest.mark.parametrize("level", ["namespace", "landlock"])
+def test_a_venv_made_in_the_project_root_shows_no_data_of_the_project(job: Workshop, level: str) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", job.root], check=True)
+    job.write(
+        ".gitignore", "bin\ninclude\nlib*\npyvenv.cfg\ndata/work/\ndata/processed/\ndata/raw/secret.csv\n"
+    )
+    job.write("data/raw/secret.csv", "x")
+    job.write(
+        "pipelines/job.py",
+        script("import sys\n(out / 'a.txt').write_text(open(sys.prefix + '/data/raw/secret.csv').read())\n"),
+    )
+    job.commit()
+    python = str(job.root / "bin/python")
+    run = job.record("--input", "data/raw/in.csv", python=python)
+    report = replay(job, run, "--isolation", at_level(level), code=2)
+    assert "data/raw/secret.csv" in report["error"]["message"]

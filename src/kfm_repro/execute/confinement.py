@@ -42,7 +42,9 @@ def confine(
     scratch = place.path / "scratch"
     scratch.mkdir()
     interpreter = Path(plan.interpreter.path)
-    hidden = (project.root, project.root.resolve(), project.runs.resolve(), place.path)
+    hidden = (
+        project.root, project.root.resolve(), project.runs.resolve(), project.objects.resolve(), place.path,
+    )  # fmt: skip
     own = {place.path, *(mount.at for mount in workspace.shown)}
     elsewhere = [
         *map(readable, outside_folders(str(interpreter), project.root)),
@@ -54,8 +56,8 @@ def confine(
             writable(workspace.home),
             writable(workspace.temporary),
             *workspace.shown,
-            *interpreter_places(interpreter),
-            *_interpreters_on_path(environ),
+            *interpreter_places(interpreter, hidden),
+            *_interpreters_on_path(environ, hidden),
             *_named_programs(plan, hidden),
             *(mount for mount in elsewhere if not any(mount.source.is_relative_to(path) for path in own)),
         ),
@@ -63,18 +65,19 @@ def confine(
         host=platform.node() or "localhost",
         user=_user(),
         home=workspace.home,
+        hidden=hidden,
     )
     limits = Limits(timeout_s=plan.timeout_s, memory_bytes=request.memory_bytes)
     return Confinement(cell, plan.isolation.level, limits, place)
 
 
-def _interpreters_on_path(environ: Mapping[str, str]) -> Iterator[Mount]:
+def _interpreters_on_path(environ: Mapping[str, str], hidden: Sequence[Path]) -> Iterator[Mount]:
     """Yield what the Pythons on PATH need: a shell command or a make target may start one by its name."""
     for folder in environ.get("PATH", "").split(os.pathsep):
         for name in ("python3", "python"):
             program = Path(folder, name)
             if folder.startswith("/") and program.is_file():
-                yield from interpreter_places(program)
+                yield from interpreter_places(program, hidden)
                 break
 
 
@@ -92,7 +95,7 @@ def _named_programs(plan: Plan, hidden: Sequence[Path]) -> Iterator[Mount]:
             continue
         if program.is_file() and os.access(program, os.X_OK):
             if is_python(word):
-                yield from interpreter_places(program)
+                yield from interpreter_places(program, hidden)
             else:
                 yield readable(program)
 
