@@ -27,7 +27,7 @@ from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.workspace import Workspace
 from kfm_repro.runs.project import Project
 
-__all__ = ["confine"]
+__all__ = ["confine", "shared_places"]
 
 
 def confine(
@@ -42,9 +42,7 @@ def confine(
     scratch = place.path / "scratch"
     scratch.mkdir()
     interpreter = Path(plan.interpreter.path)
-    hidden = (
-        project.root, project.root.resolve(), project.runs.resolve(), project.objects.resolve(), place.path,
-    )  # fmt: skip
+    hidden = _hidden(project, place)
     own = {place.path, *(mount.at for mount in workspace.shown)}
     elsewhere = [
         *map(readable, outside_folders(str(interpreter), project.root)),
@@ -69,6 +67,22 @@ def confine(
     )
     limits = Limits(timeout_s=plan.timeout_s, memory_bytes=request.memory_bytes)
     return Confinement(cell, plan.isolation.level, limits, place)
+
+
+def shared_places(project: Project, plan: Plan, environ: Mapping[str, str], place: Place) -> tuple[Path, ...]:
+    """Return the folders outside of the workspace that every run has: the interpreter's, those variables name.
+
+    A rebuilt environment is none: no run writes to it.
+    """
+    hidden = _hidden(project, place)
+    own = () if plan.rebuilt else interpreter_places(Path(plan.interpreter.path), hidden)
+    found = (mount.source for mount in (*own, *variable_places(environ, hidden)))
+    return tuple(path for path in found if not path.is_relative_to(place.path))
+
+
+def _hidden(project: Project, place: Place) -> tuple[Path, ...]:
+    root = project.root
+    return (root, root.resolve(), project.runs.resolve(), project.objects.resolve(), place.path)
 
 
 def _interpreters_on_path(environ: Mapping[str, str], hidden: Sequence[Path]) -> Iterator[Mount]:

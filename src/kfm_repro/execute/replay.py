@@ -18,7 +18,7 @@ import msgspec
 from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
-from kfm_repro.execute.confinement import confine
+from kfm_repro.execute.confinement import confine, shared_places
 from kfm_repro.execute.drift import environment_drift
 from kfm_repro.execute.environment import replay_environment
 from kfm_repro.execute.fingerprint import fingerprint, read_fingerprint
@@ -40,13 +40,14 @@ from kfm_repro.execute.preconditions import (
     project_state,
     stdin_precondition,
     trespass,
+    watched_preconditions,
 )
 from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.record import write_metrics
 from kfm_repro.execute.replay_document import placeholder_values, replay_document, run_variables
 from kfm_repro.execute.setting import is_fixed, replay_shape
 from kfm_repro.execute.validation import write_validation
-from kfm_repro.execute.watched import Watched, watched
+from kfm_repro.execute.watched import Scene, Watched, watched
 from kfm_repro.execute.workspace import Workspace, build_workspace
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
@@ -163,21 +164,18 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     today = fingerprint(plan.interpreter.path, project.root, environ, copies=[workspace.root])
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     recorded = read_fingerprint(plan.original, plan.run)
+    seen = watched(agent, _scene(project, plan, stage, {*produced, *left}))
     preconditions = (
         *_preconditions(plan, request, workspace, sources, outcome, environment),
         *trespass(untouched, project_state(project, plan)),
+        *watched_preconditions(plan, seen),
     )
-    declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
     return Replayed(
         run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, workspace, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
-        not_compared=left, shape=shape, fixed=fixed is not None,
-        watched=watched(
-            agent, _seen(workspace.root, fixed), _seen(working_folder(plan.run.pipeline, workspace.root), fixed),
-            project.root, declared,
-        ),
+        not_compared=left, shape=shape, fixed=fixed is not None, watched=seen,
         finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 
@@ -241,6 +239,25 @@ def _environment(
     if imported:
         environ["PYTHONPATH"] = os.pathsep.join([*imported, *filter(None, [environ.get("PYTHONPATH")])])
     return environ, precondition
+
+
+def _scene(project: Project, plan: Plan, stage: _Stage, made: set[str]) -> Scene:
+    """Return what is known of the replay, for reading what its agent saw."""
+    root, runtime = stage.workspace.root, plan.run.runtime
+    window = None
+    if runtime.started_at is not None:
+        ended = runtime.finished_at or runtime.started_at
+        window = (aware(runtime.started_at).timestamp(), aware(ended).timestamp() + _CLOCK_GRAIN_S)
+    return Scene(
+        workspace=_seen(root, stage.fixed),
+        folder=_seen(working_folder(plan.run.pipeline, root), stage.fixed),
+        project=project,
+        inputs={entry.path for entry in plan.inputs.entries},
+        outputs={entry.path for entry in plan.outputs.entries},
+        made=made,
+        shared=shared_places(project, plan, stage.environ, stage.place),
+        window=window,
+    )
 
 
 def _seen(path: Path, room: Path | None) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +17,6 @@ from kfm_repro.compare.outputs import Output, compare_outputs
 from kfm_repro.errors import NotWritable
 from kfm_repro.execute.drift import bounded
 from kfm_repro.execute.inputs import on_todays_inputs
-from kfm_repro.execute.isolate import Isolation
 from kfm_repro.execute.perturb.agent import AgentSetting
 from kfm_repro.execute.perturb.axes import temporary_name
 from kfm_repro.execute.perturb.canary import Effect
@@ -25,11 +24,17 @@ from kfm_repro.execute.perturb.prove import Stage, prove_varied
 from kfm_repro.execute.perturb.shaped import FIXED
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
-from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
+from kfm_repro.execute.preconditions import (
+    LFS,
+    SHARED,
+    TRESPASS,
+    UNDECLARED,
+    is_unmet,
+    variables_precondition,
+)
 from kfm_repro.execute.rebuild.store import prune
 from kfm_repro.execute.replay import Replayed, host_names, run_replay
 from kfm_repro.execute.setting import setting_of
-from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import (
@@ -83,6 +88,14 @@ _UNMET = {
     "inputs-after": (
         "input-changed",
         "record again while nothing else writes to it; if the command itself does, name it with --output as well",
+    ),
+    UNDECLARED: (
+        "input-missing",
+        "declare it with --input when you record, and use paths relative to the project root",
+    ),
+    SHARED: (
+        "input-changed",
+        "keep what a run writes inside the project: below a data root, or in the folder that KFM_RUN_DIR names",
     ),
     TRESPASS: (
         "project-changed",
@@ -218,7 +231,6 @@ def _judge(
         preconditions=(
             *_conditions(replayed, parameters, sources),
             *variables_precondition(plan, verdict),
-            *_watched_conditions(plan, replayed.watched),
         ),
         environment=_environment(plan, replayed),
         drift=(
@@ -294,28 +306,6 @@ def _conditions(
         detail = f"today's config is not the snapshot, with which the replay ran: {config.detail}"
         made.append(msgspec.structs.replace(config, detail=detail))
     return tuple(made)
-
-
-def _watched_conditions(plan: Plan, seen: Watched) -> tuple[Precondition, ...]:
-    """Say what the pipeline reached for beyond its record: files that are not declared, the network."""
-    made = []
-    if seen.undeclared:
-        detail = f"wanted files that the record does not declare, so that a replay has none: {_some(seen.undeclared)}"
-        made.append(Precondition(name="undeclared", state="drift", detail=detail))
-    if seen.network:
-        apart = plan.isolation.level in (Isolation.NAMESPACE, Isolation.LANDLOCK)
-        reached = (
-            "there is no network in this replay"
-            if apart
-            else "nothing keeps it from the network at this level"
-        )
-        detail = f"not hermetic: the pipeline tried to reach {_some(seen.network)}; {reached}"
-        made.append(Precondition(name="network", state="drift", detail=detail))
-    return tuple(made)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorInfo:
