@@ -311,3 +311,19 @@ def test_what_the_recorded_run_wrote_into_its_environment_leaves_no_verdict(
     said = precondition(report, "shared-places")
     assert said["state"] == "missing"
     assert said["detail"].endswith(f"is not known: {tmp_path}/venv/cache.txt")
+
+
+@pytest.mark.parametrize(("made", "code"), [("str(int(old or 0) + 1)", 2), ("'same'", 0)])
+def test_an_output_that_was_read_before_it_was_rewritten_gets_no_verdict_unless_it_is_identical(
+    workshop: Workshop, made: str, code: int
+) -> None:
+    workshop.write("data/processed/job/n.txt", "5")
+    pipeline(
+        workshop, f"n = out / 'n.txt'; old = n.read_text() if n.exists() else ''\nn.write_text({made})\n"
+    )
+    assert record(workshop).code == 0
+    assert observation(workshop)["read_first"] == ["data/processed/job/n.txt"]
+    report = replay(workshop, code)
+    assert report["verdict"] == ("unknown" if code else "reproducible")
+    assert report.get("error", {"code": "input-missing"})["code"] == "input-missing"
+    assert "n.txt" in precondition(report, "read-first")["detail"]

@@ -17,11 +17,13 @@ from kfm_repro.runs.project import Project
 
 __all__ = [
     "LFS",
+    "READ_FIRST",
     "SHARED",
     "TRESPASS",
     "UNDECLARED",
     "changed_precondition",
     "code_precondition",
+    "first_precondition",
     "is_unmet",
     "left_precondition",
     "original_precondition",
@@ -41,6 +43,8 @@ _UNSAID = "unsaid"
 
 LFS = "lfs"
 """Name of the precondition that says which files of the code are only pointers."""
+READ_FIRST = "read-first"
+"""Name of the precondition that says of which files the recorded run read a content that is gone."""
 UNDECLARED = "undeclared"
 """Name of the precondition that says which files the pipeline wanted or had that its record does not declare."""
 SHARED = "shared-places"
@@ -124,6 +128,16 @@ def changed_precondition(
         f"the pipeline changed its own inputs: {', '.join(names[:5])} (the originals are untouched){as_then}"
     )
     return (_inputs_after("drift", detail),)
+
+
+def first_precondition(plan: Plan) -> tuple[Precondition, ...]:
+    """Name files whose first content the recorded run read and then changed: what is identical did without it."""
+    said = _observed(plan).get("read_first")
+    names = [str(name) for name in said] if isinstance(said, list) else []
+    if not names:
+        return ()
+    detail = f"the recorded run read {some(names)} and then changed it; no record keeps the first content"
+    return (Precondition(name=READ_FIRST, state="unknown", detail=detail),)
 
 
 def stdin_precondition(plan: Plan) -> tuple[Precondition, ...]:

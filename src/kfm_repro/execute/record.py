@@ -11,7 +11,14 @@ from typing import Any
 
 from kfm_repro.errors import KfmReproError, PipelineFailed, UsageError
 from kfm_repro.execute.capture import code_state
-from kfm_repro.execute.collect import Produced, describe_files, glob_files, is_ephemeral, written_files
+from kfm_repro.execute.collect import (
+    Produced,
+    describe_files,
+    glob_files,
+    is_ephemeral,
+    matches_any,
+    written_files,
+)
 from kfm_repro.execute.command import is_python
 from kfm_repro.execute.found import KNOWN_GAPS, FoundInputs, find_inputs, note_observation
 from kfm_repro.execute.git import Repository, find_repository
@@ -309,6 +316,8 @@ def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, A
     more: dict[str, Any] = {}
     if ran.stdin != UNREAD:
         more["stdin"] = ran.stdin
+    if lost := [path for path in found.lost if not matches_any(path, request.inputs)]:
+        more["read_first"] = lost
     if ran.outcome.left.programs:
         more["left_running"] = list(ran.outcome.left.programs)
     return {

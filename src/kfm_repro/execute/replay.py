@@ -34,6 +34,7 @@ from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
     changed_precondition,
     code_precondition,
+    first_precondition,
     left_precondition,
     original_precondition,
     pointers_precondition,
@@ -214,6 +215,7 @@ def _preconditions(
         *original_precondition(plan),
         describe_inputs(sources),
         *changed_precondition(changed, plan, recorded_inputs=not request.current_inputs),
+        *first_precondition(plan),
         *stdin_precondition(plan),
         *left_precondition(plan, outcome.left.programs, outcome.ended),
         environment,

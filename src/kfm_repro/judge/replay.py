@@ -26,6 +26,7 @@ from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import (
     LFS,
+    READ_FIRST,
     SHARED,
     TRESPASS,
     UNDECLARED,
@@ -88,6 +89,10 @@ _UNMET = {
     "inputs-after": (
         "input-changed",
         "record again while nothing else writes to it; if the command itself does, name it with --output as well",
+    ),
+    READ_FIRST: (
+        "input-missing",
+        "declare it with --input, which keeps its first content, or remove it first, and record again",
     ),
     UNDECLARED: (
         "input-missing",
@@ -195,7 +200,7 @@ def _judge(
     failed = outcome.outcome != "success"
     unmet = next(filter(is_unmet, replayed.preconditions), None)
     if unmet is None and any(output.verdict is not OutputVerdict.IDENTICAL for output in outputs):
-        unmet = next((item for item in replayed.preconditions if item.name == LFS), None)
+        unmet = next((item for item in replayed.preconditions if item.name in (LFS, READ_FIRST)), None)
     inconclusive = failed or plan.state is not RunState.SUCCESS or unmet is not None
     verdict = run_verdict(outputs, inconclusive=inconclusive)
     parameters, sources = _parameters_today(project, plan), _sources_today(replayed)
