@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kfm_repro.errors import UnsafePath
-from kfm_repro.execute.collect import is_ephemeral
+from kfm_repro.execute.collect import can_be_recorded, is_ephemeral
 from kfm_repro.execute.observe import Observation, SeenState
-from kfm_repro.runs.paths import real_path, safe_relative
+from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 
 __all__ = ["KNOWN_GAPS", "FoundInputs", "find_inputs", "note_observation"]
@@ -56,7 +55,7 @@ def find_inputs(project: Project, seen: Observation, code: Collection[str]) -> F
         for path, state in seen.before.items()
         if _may_be_input(project, path, known) and _is_unchanged(project, path, state, seen)
     }
-    unnameable = sorted(path for path in files if not _can_be_recorded(path))
+    unnameable = sorted(path for path in files if not can_be_recorded(path, what="input"))
     for path in unnameable:
         del files[path]
     how = {path: "opened" for path in seen.opened if path in files}
@@ -121,7 +120,7 @@ def _through_links(project: Project, seen: Observation, how: dict[str, str]) -> 
         for path, kind in found.items()
         if _is_data(project, path)
         and not _never(path)
-        and _can_be_recorded(path)
+        and can_be_recorded(path, what="input")
         and (project.root / path).is_file()
     }
 
@@ -194,16 +193,6 @@ def _may_be_input(project: Project, path: str, code: frozenset[str]) -> bool:
 def _never(path: str) -> bool:
     """Return whether a file is a cache, a lock, or hidden: those often hold secrets, and no data."""
     return _NEVER.match(path.rpartition("/")[2]) is not None
-
-
-def _can_be_recorded(path: str) -> bool:
-    """Return whether a manifest can name a file: UTF-8, and what ``safe_relative`` lets through."""
-    try:
-        path.encode()
-        safe_relative(path, what="input")
-    except (UnicodeEncodeError, UnsafePath):
-        return False
-    return True
 
 
 def _is_data(project: Project, path: str) -> bool:

@@ -36,6 +36,7 @@ from kfm_repro.execute.given import (
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.lfs import is_pointer
 from kfm_repro.execute.observe import Observation, Watch
+from kfm_repro.execute.outside import note_outside, of_another_run, outside_before, outside_outputs
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
 from kfm_repro.execute.snapshot import (
     PATCH,
@@ -122,9 +123,11 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     project, request, run = session.project, session.request, writer.run
     document, origins = _begin(writer, session)
     before = scan_files(project.root, watched_folders(project, request.outputs))
+    links = outside_before(project, request.outputs)
     ran = _run(session, writer, document)
     outcome, seen = ran.outcome, ran.seen
     produced = _outputs(project, request, run, before)
+    outside = outside_outputs(project, request.outputs, run, links)
     found = find_inputs(project, seen, {*code_files(session), *origins.values()})
     inputs = session.declared or describe_found(project, found)
     changed = changed_by_command(project, inputs, before)
@@ -143,7 +146,8 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     writer.yaml(document)
     inputs = tuple(marked(entry, changed) for entry in inputs)
     writer.manifest("inputs", inputs, outcome.started)
-    writer.manifest("outputs", tuple(item.entry for item in produced), outcome.finished)
+    outputs = (*(item.entry for item in produced), *outside)
+    writer.manifest("outputs", outputs, outcome.finished)
     write_metrics(run, outcome, produced)
     redact_folder(run.logs)
     write_validation(project, run, inputs, produced)
@@ -151,8 +155,9 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     run.scratch.mkdir(exist_ok=True)
     _finish(writer, project, outcome, inputs, unsettled)
     known = snapshot_notes(run, origins, document["environment"])
+    told = (*told, *note_outside(outside))
     notes = (*_notes(session, produced, changed), *told, *_notes_on_run(ran, lost), *known)
-    return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
+    return Recorded(run, outcome, inputs, outputs, session.code.commit, notes)
 
 
 def _begin(writer: RunWriter, session: Session) -> tuple[dict[str, Any], dict[str, str]]:
@@ -329,12 +334,6 @@ def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, A
     }
 
 
-def _of_another_run(project: Project, run: RunDir, path: str) -> bool:
-    """Return whether a file lies among the run records, but not in the record of this run."""
-    place = project.root / path
-    return place.is_relative_to(project.runs) and not place.is_relative_to(run.path)
-
-
 def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, FileState]) -> list[Produced]:
     folders = watched_folders(project, request.outputs)
     written = dict.fromkeys(written_files(project.root, folders, before))
@@ -344,7 +343,7 @@ def _outputs(project: Project, request: Request, run: RunDir, before: dict[str, 
         paths = tuple(
             path
             for path in glob_files(project.root, request.outputs)
-            if path in written and not _of_another_run(project, run, path)
+            if path in written and not of_another_run(project, run, path)
         )
     return describe_files(project.root, paths)
 

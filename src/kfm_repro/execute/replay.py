@@ -22,7 +22,14 @@ from kfm_repro.execute.confinement import confine, shared_places
 from kfm_repro.execute.drift import environment_drift
 from kfm_repro.execute.environment import replay_environment
 from kfm_repro.execute.fingerprint import fingerprint, read_fingerprint
-from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
+from kfm_repro.execute.gather import (
+    Unrecorded,
+    adopt_run_files,
+    collect_outputs,
+    collect_unrecorded,
+    links_before,
+    not_compared,
+)
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
@@ -78,6 +85,7 @@ class Replayed:
     run: RunDir
     outcome: Outcome
     produced: dict[str, Produced]
+    unrecorded: dict[str, Unrecorded]
     workspace: Path
     place: Path
     preconditions: tuple[Precondition, ...]
@@ -143,7 +151,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     room = request.paths.below(place.path)
     workspace = build_workspace(room, project, plan, fresh, sources, shape)
     environ, environment = _environment(project, plan, fresh, workspace)
-    untouched = project_state(project, plan)
+    untouched, links = project_state(project, plan), links_before(project, plan, workspace)
     _wait_until_clocks_moved_on(plan.run)
     fixed = room if is_fixed(plan, request) else None
     stage = _Stage(fresh, workspace, environ, shape, place, fixed)
@@ -159,9 +167,10 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     document["environment"] |= {"env": own}
     writer.yaml(document)
     produced = collect_outputs(project, plan, fresh, workspace)
-    left = not_compared(plan, workspace, produced)
+    unrecorded = collect_unrecorded(project, plan, fresh, workspace, links)
+    left = not_compared(plan, workspace, produced, unrecorded)
     adopt_run_files(workspace, fresh)
-    _write_results(writer, project, plan, outcome, sources, produced)
+    _write_results(writer, project, plan, outcome, sources, produced, unrecorded)
     today = fingerprint(plan.interpreter.path, project.root, environ, copies=[workspace.root])
     write_json(fresh.path / "environment" / "fingerprint.json", today)
     recorded = read_fingerprint(plan.original, plan.run)
@@ -172,7 +181,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         *watched_preconditions(plan, seen),
     )
     return Replayed(
-        run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
+        run=fresh, outcome=outcome, produced=produced, unrecorded=unrecorded, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, workspace, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
@@ -289,6 +298,7 @@ def _write_results(
     outcome: Outcome,
     sources: tuple[InputSource, ...],
     produced: dict[str, Produced],
+    unrecorded: dict[str, Unrecorded],
 ) -> None:
     """Write manifests, objects, metrics, logs without secrets, and what can be validated."""
     labels = read_labels(project, plan.inputs.entries, plan.outputs.entries, run=plan.original)
@@ -299,7 +309,8 @@ def _write_results(
     ]
     inputs = tuple(_with(_as_laid(source), _said_of(source.entry, plan)) for source in sources)
     writer.manifest("inputs", inputs, outcome.started)
-    writer.manifest("outputs", tuple(item.entry for item in items), outcome.finished)
+    others = (_with(item.entry, recorded.get(path, {})) for path, item in sorted(unrecorded.items()))
+    writer.manifest("outputs", (*(item.entry for item in items), *others), outcome.finished)
     ObjectStore.of(project).add_all((item.file, item.entry.sha256 or "") for item in items)
     write_metrics(writer.run, outcome, items)
     redact_folder(writer.run.logs)

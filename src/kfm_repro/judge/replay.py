@@ -189,6 +189,10 @@ def _judge(
 ) -> Report:  # fmt: skip
     outcome = replayed.outcome
     fresh = {path: Output(facts=item.entry.facts, file=item.file) for path, item in replayed.produced.items()}
+    fresh |= {
+        path: Output(facts=item.entry.facts, file=None, reason=item.reason, declared=item.entry.extra)
+        for path, item in replayed.unrecorded.items()
+    }
     recorded = recorded_outputs(
         project, plan.run, plan.outputs, replayed.place / "baseline",
         settled={path: output.facts.sha256 for path, output in fresh.items()},
