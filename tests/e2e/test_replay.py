@@ -855,12 +855,17 @@ def test_files_written_where_nobody_looks_are_named(job: Workshop) -> None:
         script(
             "import random\npathlib.Path('summary.txt').write_text(str(random.random()))\n"
             "(out / 'a.txt').write_text('x')\n"
+            "for place in (pathlib.Path('data/work/stage'), pathlib.Path(os.environ['KFM_RUN_DIR'], 'artifacts')):\n"
+            "    place.mkdir(parents=True)\n    (place / 'result.csv').write_text('x')\n"
         ),
     )
     job.commit()
     run = job.record()
     (job.root / "summary.txt").unlink()
-    assert any("summary.txt" in note for note in replay(job, run, code=0)["scope"]["notes"])
+    report = replay(job, run, code=0)
+    (note,) = (note for note in report["scope"]["notes"] if note.startswith("not compared: "))
+    fresh = report["replays"][0]["path"]
+    assert note.endswith(f": {fresh}/artifacts/result.csv, data/work/stage/result.csv, summary.txt")
 
 
 def test_placeholders_in_a_command_line_stay_what_they_were(job: Workshop) -> None:

@@ -64,6 +64,13 @@ def test_a_level_of_isolation_below_the_best_is_shown_with_what_is_lost() -> Non
     assert "isolation" not in render(report(SAME))
 
 
+def test_what_was_not_compared_is_said() -> None:
+    shown = msgspec.structs.replace(
+        report(SAME), scope=Scope(notes=("not compared: written elsewhere: a.csv",))
+    )
+    assert "  !  not compared: written elsewhere: a.csv\n" in render(shown)
+
+
 def test_quiet_is_only_the_verdict() -> None:
     assert render(report(SAME), quiet=True) == "REPRODUCIBLE: 1 of 1 output identical.\n"
 
