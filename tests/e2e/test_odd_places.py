@@ -189,3 +189,64 @@ def test_an_output_whose_folder_is_a_file_of_the_code_is_a_clear_error(workshop:
         error = replay(workshop, run, 2)["error"]
         assert error["code"] == "record-invalid"
         assert says in error["message"]
+
+
+LINKED = {
+    "a link to a file": "(away / 'x.txt').write_text(os.urandom(9).hex()); (out / 'x.txt').symlink_to(away / 'x.txt')",
+    "a link to nowhere": "(out / 'x.txt').symlink_to('nowhere')",
+    "files behind a linked folder": "(out / 'sub').mkdir(exist_ok=True); (out / 'sub/x.txt').write_text('same')",
+}
+
+
+@pytest.mark.parametrize("how", LINKED)
+def test_an_output_behind_a_link_out_of_the_project_is_recorded_as_unknown(
+    workshop: Workshop, how: str, tmp_path: Path
+) -> None:
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away/old.txt").touch()
+    workshop.write("data/processed/done.txt", "old")
+    if "folder" in how:
+        (workshop.root / "data/processed/sub").symlink_to(tmp_path / "away")
+    head = (
+        f"import os, pathlib\naway = pathlib.Path('{tmp_path}/away'); away.mkdir(parents=True, exist_ok=True)\n"
+        "out = pathlib.Path('data/processed'); out.mkdir(parents=True, exist_ok=True)\n"
+        "(out / 'done.txt').write_text('ok')\n"
+    )
+    workshop.write("pipelines/job.py", head + LINKED[how] + "\n")
+    workshop.commit()
+    done = workshop.kfm("record", "--json", "--", plain_python(), "pipelines/job.py")
+    assert done.code == 0, done.err
+    path = "data/processed/sub/x.txt" if "folder" in how else "data/processed/x.txt"
+    assert any(f"leads out of the project or nowhere: {path};" in note for note in done.json["notes"])
+    report = replay(workshop, "latest:job", 2)
+    verdicts = {item["path"]: item["verdict"] for item in report["outputs"]}
+    assert verdicts == {"data/processed/done.txt": "identical", path: "unknown"}
+    (output,) = (item for item in report["outputs"] if item["path"] == path)
+    assert "the content is not recorded" in output["findings"][0]["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "verdicts"),
+    [
+        (
+            "(out / 'b\\n.csv').write_text('x'); pathlib.Path(os.fsdecode(b'data/processed/\\xff')).touch()",
+            1,
+            {"data/processed/b\\n.csv": "extra", "data/processed/\\udcff": "extra"},
+        ),
+        ("(out / 'c.csv').symlink_to('/nowhere')", 2, {"data/processed/c.csv": "unknown"}),
+    ],
+)
+def test_what_only_a_replay_writes_is_extra_by_an_odd_name_and_unknown_behind_a_link(
+    workshop: Workshop, body: str, code: int, verdicts: dict[str, str]
+) -> None:
+    leak = f"import os\nif 'kfm-repro-' in os.environ['KFM_RUN_DIR']:\n    {body}\n"
+    made(workshop).write("pipelines/job.py", JOB.format(out="data/processed") + leak)
+    workshop.commit()
+    outputs = replay(workshop, workshop.record("--input", "data/raw/*"), code)["outputs"]
+    assert {item["path"]: item["verdict"] for item in outputs} == {
+        "data/processed/a.csv": "identical",
+        **verdicts,
+    }
+    rung = "value" if code == 1 else "unknown"
+    found = [(item["kind"], item["rung"]) for output in outputs for item in output["findings"]]
+    assert found == [("extra-output", rung)] * len(verdicts)

@@ -241,6 +241,7 @@ def test_a_file_that_is_read_and_then_changed_is_named_since_its_first_bytes_are
     assert inputs(run) == {}
     assert "read and then changed" in notes(done)
     assert "data/state/counter.txt" in notes(done)
+    assert observation(run)["read_first"] == ["data/state/counter.txt"]
 
 
 def test_declared_inputs_are_hashed_and_kept_before_the_command_can_change_them(workshop: Workshop) -> None:

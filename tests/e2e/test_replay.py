@@ -698,16 +698,17 @@ def test_a_pipeline_that_changes_its_input_is_caught_and_the_original_is_unharme
     before = (job.root / "data/raw/in.csv").read_bytes()
     run = record(job)
     contained = at_level(level) in ("namespace", "landlock")
-    report = replay(job, run, "--isolation", level, code=2 if contained else 0)
+    report = replay(job, run, "--isolation", level, code=2)
     assert report["replays"][0]["isolation"] == level
     if contained:
         refusal = {"namespace": "Read-only file system", "landlock": "Permission denied"}[level]
         assert report["error"]["code"] == "pipeline-failed"
         assert f"{refusal}: 'data/raw/in.csv'" in report["error"]["message"]
     else:
-        assert "changed its own inputs: data/raw/in.csv" in next(
-            i["detail"] for i in report["preconditions"] if i["name"] == "inputs-after"
-        )
+        assert (report["verdict"], report["error"]["code"]) == ("unknown", "input-changed")
+        (said,) = (i for i in report["preconditions"] if i["name"] == "inputs-after")
+        assert said["state"] == "missing"
+        assert "changed 1 file (data/raw/in.csv), which the recorded run left alone" in said["detail"]
     assert (job.root / "data/raw/in.csv").read_bytes() == before
 
 
@@ -918,12 +919,17 @@ def test_files_written_where_nobody_looks_are_named(job: Workshop) -> None:
         script(
             "import random\npathlib.Path('summary.txt').write_text(str(random.random()))\n"
             "(out / 'a.txt').write_text('x')\n"
+            "for place in (pathlib.Path('data/work/stage'), pathlib.Path(os.environ['KFM_RUN_DIR'], 'artifacts')):\n"
+            "    place.mkdir(parents=True)\n    (place / 'result.csv').write_text('x')\n"
         ),
     )
     job.commit()
     run = job.record()
     (job.root / "summary.txt").unlink()
-    assert any("summary.txt" in note for note in replay(job, run, code=0)["scope"]["notes"])
+    report = replay(job, run, code=0)
+    (note,) = (note for note in report["scope"]["notes"] if note.startswith("not compared: "))
+    fresh = report["replays"][0]["path"]
+    assert note.endswith(f": {fresh}/artifacts/result.csv, data/work/stage/result.csv, summary.txt")
 
 
 def test_placeholders_in_a_command_line_stay_what_they_were(job: Workshop) -> None:
@@ -1063,3 +1069,21 @@ def test_rule_24_a_secret_that_is_printed_is_redacted_and_said_where(job: Worksh
     found = replay(job, done.json["run"]["run_id"], code=2)["preconditions"]
     assert [item["detail"] for item in found if item["name"] == "secrets"] == [note]
     assert secret not in done.out + json.dumps(found)
+
+
+@pytest.mark.parametrize("level", ["namespace", "landlock"])
+def test_a_venv_made_in_the_project_root_shows_no_data_of_the_project(job: Workshop, level: str) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", job.root], check=True)
+    job.write(
+        ".gitignore", "bin\ninclude\nlib*\npyvenv.cfg\ndata/work/\ndata/processed/\ndata/raw/secret.csv\n"
+    )
+    job.write("data/raw/secret.csv", "x")
+    job.write(
+        "pipelines/job.py",
+        script("import sys\n(out / 'a.txt').write_text(open(sys.prefix + '/data/raw/secret.csv').read())\n"),
+    )
+    job.commit()
+    python = str(job.root / "bin/python")
+    run = job.record("--input", "data/raw/in.csv", python=python)
+    report = replay(job, run, "--isolation", at_level(level), code=2)
+    assert "data/raw/secret.csv" in report["error"]["message"]

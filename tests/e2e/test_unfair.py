@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,52 @@ def test_a_process_left_behind_that_still_writes_an_output_makes_the_run_failed(
     assert json.loads((run / "status.json").read_text(encoding="utf-8"))["state"] == "failed"
     assert (run / "manifests/outputs.json").is_file()
     assert replay(workshop, 2, run.name)["verdict"] == "unknown"
+
+
+def test_an_old_output_that_a_replay_reads_in_the_project_leaves_no_verdict(workshop: Workshop) -> None:
+    old = workshop.root / "data/processed/job/a.txt"
+    pipeline(
+        workshop,
+        f"old = pathlib.Path({str(old)!r})\n"
+        "(out / 'a.txt').write_text(old.read_text() if old.exists() else os.urandom(9).hex())\n",
+    )
+    assert record(workshop).code == 0
+    done = workshop.kfm("replay", "latest:job", "--json", "--isolation", "agent")
+    assert (done.code, done.json["verdict"], done.json["error"]["code"]) == (2, "unknown", "input-missing")
+    said = precondition(done.json, "undeclared")
+    assert said["state"] == "missing"
+    assert said["detail"].endswith("so that no fair replay has it: data/processed/job/a.txt")
+
+
+def test_what_the_recorded_run_wrote_into_its_environment_leaves_no_verdict(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    pipeline(
+        workshop,
+        "cache = pathlib.Path(sys.prefix, 'cache.txt')\n"
+        "if not cache.exists(): cache.write_text(os.urandom(9).hex())\n"
+        "(out / 'a.txt').write_text(cache.read_text())\n",
+    )
+    workshop.record(python=str(tmp_path / "venv/bin/python"))
+    report = replay(workshop, 2)
+    assert (report["verdict"], report["error"]["code"]) == ("unknown", "input-changed")
+    said = precondition(report, "shared-places")
+    assert said["state"] == "missing"
+    assert said["detail"].endswith(f"is not known: {tmp_path}/venv/cache.txt")
+
+
+@pytest.mark.parametrize(("made", "code"), [("str(int(old or 0) + 1)", 2), ("'same'", 0)])
+def test_an_output_that_was_read_before_it_was_rewritten_gets_no_verdict_unless_it_is_identical(
+    workshop: Workshop, made: str, code: int
+) -> None:
+    workshop.write("data/processed/job/n.txt", "5")
+    pipeline(
+        workshop, f"n = out / 'n.txt'; old = n.read_text() if n.exists() else ''\nn.write_text({made})\n"
+    )
+    assert record(workshop).code == 0
+    assert observation(workshop)["read_first"] == ["data/processed/job/n.txt"]
+    report = replay(workshop, code)
+    assert report["verdict"] == ("unknown" if code else "reproducible")
+    assert report.get("error", {"code": "input-missing"})["code"] == "input-missing"
+    assert "n.txt" in precondition(report, "read-first")["detail"]

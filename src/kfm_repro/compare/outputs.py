@@ -14,6 +14,7 @@ from kfm_repro.compare.engine import compare_files, sort_findings
 from kfm_repro.compare.latent import latent_findings
 from kfm_repro.compare.registry import format_by_name
 from kfm_repro.model.finding import Example, FileFacts, Finding, Kind, OutputComparison, OutputVerdict, Rung
+from kfm_repro.model.manifest import UNRECORDED
 from kfm_repro.model.report import Comparison
 from kfm_repro.model.verdict import Accept, output_verdict
 
@@ -89,7 +90,9 @@ def _identical(
 def _one_sided(path: str, a: Output | None, b: Output | None) -> OutputComparison:
     if a is None and b is not None:
         if b.file is None:
-            finding = Finding(kind=Kind.EXTRA_OUTPUT, rung=Rung.VALUE, evidence=b.reason or "only in B")
+            # Behind a link out of the project the recorded run may have had the same.
+            rung = Rung.UNKNOWN if UNRECORDED in b.declared else Rung.VALUE
+            finding = Finding(kind=Kind.EXTRA_OUTPUT, rung=rung, evidence=b.reason or "only in B")
         else:
             finding = Finding(
                 kind=Kind.EXTRA_OUTPUT, rung=Rung.VALUE, evidence="written in B, not declared in A"
@@ -141,13 +144,10 @@ def _by_facts(path: str, a: Output, b: Output) -> OutputComparison:
     reason = a.reason or b.reason
     digests = "no digest was recorded" if None in (a.facts.sha256, b.facts.sha256) else "digests differ"
     sizes = f"{_size(a.facts)} against {_size(b.facts)} bytes"
-    findings.append(
-        Finding(
-            kind=Kind.BYTES,
-            rung=Rung.UNKNOWN,
-            evidence=f"{digests} ({sizes}) and the meaning could not be compared: {reason}",
-        )
-    )
+    evidence = f"{digests} ({sizes}) and the meaning could not be compared: {reason}"
+    if UNRECORDED in a.declared or UNRECORDED in b.declared:
+        evidence = f"could not be compared: {reason}"
+    findings.append(Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=evidence))
     return _result(path, findings, a.facts, b.facts)
 
 

@@ -17,6 +17,7 @@ from kfm_repro.runs.paths import Root, safe_relative
 
 __all__ = [
     "Produced",
+    "can_be_recorded",
     "describe_files",
     "glob_files",
     "is_ephemeral",
@@ -61,6 +62,16 @@ def _describe(path: str, file: Path, digest: Digest) -> Produced:
         feature_count=counts.get("feature_count"),
     )
     return Produced(entry, file)
+
+
+def can_be_recorded(path: str, *, what: str = "output") -> bool:
+    """Return whether a manifest can name a file: UTF-8, and what ``safe_relative`` lets through."""
+    try:
+        path.encode()
+        safe_relative(path, what=what)
+    except (UnicodeEncodeError, UnsafePath):
+        return False
+    return True
 
 
 def written_files(root: Path, folders: Iterable[str], before: dict[str, FileState]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.workspace import Workspace
 from kfm_repro.runs.project import Project
 
-__all__ = ["confine"]
+__all__ = ["confine", "shared_places"]
 
 
 def confine(
@@ -42,7 +42,7 @@ def confine(
     scratch = place.path / "scratch"
     scratch.mkdir()
     interpreter = Path(plan.interpreter.path)
-    hidden = (project.root, project.root.resolve(), project.runs.resolve(), place.path)
+    hidden = _hidden(project, place)
     own = {place.path, *(mount.at for mount in workspace.shown)}
     elsewhere = [
         *map(readable, outside_folders(str(interpreter), plan.code.repository.top)),
@@ -54,8 +54,8 @@ def confine(
             writable(workspace.home),
             writable(workspace.temporary),
             *workspace.shown,
-            *interpreter_places(interpreter),
-            *_interpreters_on_path(environ),
+            *interpreter_places(interpreter, hidden),
+            *_interpreters_on_path(environ, hidden),
             *_named_programs(plan, hidden),
             *(mount for mount in elsewhere if not any(mount.source.is_relative_to(path) for path in own)),
         ),
@@ -63,18 +63,35 @@ def confine(
         host=platform.node() or "localhost",
         user=_user(),
         home=workspace.home,
+        hidden=hidden,
     )
     limits = Limits(timeout_s=plan.timeout_s, memory_bytes=request.memory_bytes)
     return Confinement(cell, plan.isolation.level, limits, place)
 
 
-def _interpreters_on_path(environ: Mapping[str, str]) -> Iterator[Mount]:
+def shared_places(project: Project, plan: Plan, environ: Mapping[str, str], place: Place) -> tuple[Path, ...]:
+    """Return the folders outside of the workspace that every run has: the interpreter's, those variables name.
+
+    A rebuilt environment is none: no run writes to it.
+    """
+    hidden = _hidden(project, place)
+    own = () if plan.rebuilt else interpreter_places(Path(plan.interpreter.path), hidden)
+    found = (mount.source for mount in (*own, *variable_places(environ, hidden)))
+    return tuple(path for path in found if not path.is_relative_to(place.path))
+
+
+def _hidden(project: Project, place: Place) -> tuple[Path, ...]:
+    root = project.root
+    return (root, root.resolve(), project.runs.resolve(), project.objects.resolve(), place.path)
+
+
+def _interpreters_on_path(environ: Mapping[str, str], hidden: Sequence[Path]) -> Iterator[Mount]:
     """Yield what the Pythons on PATH need: a shell command or a make target may start one by its name."""
     for folder in environ.get("PATH", "").split(os.pathsep):
         for name in ("python3", "python"):
             program = Path(folder, name)
             if folder.startswith("/") and program.is_file():
-                yield from interpreter_places(program)
+                yield from interpreter_places(program, hidden)
                 break
 
 
@@ -92,7 +109,7 @@ def _named_programs(plan: Plan, hidden: Sequence[Path]) -> Iterator[Mount]:
             continue
         if program.is_file() and os.access(program, os.X_OK):
             if is_python(word):
-                yield from interpreter_places(program)
+                yield from interpreter_places(program, hidden)
             else:
                 yield readable(program)
 

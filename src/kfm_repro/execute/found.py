@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kfm_repro.errors import UnsafePath
-from kfm_repro.execute.collect import is_ephemeral
+from kfm_repro.execute.collect import can_be_recorded, is_ephemeral
 from kfm_repro.execute.observe import Observation, SeenState
-from kfm_repro.runs.paths import real_path, safe_relative
+from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 
 __all__ = ["KNOWN_GAPS", "FoundInputs", "find_inputs", "note_observation"]
@@ -35,11 +34,13 @@ class FoundInputs:
     """Inputs that nobody declared. ``how`` says of each path: opened, listed, or offered; sorted by path.
 
     *listed* files lie in a folder that the command listed, *offered* ones are all that it could have read when
-    it could not be watched. ``gaps`` are sentences on what may be missing.
+    it could not be watched. ``gaps`` are sentences on what may be missing. ``lost`` are files that the command
+    read and then changed, so that their first content is gone.
     """
 
     how: dict[str, str]
     gaps: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 def find_inputs(project: Project, seen: Observation, code: Collection[str]) -> FoundInputs:
@@ -52,9 +53,9 @@ def find_inputs(project: Project, seen: Observation, code: Collection[str]) -> F
     files = {
         path: state
         for path, state in seen.before.items()
-        if _may_be_input(project, path, known) and _state(project.root / path) == state
+        if _may_be_input(project, path, known) and _is_unchanged(project, path, state, seen)
     }
-    unnameable = sorted(path for path in files if not _can_be_recorded(path))
+    unnameable = sorted(path for path in files if not can_be_recorded(path, what="input"))
     for path in unnameable:
         del files[path]
     how = {path: "opened" for path in seen.opened if path in files}
@@ -83,7 +84,8 @@ def find_inputs(project: Project, seen: Observation, code: Collection[str]) -> F
             f"the project lies on {', '.join(seen.remote)}: what other machines open there is not seen"
         )
     how |= _through_links(project, seen, how)
-    return FoundInputs(dict(sorted(how.items())), tuple(gaps))
+    lost = tuple(path for path in seen.read_first if path not in how and _may_be_input(project, path, known))
+    return FoundInputs(dict(sorted(how.items())), tuple(gaps), lost)
 
 
 def _through_links(project: Project, seen: Observation, how: dict[str, str]) -> dict[str, str]:
@@ -96,7 +98,9 @@ def _through_links(project: Project, seen: Observation, how: dict[str, str]) -> 
         return found
     # Behind a link below the data roots may lie code as well.
     waiting = {
-        path: "opened" for path in seen.opened if _state(project.root / path) == seen.before.get(path, ())
+        path: "opened"
+        for path in seen.opened
+        if path in seen.before and _is_unchanged(project, path, seen.before[path], seen)
     }
     waiting |= how
     while waiting and len(found) < _MAX_LISTED_FILES:
@@ -116,7 +120,7 @@ def _through_links(project: Project, seen: Observation, how: dict[str, str]) -> 
         for path, kind in found.items()
         if _is_data(project, path)
         and not _never(path)
-        and _can_be_recorded(path)
+        and can_be_recorded(path, what="input")
         and (project.root / path).is_file()
     }
 
@@ -134,9 +138,7 @@ def note_observation(
     ``found`` are the inputs of the run, unless there are ``declared`` ones: then what was opened besides them,
     and is none of the ``outputs``, is missing in a replay.
     """
-    notes = (
-        _notes_on_declared(found, declared, outputs) if declared else _notes_on_found(project, seen, found)
-    )
+    notes = _notes_on_declared(found, declared, outputs) if declared else _notes_on_found(found)
     same = {real_path(project.root / path) for path in outputs} if seen.aliases else set()
     elsewhere = [
         path
@@ -153,16 +155,15 @@ def note_observation(
     return tuple(notes)
 
 
-def _notes_on_found(project: Project, seen: Observation, found: FoundInputs) -> list[str]:
+def _notes_on_found(found: FoundInputs) -> list[str]:
     counts = {kind: list(found.how.values()).count(kind) for kind in _WORDS}
     told = [f"{number} {_WORDS[kind]}" for kind, number in counts.items() if number]
     how = ", ".join(told) or "the command opened no data files"
     notes = [f"no inputs declared; found: {how} (declare them with --input GLOB to be sure)"]
     notes += [f"inputs may be missing: {gap}" for gap in found.gaps]
-    changed = [path for path in seen.read_first if _is_data(project, path)]
-    if changed:
+    if found.lost:
         notes.append(
-            f"read and then changed, so that a replay finds no first content: {_names(changed)}; "
+            f"read and then changed, so that a replay finds no first content: {_names(found.lost)}; "
             "declare it with --input to have it kept"
         )
     return notes
@@ -194,16 +195,6 @@ def _never(path: str) -> bool:
     return _NEVER.match(path.rpartition("/")[2]) is not None
 
 
-def _can_be_recorded(path: str) -> bool:
-    """Return whether a manifest can name a file: UTF-8, and what ``safe_relative`` lets through."""
-    try:
-        path.encode()
-        safe_relative(path, what="input")
-    except (UnicodeEncodeError, UnsafePath):
-        return False
-    return True
-
-
 def _is_data(project: Project, path: str) -> bool:
     return any(PurePosixPath(path).is_relative_to(root) for root in project.settings.data_roots)
 
@@ -213,7 +204,13 @@ def _state(path: Path) -> SeenState | None:
         found = path.lstat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
+
+
+def _is_unchanged(project: Project, path: str, before: SeenState, seen: Observation) -> bool:
+    """Return whether a file has the data that it had; one that was written to may have its old time again."""
+    after = _state(project.root / path)
+    return after == before if path in seen.written else after is not None and after[:-1] == before[:-1]
 
 
 def _add(

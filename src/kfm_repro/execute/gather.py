@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kfm_repro.execute.collect import Produced, describe_files, is_ephemeral, matches_any, written_files
+from kfm_repro.execute.collect import (
+    Produced,
+    can_be_recorded,
+    describe_files,
+    is_ephemeral,
+    matches_any,
+    written_files,
+)
+from kfm_repro.execute.outside import outside_entry, scan_outside, written_outside
 from kfm_repro.execute.plan import Plan
-from kfm_repro.execute.workspace import Workspace, relocate
-from kfm_repro.model.manifest import Entry
+from kfm_repro.execute.workspace import FileState, Workspace, relocate, watched_folders
+from kfm_repro.model.manifest import UNRECORDED, Entry
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir, is_own_file
 from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 
-__all__ = ["adopt_run_files", "collect_outputs", "not_compared"]
+__all__ = [
+    "Unrecorded",
+    "adopt_run_files",
+    "collect_outputs",
+    "collect_unrecorded",
+    "links_before",
+    "not_compared",
+]
+
+
+_OF_THE_RUN = frozenset(("config", "logs", "metrics", "scratch", "validation"))
+"""Folders of a run that hold what is known about it."""
+
+
+@dataclass(frozen=True)
+class Unrecorded:
+    """An output that was written and whose content is not at hand; ``reason`` says why."""
+
+    entry: Entry
+    reason: str
 
 
 def collect_outputs(project: Project, plan: Plan, fresh: RunDir, workspace: Workspace) -> dict[str, Produced]:
@@ -30,10 +60,53 @@ def collect_outputs(project: Project, plan: Plan, fresh: RunDir, workspace: Work
     patterns = plan.run.pipeline.outputs
     passed_over = {_provenance_target(plan.run), *(entry.path for entry in plan.inputs.entries), *places}
     named |= {
-        path: path for path in written if path not in passed_over and _wanted(project, path, patterns, fresh)
+        path: path
+        for path in written
+        if path not in passed_over and can_be_recorded(path) and _wanted(project, path, patterns, fresh)
     }
     described = describe_files(workspace.root, list(named))
     return {path: _renamed(item, path) for path, item in zip(named.values(), described, strict=True)}
+
+
+def links_before(project: Project, plan: Plan, workspace: Workspace) -> dict[str, FileState]:
+    """Return the state of the links that lead out of the workspace before the pipeline runs."""
+    return scan_outside(workspace.root, _link_folders(project, plan, workspace))
+
+
+def _link_folders(project: Project, plan: Plan, workspace: Workspace) -> tuple[str, ...]:
+    """Return where links count: where outputs can appear, and at the recorded outputs themselves."""
+    recorded = (entry.path for entry in plan.outputs.entries)
+    links = (path for path in recorded if os.path.islink(f"{workspace.root}/{path}"))  # noqa: PTH114 - many paths
+    return (*watched_folders(project, plan.run.pipeline.outputs), *links)
+
+
+def collect_unrecorded(
+    project: Project, plan: Plan, fresh: RunDir, workspace: Workspace, before: dict[str, FileState]
+) -> dict[str, Unrecorded]:
+    """Return what the replay wrote besides: behind links that lead out, and under names that no record can hold.
+
+    ``before`` is what `links_before` returned. A link stands for the recorded outputs that would lie behind it.
+    """
+    places = {
+        relocate(entry.path, project, plan.original, fresh): entry.path for entry in plan.outputs.entries
+    }
+    patterns = plan.run.pipeline.outputs
+    found: dict[str, Unrecorded] = {}
+    for link in written_outside(workspace.root, _link_folders(project, plan, workspace), before):
+        names = [path for place, path in places.items() if f"{place}/".startswith(f"{link}/")]
+        for path in names or ([link] if _wanted(project, link, patterns, fresh) else []):
+            entry = outside_entry(path)
+            found[path] = Unrecorded(entry, str(entry.extra[UNRECORDED]))
+    for path in written_files(workspace.root, ["."], workspace.before):
+        if not can_be_recorded(path) and _wanted(project, path, patterns, fresh):
+            reason = "written in B under a name that no record can hold (control characters, not UTF-8)"
+            found[_shown(path)] = Unrecorded(Entry(path=_shown(path)), reason)
+    return found
+
+
+def _shown(path: str) -> str:
+    """Return a path with what cannot be printed escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
 
 
 def _wanted(project: Project, path: str, patterns: tuple[str, ...], fresh: RunDir) -> bool:
@@ -45,8 +118,10 @@ def _wanted(project: Project, path: str, patterns: tuple[str, ...], fresh: RunDi
     return in_data and not is_ephemeral(path, project.ephemeral)
 
 
-def not_compared(plan: Plan, workspace: Workspace, produced: dict[str, Produced]) -> tuple[str, ...]:
-    """Return what the replay wrote where outputs are not looked for."""
+def not_compared(
+    plan: Plan, workspace: Workspace, produced: dict[str, Produced], unrecorded: Collection[str]
+) -> tuple[str, ...]:
+    """Return what the replay wrote where outputs are not looked for, in the folder of its run as well."""
     inputs = {entry.path for entry in plan.inputs.entries}
     known = (
         {item.entry.path for item in produced.values()}
@@ -58,11 +133,17 @@ def not_compared(plan: Plan, workspace: Workspace, produced: dict[str, Produced]
     left = [
         path
         for path in written_files(workspace.root, ["."], workspace.before)
-        if path not in known and not PurePosixPath(path).is_relative_to(run_dir)
+        if path not in known
+        and _shown(path) not in unrecorded
+        and not _is_of_run(PurePosixPath(path), run_dir)
     ]
     # Behind a link, one file has two names.
     compared = {real_path(item.file) for item in produced.values()} if left else set()
-    return tuple(path for path in left if real_path(workspace.root / path) not in compared)
+    return tuple(_shown(path) for path in left if real_path(workspace.root / path) not in compared)
+
+
+def _is_of_run(path: PurePosixPath, run_dir: PurePosixPath) -> bool:
+    return path.is_relative_to(run_dir) and path.relative_to(run_dir).parts[0] in _OF_THE_RUN
 
 
 def _renamed(item: Produced, path: str) -> Produced:

@@ -24,8 +24,11 @@ from kfm_repro.runs.paths import kind_of, real_path
 
 __all__ = ["Observation", "SeenState", "Watch", "remote_systems"]
 
-SeenState = tuple[int, int, int]
-"""Size in bytes, modification time in nanoseconds, inode: a link or a mode that changes is no change of data."""
+SeenState = tuple[int, int, int, int]
+"""Size in bytes, time of modification in nanoseconds, inode, time of change in nanoseconds.
+
+The last one moves with a link or a mode as well, which is no change of data: it counts for what was written.
+"""
 
 # include/uapi/linux/inotify.h
 _OPEN, _CLOSE_WRITE, _CLOSE_NOWRITE = 0x20, 0x08, 0x10
@@ -195,7 +198,7 @@ class Watch:
             except OSError:
                 continue
             if stat.S_ISREG(state.st_mode):
-                self._before[path] = (state.st_size, state.st_mtime_ns, state.st_ino)
+                self._before[path] = (state.st_size, state.st_mtime_ns, state.st_ino, state.st_ctime_ns)
             elif stat.S_ISLNK(state.st_mode):
                 target = real_path(Path(entry.path))
                 if not target.is_relative_to(self._root):

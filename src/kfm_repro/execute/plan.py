@@ -11,7 +11,7 @@ from kfm_repro.execute.environment import Interpreter, choose_interpreter
 from kfm_repro.execute.isolate.levels import AUTO, Chosen, Isolation, choose
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.rebuild import Rebuilt, rebuild
-from kfm_repro.model.manifest import Manifest
+from kfm_repro.model.manifest import UNRECORDED, Manifest
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside, kind_of, safe_relative
@@ -119,7 +119,8 @@ def plan_replay(project: Project, original: RunDir, request: Request) -> Plan:
 def _refuse_folders(project: Project, manifest: Manifest, which: str) -> None:
     """Refuse entries that name no file: without a digest nothing says that there ever was one. Raises InvalidRecord."""
     for entry in manifest.entries:
-        if entry.sha256 is None:
+        # What is said to lie behind a link out of the project is never opened.
+        if entry.sha256 is None and not (which == "outputs" and UNRECORDED in entry.extra):
             kind = kind_of(inside(project.root, entry.path, what=f"{which} of the record"))
             if kind not in ("", "file"):
                 raise InvalidRecord(

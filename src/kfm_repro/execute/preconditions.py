@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kfm_repro.execute.isolate import Isolation
 from kfm_repro.execute.plan import Plan
 from kfm_repro.execute.stdin import READ, STDIN, UNKNOWN
+from kfm_repro.execute.watched import Watched
 from kfm_repro.execute.workspace import FileState, scan_files
 from kfm_repro.model.report import Precondition
 from kfm_repro.model.run import RunState
@@ -15,9 +17,13 @@ from kfm_repro.runs.project import Project
 
 __all__ = [
     "LFS",
+    "READ_FIRST",
+    "SHARED",
     "TRESPASS",
+    "UNDECLARED",
     "changed_precondition",
     "code_precondition",
+    "first_precondition",
     "is_unmet",
     "left_precondition",
     "original_precondition",
@@ -27,14 +33,22 @@ __all__ = [
     "stdin_precondition",
     "trespass",
     "variables_precondition",
+    "watched_preconditions",
 ]
 
 _NAMED = 3
+_NAMED_WATCHED = 5
 _SHOWN_NAMES = 12
 _UNSAID = "unsaid"
 
 LFS = "lfs"
 """Name of the precondition that says which files of the code are only pointers."""
+READ_FIRST = "read-first"
+"""Name of the precondition that says of which files the recorded run read a content that is gone."""
+UNDECLARED = "undeclared"
+"""Name of the precondition that says which files the pipeline wanted or had that its record does not declare."""
+SHARED = "shared-places"
+"""Name of the precondition that is missing when a replay read what the recorded run, or a later one, left behind."""
 TRESPASS = "project"
 """Name of the precondition that is not met when a replay changed files of the project: then no verdict holds."""
 
@@ -101,6 +115,11 @@ def changed_precondition(
             "recorded run read is not known"
         )
         return (_inputs_after("missing", detail),)
+    # Only a record of ours says what the recorded run did to its inputs.
+    only_now = [path for path in names if path not in then] if _observed(plan) else []
+    if only_now and recorded_inputs:
+        detail = f"this replay changed {some(only_now)}, which the recorded run left alone: the two did not do the same"
+        return (_inputs_after("missing", detail),)
     otherwise = [path for path in names if then.get(path, _UNSAID) not in (_UNSAID, changed[path])]
     if otherwise and recorded_inputs:
         detail = f"the pipeline changed its own inputs, and not to what they became then: {some(otherwise)}"
@@ -112,6 +131,16 @@ def changed_precondition(
         f"the pipeline changed its own inputs: {', '.join(names[:5])} (the originals are untouched){as_then}"
     )
     return (_inputs_after("drift", detail),)
+
+
+def first_precondition(plan: Plan) -> tuple[Precondition, ...]:
+    """Name files whose first content the recorded run read and then changed: what is identical did without it."""
+    said = _observed(plan).get("read_first")
+    names = [str(name) for name in said] if isinstance(said, list) else []
+    if not names:
+        return ()
+    detail = f"the recorded run read {some(names)} and then changed it; no record keeps the first content"
+    return (Precondition(name=READ_FIRST, state="unknown", detail=detail),)
 
 
 def stdin_precondition(plan: Plan) -> tuple[Precondition, ...]:
@@ -160,6 +189,37 @@ def variables_precondition(plan: Plan, verdict: Verdict) -> tuple[Precondition, 
         f"one of {len(names)} variables that the recorded run had and a replay has not may matter: {shown}"
     )
     return (Precondition(name="variables", state="unknown", detail=detail),)
+
+
+def watched_preconditions(plan: Plan, seen: Watched) -> tuple[Precondition, ...]:
+    """Say what the pipeline reached for beyond its record: files that are not declared, old state, the network."""
+    apart = plan.isolation.level in (Isolation.NAMESPACE, Isolation.LANDLOCK)
+    reached = (
+        "there is no network in this replay" if apart else "nothing keeps it from the network at this level"
+    )
+    taken = "read from the project itself, and not declared by the record, so that no fair replay has it: {}"
+    stale = (
+        "read files outside of the project that were written by or since the recorded run, so that what that run "
+        "read is not known: {}"
+    )
+    wanted = "wanted files that the record does not declare, so that a replay has none: {}"
+    told = (
+        (UNDECLARED, "missing", seen.taken, taken),
+        (UNDECLARED, "drift", seen.undeclared, wanted),
+        (UNDECLARED, "drift", seen.strayed, "read from the project itself, not from the recorded code: {}"),
+        (SHARED, "missing", seen.stale, stale),
+        ("network", "drift", seen.network, f"not hermetic: the pipeline tried to reach {{}}; {reached}"),
+    )
+    return tuple(
+        Precondition(name=name, state=state, detail=detail.replace("{}", _listed(names)))
+        for name, state, names, detail in told
+        if names
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED_WATCHED
+    return ", ".join(names[:_NAMED_WATCHED]) + (f" and {more} more" if more > 0 else "")
 
 
 def is_unmet(precondition: Precondition) -> bool:

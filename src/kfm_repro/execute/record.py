@@ -11,7 +11,14 @@ from typing import Any
 
 from kfm_repro.errors import KfmReproError, PipelineFailed
 from kfm_repro.execute.capture import code_state
-from kfm_repro.execute.collect import Produced, describe_files, glob_files, is_ephemeral, written_files
+from kfm_repro.execute.collect import (
+    Produced,
+    describe_files,
+    glob_files,
+    is_ephemeral,
+    matches_any,
+    written_files,
+)
 from kfm_repro.execute.found import KNOWN_GAPS, FoundInputs, find_inputs, note_observation
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.given import (
@@ -29,6 +36,7 @@ from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.lfs import is_pointer
 from kfm_repro.execute.naming import pipeline_name
 from kfm_repro.execute.observe import Observation, Watch
+from kfm_repro.execute.outside import note_outside, outside_before, outside_outputs
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
 from kfm_repro.execute.redacted import redacted_in_logs, redacted_in_record
 from kfm_repro.execute.snapshot import (
@@ -116,10 +124,12 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     project, request, run = session.project, session.request, writer.run
     document, origins = _begin(writer, session)
     before = scan_files(project.root, watched_folders(project, request.outputs))
+    links = outside_before(project, request.outputs)
     ran = _run(session, writer, document)
     outcome, seen = ran.outcome, ran.seen
     document["pipeline"]["version"] |= keep_patch(run, session.code)
     produced = _outputs(project, request, run, before)
+    outside = outside_outputs(project, request.outputs, run, links)
     found = find_inputs(project, seen, {*code_files(session), *origins.values()})
     inputs = session.declared or describe_found(project, found)
     changed = changed_by_command(project, inputs, before)
@@ -138,7 +148,8 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
     writer.yaml(document)
     inputs = tuple(marked(entry, changed) for entry in inputs)
     writer.manifest("inputs", inputs, outcome.started)
-    writer.manifest("outputs", tuple(item.entry for item in produced), outcome.finished)
+    outputs = (*(item.entry for item in produced), *outside)
+    writer.manifest("outputs", outputs, outcome.finished)
     write_metrics(run, outcome, produced)
     printed = redact_folder(run.logs)
     write_validation(project, run, inputs, produced)
@@ -150,8 +161,9 @@ def _record_into(writer: RunWriter, session: Session) -> Recorded:
         *redacted_in_logs(printed),
         *snapshot_notes(run, origins, document["environment"]),
     )
+    told = (*told, *note_outside(outside))
     notes = (*_notes(session, run, produced, changed), *told, *_notes_on_run(ran, lost), *known)
-    return Recorded(run, outcome, inputs, tuple(item.entry for item in produced), session.code.commit, notes)
+    return Recorded(run, outcome, inputs, outputs, session.code.commit, notes)
 
 
 def _begin(writer: RunWriter, session: Session) -> tuple[dict[str, Any], dict[str, str]]:
@@ -309,6 +321,8 @@ def _observation(request: Request, ran: _Ran, found: FoundInputs) -> dict[str, A
     more: dict[str, Any] = {}
     if ran.stdin != UNREAD:
         more["stdin"] = ran.stdin
+    if lost := [path for path in found.lost if not matches_any(path, request.inputs)]:
+        more["read_first"] = lost
     if ran.outcome.left.programs:
         more["left_running"] = list(ran.outcome.left.programs)
     return {

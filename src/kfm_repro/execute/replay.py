@@ -16,11 +16,18 @@ import msgspec
 from kfm_repro.errors import KfmReproError, NotReplayable, PipelineFailed
 from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
-from kfm_repro.execute.confinement import confine
+from kfm_repro.execute.confinement import confine, shared_places
 from kfm_repro.execute.drift import environment_drift
 from kfm_repro.execute.environment import replay_environment
 from kfm_repro.execute.fingerprint import fingerprint, read_fingerprint
-from kfm_repro.execute.gather import adopt_run_files, collect_outputs, not_compared
+from kfm_repro.execute.gather import (
+    Unrecorded,
+    adopt_run_files,
+    collect_outputs,
+    collect_unrecorded,
+    links_before,
+    not_compared,
+)
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
@@ -32,12 +39,14 @@ from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.preconditions import (
     changed_precondition,
     code_precondition,
+    first_precondition,
     left_precondition,
     original_precondition,
     pointers_precondition,
     project_state,
     stdin_precondition,
     trespass,
+    watched_preconditions,
 )
 from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.program import PROGRAM, program_precondition, program_today
@@ -46,7 +55,7 @@ from kfm_repro.execute.replay_document import placeholder_values, replay_documen
 from kfm_repro.execute.setting import is_fixed, replay_shape, setting_of
 from kfm_repro.execute.today import today_of
 from kfm_repro.execute.validation import write_validation
-from kfm_repro.execute.watched import Watched, watched
+from kfm_repro.execute.watched import Scene, Watched, watched
 from kfm_repro.execute.workspace import Workspace, build_workspace
 from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
@@ -81,6 +90,7 @@ class Replayed:
     run: RunDir
     outcome: Outcome
     produced: dict[str, Produced]
+    unrecorded: dict[str, Unrecorded]
     workspace: Path
     place: Path
     preconditions: tuple[Precondition, ...]
@@ -159,7 +169,7 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
     room = request.paths.below(place.path)
     workspace = build_workspace(room, project, plan, fresh, sources, shape)
     environ, environment = _environment(project, plan, fresh, workspace)
-    untouched = project_state(project, plan)
+    untouched, links = project_state(project, plan), links_before(project, plan, workspace)
     _wait_until_clocks_moved_on(plan.run)
     fixed = room if is_fixed(plan, request) else None
     stage = _Stage(fresh, workspace, environ, shape, place, fixed)
@@ -173,19 +183,15 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         k: v.replace(str(workspace.root), "{root}") for k, v in environ.items() if not k.startswith("KFM_RUN")
     }
     document["environment"] |= {"env": own}
-    declared = {entry.path for entry in (*plan.inputs.entries, *plan.outputs.entries)}
-    started_in = working_folder(plan.run.pipeline, workspace.root)
-    seen = watched(
-        agent, _seen(workspace.root, fixed), _seen(started_in, fixed), project.root, declared,
-        (started_in, environ["PATH"]),
-    )  # fmt: skip
+    produced = collect_outputs(project, plan, fresh, workspace)
+    unrecorded = collect_unrecorded(project, plan, fresh, workspace, links)
+    left = not_compared(plan, workspace, produced, unrecorded)
+    seen = watched(agent, _scene(project, plan, stage, {*produced, *left}))
     setting = setting_of(request, shape.agent if seen.present else None)
     document["replay"] |= {"setting": setting}
     writer.yaml(document)
-    produced = collect_outputs(project, plan, fresh, workspace)
-    left = not_compared(plan, workspace, produced)
     adopt_run_files(workspace, fresh)
-    printed = _write_results(writer, project, plan, outcome, sources, produced)
+    printed = _write_results(writer, project, plan, outcome, sources, produced, unrecorded)
     today = fingerprint(plan.interpreter.path, project.root, environ, copies=[workspace.root])
     program = program_today(_pipeline(project, plan, workspace), workspace.root, environ["PATH"])
     today |= {PROGRAM: program} if program else {}
@@ -195,9 +201,10 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         *_preconditions(plan, request, workspace, sources, outcome, environment),
         *program_precondition(recorded, today),
         *trespass(untouched, project_state(project, plan)),
+        *watched_preconditions(plan, seen),
     )
     return Replayed(
-        run=fresh, outcome=outcome, produced=produced, workspace=workspace.root, place=room,
+        run=fresh, outcome=outcome, produced=produced, unrecorded=unrecorded, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, workspace, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
@@ -241,6 +248,7 @@ def _preconditions(
         *original_precondition(plan),
         describe_inputs(sources),
         *changed_precondition(changed, plan, recorded_inputs=not request.current_inputs),
+        *first_precondition(plan),
         *stdin_precondition(plan),
         *left_precondition(plan, outcome.left.programs, outcome.ended),
         environment,
@@ -273,6 +281,26 @@ def _environment(
     if imported:
         environ["PYTHONPATH"] = os.pathsep.join([*imported, *filter(None, [environ.get("PYTHONPATH")])])
     return environ, precondition
+
+
+def _scene(project: Project, plan: Plan, stage: _Stage, made: set[str]) -> Scene:
+    """Return what is known of the replay, for reading what its agent saw."""
+    root, runtime = stage.workspace.root, plan.run.runtime
+    window = None
+    if runtime.started_at is not None:
+        ended = runtime.finished_at or runtime.started_at
+        window = (aware(runtime.started_at).timestamp(), aware(ended).timestamp() + _CLOCK_GRAIN_S)
+    return Scene(
+        workspace=_seen(root, stage.fixed),
+        folder=_seen(working_folder(plan.run.pipeline, root), stage.fixed),
+        project=project,
+        inputs={entry.path for entry in plan.inputs.entries},
+        outputs={entry.path for entry in plan.outputs.entries},
+        made=made,
+        shared=shared_places(project, plan, stage.environ, stage.place),
+        window=window,
+        launched=(working_folder(plan.run.pipeline, root), stage.environ["PATH"]),
+    )
 
 
 def _seen(path: Path, room: Path | None) -> Path:
@@ -312,6 +340,7 @@ def _write_results(
     outcome: Outcome,
     sources: tuple[InputSource, ...],
     produced: dict[str, Produced],
+    unrecorded: dict[str, Unrecorded],
 ) -> tuple[SecretHit, ...]:
     """Write manifests, objects, metrics, logs and what can be validated; return where secrets were in the logs."""
     labels = replay_labels(project, plan, (item.entry for item in produced.values()))
@@ -322,7 +351,8 @@ def _write_results(
     ]
     inputs = tuple(_with(_as_laid(source), _said_of(source.entry, plan)) for source in sources)
     writer.manifest("inputs", inputs, outcome.started)
-    writer.manifest("outputs", tuple(item.entry for item in items), outcome.finished)
+    others = (_with(item.entry, recorded.get(path, {})) for path, item in sorted(unrecorded.items()))
+    writer.manifest("outputs", (*(item.entry for item in items), *others), outcome.finished)
     ObjectStore.of(project).add_all((item.file, item.entry.sha256 or "") for item in items)
     write_metrics(writer.run, outcome, items)
     printed = redact_folder(writer.run.logs)

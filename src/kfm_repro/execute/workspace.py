@@ -17,13 +17,14 @@ from kfm_repro.execute.inputs import InputSource, lay_inputs
 from kfm_repro.execute.isolate import Isolation, Mount, arrange_inputs, protect
 from kfm_repro.execute.perturb.axes import Shape, temporary_name, workspace_name
 from kfm_repro.execute.plan import Plan
-from kfm_repro.model.manifest import Manifest
+from kfm_repro.model.manifest import UNRECORDED, Entry
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import Root, inside, kind_of, make_parent, real_path
 from kfm_repro.runs.project import Project
 
 __all__ = [
+    "NEVER_OUTPUTS",
     "FileState",
     "Workspace",
     "build_workspace",
@@ -36,7 +37,8 @@ __all__ = [
 FileState = tuple[int, int, int, int, str]
 """Size in bytes, times of modification and of change in nanoseconds, inode, target of a link."""
 
-_NEVER_OUTPUTS = frozenset((".git", "__pycache__"))
+NEVER_OUTPUTS = frozenset((".git", "__pycache__"))
+"""Names of folders in which nothing is an output."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ def build_workspace(
     for name in project.settings.data_roots:
         _empty_data_root(root, name)
     safe = Root(root)
-    _remove_outputs(safe, plan.outputs, {source.entry.path for source in sources})
+    # What lies behind a link out of the project is not ours to lay out or to remove.
+    recorded = tuple(entry for entry in plan.outputs.entries if UNRECORDED not in entry.extra)
+    _remove_outputs(safe, recorded, {source.entry.path for source in sources})
     written = _written(plan)
     arranged = arrange_inputs(
         {source.entry.path: source.file for source in sources},
@@ -97,7 +101,7 @@ def build_workspace(
     for name in ("config", "validation", "metrics", "logs", "scratch"):
         (run_dir / name).mkdir(parents=True)
     _lay_config(plan.original, plan.run, root, run_dir / "config")
-    for entry in plan.outputs.entries:
+    for entry in recorded:
         safe.make_parent(relocate(entry.path, project, plan.original, fresh), what="output of the record")
     home, temporary = place / (shape.home or "home"), place / temporary_name(shape)
     home.mkdir()
@@ -170,7 +174,7 @@ def _find(root: Path, folders: Iterable[str]) -> Iterator[_Found]:
             real[top.parent] = os.path.realpath(top.parent)
         linked = top.is_symlink()
         place = os.path.realpath(top) if linked else os.path.join(real[top.parent], top.name)  # noqa: PTH118
-        if top.name in _NEVER_OUTPUTS or not _is_below(place, base):
+        if top.name in NEVER_OUTPUTS or not _is_below(place, base):
             continue
         path = top.relative_to(root).as_posix()
         if os.path.isdir(place):  # noqa: PTH112 - see _Found
@@ -185,7 +189,7 @@ def _walk(prefix: str, folder: str, base: str, above: frozenset[str]) -> Iterato
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
         place, linked = entry.path, entry.is_symlink()
-        if entry.name in _NEVER_OUTPUTS:
+        if entry.name in NEVER_OUTPUTS:
             continue
         if linked:
             place = os.path.realpath(place)
@@ -219,9 +223,9 @@ def _empty_data_root(root: Path, name: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_outputs(root: Root, outputs: Manifest, inputs: set[str]) -> None:
+def _remove_outputs(root: Root, outputs: Iterable[Entry], inputs: set[str]) -> None:
     """Remove recorded outputs that the checkout brought."""
-    for entry in outputs.entries:
+    for entry in outputs:
         if entry.path in inputs:
             continue
         path = root.path(entry.path, what="output of the record")

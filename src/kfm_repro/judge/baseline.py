@@ -14,7 +14,7 @@ from kfm_repro.errors import CodeNotAvailable, KfmReproError, NotARepository
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.host import host_names
 from kfm_repro.execute.setting import clock_told, shown_window
-from kfm_repro.model.manifest import Entry, Manifest
+from kfm_repro.model.manifest import UNRECORDED, Entry, Manifest
 from kfm_repro.model.run import Run
 from kfm_repro.model.verdict import Accept
 from kfm_repro.runs.hashing import digest_file, digest_many
@@ -43,7 +43,8 @@ def recorded_outputs(
     """
     root = Root(project.root)
     for entry in manifest.entries:
-        root.check(entry.path, what="output of the record")
+        if entry.sha256 is not None or UNRECORDED not in entry.extra:
+            root.check(entry.path, what="output of the record")
     needed = [
         entry for entry in manifest.entries
         if entry.sha256 is not None and (settled is None or settled.get(entry.path) != entry.sha256)
@@ -177,7 +178,7 @@ class _Finder:
 
 def _why(entry: Entry, finder: _Finder) -> str:
     if entry.sha256 is None:
-        return "the record holds no digest of it"
+        return str(entry.extra.get(UNRECORDED) or "the record holds no digest of it")
     git = f"; git could not be asked: {finder.trouble}" if finder.trouble else ", nor in git"
     if finder.store.is_damaged(entry.sha256):
         also = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,20 +18,26 @@ from kfm_repro.errors import NotWritable
 from kfm_repro.execute.drift import bounded
 from kfm_repro.execute.host import host_names
 from kfm_repro.execute.inputs import on_todays_inputs
-from kfm_repro.execute.isolate import Isolation
 from kfm_repro.execute.perturb.axes import temporary_name
 from kfm_repro.execute.perturb.canary import Effect
 from kfm_repro.execute.perturb.prove import Stage, prove_varied
 from kfm_repro.execute.perturb.shaped import FIXED
 from kfm_repro.execute.place import PathProfile
 from kfm_repro.execute.plan import Plan, Request, plan_replay
-from kfm_repro.execute.preconditions import LFS, TRESPASS, is_unmet, variables_precondition
+from kfm_repro.execute.preconditions import (
+    LFS,
+    READ_FIRST,
+    SHARED,
+    TRESPASS,
+    UNDECLARED,
+    is_unmet,
+    variables_precondition,
+)
 from kfm_repro.execute.program import PROGRAM
 from kfm_repro.execute.rebuild.store import prune
 from kfm_repro.execute.redacted import redacted_in_logs
 from kfm_repro.execute.replay import Replayed, replay_labels, run_replay
 from kfm_repro.execute.setting import shown_window
-from kfm_repro.execute.watched import Watched
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import (
@@ -89,6 +95,18 @@ _UNMET = {
     PROGRAM: (
         "code-unavailable",
         "restore the program, or put it into the repository and record again",
+    ),
+    READ_FIRST: (
+        "input-missing",
+        "declare it with --input, which keeps its first content, or remove it first, and record again",
+    ),
+    UNDECLARED: (
+        "input-missing",
+        "declare it with --input when you record, and use paths relative to the project root",
+    ),
+    SHARED: (
+        "input-changed",
+        "keep what a run writes inside the project: below a data root, or in the folder that KFM_RUN_DIR names",
     ),
     TRESPASS: (
         "project-changed",
@@ -177,6 +195,10 @@ def _judge(
 ) -> Report:  # fmt: skip
     outcome = replayed.outcome
     fresh = {path: Output(facts=item.entry.facts, file=item.file) for path, item in replayed.produced.items()}
+    fresh |= {
+        path: Output(facts=item.entry.facts, file=None, reason=item.reason, declared=item.entry.extra)
+        for path, item in replayed.unrecorded.items()
+    }
     recorded = recorded_outputs(
         project, plan.run, plan.outputs, replayed.place / "baseline",
         settled={path: output.facts.sha256 for path, output in fresh.items()},
@@ -188,7 +210,7 @@ def _judge(
     failed = outcome.outcome != "success"
     unmet = next(filter(is_unmet, replayed.preconditions), None)
     if unmet is None and any(output.verdict is not OutputVerdict.IDENTICAL for output in outputs):
-        unmet = next((item for item in replayed.preconditions if item.name == LFS), None)
+        unmet = next((item for item in replayed.preconditions if item.name in (LFS, READ_FIRST)), None)
     inconclusive = failed or plan.state is not RunState.SUCCESS or unmet is not None
     verdict = run_verdict(outputs, inconclusive=inconclusive)
     parameters, sources = _parameters_today(project, plan), _sources_today(replayed)
@@ -224,7 +246,6 @@ def _judge(
         preconditions=(
             *_conditions(replayed, parameters, sources),
             *variables_precondition(plan, verdict),
-            *_watched_conditions(plan, replayed.watched),
             *(
                 Precondition(name="secrets", state="drift", detail=note)
                 for note in redacted_in_logs(replayed.printed)
@@ -304,28 +325,6 @@ def _conditions(
         detail = f"today's config is not the snapshot, with which the replay ran: {config.detail}"
         made.append(msgspec.structs.replace(config, detail=detail))
     return tuple(made)
-
-
-def _watched_conditions(plan: Plan, seen: Watched) -> tuple[Precondition, ...]:
-    """Say what the pipeline reached for beyond its record: files that are not declared, the network."""
-    made = []
-    if seen.undeclared:
-        detail = f"wanted files that the record does not declare, so that a replay has none: {_some(seen.undeclared)}"
-        made.append(Precondition(name="undeclared", state="drift", detail=detail))
-    if seen.network:
-        apart = plan.isolation.level in (Isolation.NAMESPACE, Isolation.LANDLOCK)
-        reached = (
-            "there is no network in this replay"
-            if apart
-            else "nothing keeps it from the network at this level"
-        )
-        detail = f"not hermetic: the pipeline tried to reach {_some(seen.network)}; {reached}"
-        made.append(Precondition(name="network", state="drift", detail=detail))
-    return tuple(made)
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorInfo:

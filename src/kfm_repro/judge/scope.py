@@ -91,7 +91,7 @@ def replay_scope(
     notes = [f"{capped}; no level of reproducibility is claimed"] if capped else []
     if not_compared:
         named = ", ".join(not_compared[:_NAMED]) + (" …" if len(not_compared) > _NAMED else "")
-        notes.append(f"written, but no declared output and not below a data root: not compared: {named}")
+        notes.append(f"not compared: written where no outputs are looked for, and declared as none: {named}")
     return Scope(
         held=dict(sorted(pinned.items())),
         natural=tuple(sorted(natural)),

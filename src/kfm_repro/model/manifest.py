@@ -8,7 +8,10 @@ import msgspec
 
 from kfm_repro.model.finding import FileFacts
 
-__all__ = ["Entry", "Manifest"]
+__all__ = ["UNRECORDED", "Entry", "Manifest"]
+
+UNRECORDED = "unrecorded"
+"""Field of an entry that says why its content is not recorded: it has no digest then."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -56,7 +56,7 @@ def output_verdict(findings: Iterable[Finding]) -> OutputVerdict:
     A ``value`` finding proves a difference even beside parts that could not be compared.
     """
     counted = [finding for finding in findings if not finding.latent]
-    kinds = {finding.kind for finding in counted}
+    kinds = {finding.kind for finding in counted if finding.rung is not Rung.UNKNOWN}
     rungs = {finding.rung for finding in counted}
     if Kind.MISSING_OUTPUT in kinds:
         return OutputVerdict.MISSING

@@ -161,10 +161,22 @@ def _notes(report: Report) -> Iterator[Line]:
         told = f"{replay.outcome}, exit code {replay.exit_code}: not counted ({visible(replay.run_id)})"
         yield [(f"  !  replay {number} of {len(report.replays)}: ", "yellow"), (told, "")]
     yield from _environment(report.environment)
+    yield from _scope(report)
     if report.scope.shown:
         yield [("  shown: ", "dim"), (f"{report.scope.shown}, {_LEVELS[report.scope.shown]}", "dim")]
     if report.replays and report.scope.not_exercised:
         yield [("  not exercised: ", "dim"), (", ".join(report.scope.not_exercised), "dim")]
+
+
+def _scope(report: Report) -> Iterator[Line]:
+    """Say the level that it ran at when that is not the best, what is lost there first, and what was not compared."""
+    lost = [note for note in report.scope.notes if note.startswith("isolation ")]
+    if lost:
+        more = f" … {len(lost) - 1} more in the report" if len(lost) > 1 else ""
+        yield [("  !  ", "yellow"), (visible(lost[0], 300), ""), (more, "dim")]
+    for note in report.scope.notes:
+        if note.startswith("not compared: "):
+            yield [("  !  ", "yellow"), (visible(note, 300), "")]
 
 
 def _environment(environment: Environment) -> Iterator[Line]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kfm_repro.execute.found import find_inputs
 from kfm_repro.execute.observe import Observation, Watch, remote_systems
+from kfm_repro.runs.project import Project, Settings
 
 
 def watch(root: Path, code: str, *, on: bool = True) -> Observation:
@@ -120,3 +122,16 @@ MOUNTS = (
 )
 def test_file_systems_of_other_machines_are_told(root: str, systems: tuple[str, ...]) -> None:
     assert remote_systems(Path(root), MOUNTS) == systems
+
+
+def test_a_change_in_place_that_restores_size_and_time_is_a_change_and_a_mode_is_none(tmp_path: Path) -> None:
+    lay(tmp_path, "data/rewritten", "data/mode")
+    seen = watch(
+        tmp_path,
+        "import os; place = 'data/rewritten'; old = os.stat(place); open(place).read(); open('data/mode').read()\n"
+        "with open(place, 'r+') as file: file.write('y')\n"
+        "os.utime(place, ns=(old.st_atime_ns, old.st_mtime_ns)); os.chmod('data/mode', 0o600)",
+    )
+    found = find_inputs(Project(tmp_path, tmp_path / "runs", Settings()), seen, ())
+    assert found.how == {"data/mode": "opened"}
+    assert found.lost == ("data/rewritten",)

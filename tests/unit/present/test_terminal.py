@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kfm_repro.model.finding import Example, Finding, Kind, OutputComparison, OutputVerdict, Rung
-from kfm_repro.model.report import ErrorInfo, Replay, Report, RunRef, count_verdicts
+from kfm_repro.model.report import ErrorInfo, Replay, Report, RunRef, Scope, count_verdicts
 from kfm_repro.model.verdict import Verdict, run_verdict
 from kfm_repro.present.advice import advice_for
 from kfm_repro.present.lines import plural
@@ -57,6 +57,20 @@ def test_outputs_findings_and_advice_are_shown() -> None:
     assert "  ≠  different   data/summary.csv   column generated_at: timestamp, 105 of 105" in text
     assert "geoid=20001  2026-02-03T21:14:08 → 2026-02-04T09:00:00" in text
     assert "fix   take the time from the run record (KFM_RUN_STARTED_AT)" in text
+
+
+def test_a_level_of_isolation_below_the_best_is_shown_with_what_is_lost() -> None:
+    notes = ("isolation none: unobserved", "isolation none: inputs are copies", "level R1: one machine")
+    shown = msgspec.structs.replace(report(SAME), scope=Scope(notes=notes))
+    assert "  !  isolation none: unobserved … 1 more in the report\n" in render(shown)
+    assert "isolation" not in render(report(SAME))
+
+
+def test_what_was_not_compared_is_said() -> None:
+    shown = msgspec.structs.replace(
+        report(SAME), scope=Scope(notes=("not compared: written elsewhere: a.csv",))
+    )
+    assert "  !  not compared: written elsewhere: a.csv\n" in render(shown)
 
 
 def test_quiet_is_only_the_verdict() -> None:

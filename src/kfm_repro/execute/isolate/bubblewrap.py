@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from kfm_repro.errors import NotReplayable
-from kfm_repro.execute.isolate.cell import Cell, Limits, Mount
+from kfm_repro.execute.isolate.cell import Cell, Limits, Mount, readable
+from kfm_repro.execute.isolate.hidden import covers
 from kfm_repro.execute.isolate.levels import CONFINE, SHARED_MEMORY
 from kfm_repro.execute.isolate.system import (
     helper_places,
@@ -58,16 +59,25 @@ def bubblewrap_arguments(cell: Cell, limits: Limits) -> list[str]:
 
 def _places(cell: Cell) -> list[str]:
     argv: list[str] = []
-    helpers, hidden = helper_places(cell.places)
+    helpers, packages = helper_places(cell.places)
     every = (*helpers, Mount(CONFINE, Path(HELPER)), *cell.places)
-    for mount in sorted(every, key=lambda mount: (len(mount.at.parts), str(mount.at))):
+    covered = covers((*(readable(Path(path)) for path in system_paths()), *every), cell.hidden)
+    # A cover comes after the place that holds it, and before what is shown below it all the same.
+    steps: list[tuple[Path, Mount | None]] = [(path, None) for path in covered]
+    steps += [(mount.at, mount) for mount in every]
+    for at, mount in sorted(steps, key=lambda step: (len(step[0].parts), str(step[0]), step[1] is not None)):
+        if mount is None:
+            argv += ["--tmpfs", str(at)]
+            continue
         if not mount.source.exists():
             raise NotReplayable(
                 f"a place that the command needs does not exist: {mount.source}",
                 hint="has it just been removed?",
             )
         argv += ["--bind" if mount.writable else "--ro-bind", str(mount.source), str(mount.at)]
-    for folder in hidden:
+    for folder in covered:
+        argv += ["--remount-ro", str(folder)]
+    for folder in packages:
         argv += ["--tmpfs", str(folder), "--remount-ro", str(folder)]
     return argv
 

@@ -14,6 +14,8 @@ _PATH_LISTS = frozenset((
     "PROJ_LIB", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "LOCPATH", "TZDIR",
     "FONTCONFIG_PATH", "FONTCONFIG_FILE", "MPLCONFIGDIR", "R_LIBS", "JAVA_HOME", "CONDA_PREFIX", "VIRTUAL_ENV",
 ))  # fmt: skip
+_PARTS = ("bin", "include", "lib", "lib32", "lib64", "pyvenv.cfg", "share")
+"""What Python and venv lay out in a prefix (sysconfig's scheme posix_prefix)."""
 _TOO_BROAD = frozenset(
     Path("/", name)
     for name in ("", "home", "root", "tmp", "var", "etc", "run", "dev", "proc", "sys", "mnt", "srv")
@@ -63,7 +65,8 @@ class Cell:
 
     ``scratch`` is an empty folder of ours on which the cell may lay out what it has to make itself. Places other than
     their own path, ``host``, ``user``, ``uid`` and ``inputs`` that lie elsewhere take the level namespace.
-    Inputs are places as well: readable ones, below the workspace.
+    Inputs are places as well: readable ones, below the workspace. ``hidden`` are folders that no place and no folder
+    of the system shows, though they lie in one; what is a place of its own in them is shown.
     """
 
     places: tuple[Mount, ...]
@@ -73,6 +76,7 @@ class Cell:
     home: Path = Path("/nonexistent")
     uid: int | None = None
     network: bool = False
+    hidden: tuple[Path, ...] = ()
 
     def seen(self, path: Path) -> Path:
         """Return where the command sees a path of this machine; of a path in no place, the path itself."""
@@ -88,13 +92,22 @@ class Cell:
         return tuple(mount for mount in self.places if mount.source != mount.at)
 
 
-def interpreter_places(program: Path) -> tuple[Mount, ...]:
-    """Return what an interpreter needs: its prefix, that of the Python its venv was made from, links on the way."""
+def interpreter_places(program: Path, hidden: Iterable[Path] = ()) -> tuple[Mount, ...]:
+    """Return what an interpreter needs: its prefix, that of the Python its venv was made from, links on the way.
+
+    Of a prefix that holds one of ``hidden``, such as a venv made in the project root, only its own parts are shown.
+    """
     folders: dict[Path, None] = {}
+    apart = tuple(hidden)
     step = Path(os.path.abspath(program))  # noqa: PTH100 - links are followed one at a time below
     for _ in range(40):
         prefix = step.parent.parent
-        folders[prefix if _is_prefix(prefix) else step.parent] = None
+        if _is_prefix(prefix):
+            folders[prefix] = None
+        elif _holds(step.parent, apart):
+            folders[step] = None
+        else:
+            folders[step.parent] = None
         made_from = _home_of(prefix / "pyvenv.cfg")
         if made_from is not None:
             folders[made_from.parent] = None
@@ -105,7 +118,10 @@ def interpreter_places(program: Path) -> tuple[Mount, ...]:
     resolved = program.resolve().parent.parent
     if _is_prefix(resolved):
         folders[resolved] = None
-    return tuple(readable(folder) for folder in _sound(folders, ()))
+    parts = (
+        part for folder in folders for part in (_own_parts(folder) if _holds(folder, apart) else (folder,))
+    )
+    return tuple(readable(part) for part in _sound(parts, ()))
 
 
 def variable_places(environ: Mapping[str, str], hidden: Iterable[Path]) -> tuple[Mount, ...]:
@@ -133,8 +149,17 @@ def _sound(folders: Iterable[Path], hidden: tuple[Path, ...]) -> tuple[Path, ...
         if folder not in _TOO_BROAD
         and os.access(folder, os.R_OK)
         and folder != home
-        and not any(path == folder or path.is_relative_to(folder) for path in hidden)
+        and not _holds(folder, hidden)
     )
+
+
+def _holds(folder: Path, hidden: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for path in hidden)
+
+
+def _own_parts(prefix: Path) -> tuple[Path, ...]:
+    """Return what belongs to the Python in a folder that holds other things as well."""
+    return tuple(sorted(path for pattern in _PARTS for path in prefix.glob(pattern)))
 
 
 def _is_prefix(folder: Path) -> bool:

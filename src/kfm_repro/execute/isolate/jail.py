@@ -17,6 +17,7 @@ from typing import Any
 from kfm_repro.errors import NotReplayable
 from kfm_repro.execute.isolate.bubblewrap import HELPER, SIZED, bubblewrap_arguments
 from kfm_repro.execute.isolate.cell import Cell, Limits
+from kfm_repro.execute.isolate.hidden import around
 from kfm_repro.execute.isolate.levels import CONFINE, SHARED_MEMORY, Isolation
 from kfm_repro.execute.isolate.places import Place
 from kfm_repro.execute.isolate.system import DEVICES, own_paths, shared_paths, system_paths
@@ -206,11 +207,15 @@ def _job(
 
 
 def _rules(cell: Cell) -> dict[str, list[str]]:
-    """Return what Landlock lets through. Its rules only add: what lies in a writable place is writable."""
+    """Return what Landlock lets through. Its rules only add: what lies in a writable place is writable.
+
+    So a folder that holds something hidden is let through child by child; the folder itself cannot be listed then.
+    """
+    read = (*map(Path, system_paths()), *(mount.source for mount in cell.places if not mount.writable))
     return {
         "read": [
-            *system_paths(), *shared_paths(), *own_paths(), "/proc",
-            *(str(mount.source) for mount in cell.places if not mount.writable),
+            *(str(path) for folder in read for path in around(folder, cell.hidden)),
+            *shared_paths(), *own_paths(), "/proc",
         ],
         "write": [SHARED_MEMORY, *(str(mount.source) for mount in cell.places if mount.writable)],
         "device": list(DEVICES),

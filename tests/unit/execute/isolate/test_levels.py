@@ -128,3 +128,20 @@ def test_variables_show_what_they_name_but_never_a_home_or_the_project(tmp_path:
     places = variable_places(environ, [project])
     assert [mount.source for mount in places] == [tools, proj]
     assert not any(mount.writable for mount in places)
+
+
+def test_of_a_prefix_that_holds_the_project_only_the_parts_of_the_interpreter_are_shown(
+    tmp_path: Path,
+) -> None:
+    for name in ("bin", "lib/python3.11", "data/raw"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "pyvenv.cfg").write_text("home = /nonexistent/bin\n", encoding="utf-8")
+    (tmp_path / "bin/python").touch()
+    (tmp_path / "python").touch()
+    shown = {mount.source for mount in interpreter_places(tmp_path / "bin/python", (tmp_path,))}
+    assert shown == {tmp_path / name for name in ("bin", "lib", "pyvenv.cfg")}
+    assert {mount.source for mount in interpreter_places(tmp_path / "bin/python")} == {tmp_path}
+    bare = tmp_path / "tools/kit/python"
+    bare.parent.mkdir(parents=True)
+    bare.touch()
+    assert [mount.source for mount in interpreter_places(bare, (bare.parent / "project",))] == [bare]

@@ -21,10 +21,12 @@ from kfm_repro.execute.isolate import (
     Limits,
     Place,
     arrange_inputs,
+    bubblewrap,
     detect,
     interpreter_places,
     new_place,
     readable,
+    system,
     writable,
 )
 from kfm_repro.execute.isolate.jail import Jail
@@ -172,6 +174,33 @@ def test_a_namespace_has_paths_host_and_user_of_our_choosing(bench: Bench, level
         "/kfm/a b/work", "kfm-b", "capture", "/home/capture", 1234, 2, "kfm-b", ["a b"], ["capture"],
     ]  # fmt: skip
     assert (bench.work / "out").read_text(encoding="utf-8") == "x"
+
+
+@pytest.mark.parametrize("level", [NAMESPACE, LANDLOCK])
+@pytest.mark.parametrize("shown", ["place", "system"])
+def test_a_hidden_folder_is_not_shown_by_the_folder_it_lies_in(
+    bench: Bench, level: Isolation, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("opt/app/data", "opt/app/venv", "opt/tool"):
+        (tmp_path / name / "file").parent.mkdir(parents=True)
+        (tmp_path / name / "file").write_text(name, encoding="utf-8")
+    (tmp_path / "opt/link").symlink_to("app")
+    places = [readable(tmp_path / "opt/app/venv")]
+    if shown == "system":
+        monkeypatch.setattr(system, "_PROGRAMS", (*system._PROGRAMS, str(tmp_path / "opt")))
+        # The command's own /tmp would cover this one.
+        monkeypatch.setattr(bubblewrap, "TEMPORARY", "/kfm-tmp")
+    else:
+        places.append(readable(tmp_path / "opt"))
+    code = (
+        "import sys\nfor name in ('app/data', 'link/data', 'app/venv', 'tool'):\n"
+        "    try: print(open(f'{sys.argv[1]}/{name}/file').read())\n"
+        "    except OSError: print('hidden')\n"
+        "try: open(f'{sys.argv[1]}/app/new', 'w')\nexcept OSError: print('read-only')\n"
+    )
+    cell = bench.cell(*places, hidden=(tmp_path / "opt/link", tmp_path / "opt/app"))
+    bench.run(level, code, str(tmp_path / "opt"), cell=cell)
+    assert bench.said() == ["hidden", "hidden", "opt/app/venv", "opt/tool", "read-only"]
 
 
 def test_a_level_that_cannot_move_paths_says_so(bench: Bench) -> None:
