@@ -31,6 +31,7 @@ _COMMANDS = {
     "verify": "Check a run against the definition of done: is it publishable?",
 }
 _OK, _NO_VERDICT, _INTERRUPTED = 0, 2, 130
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 class _LazyGroup(click.Group):
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = [*(sys.argv[1:] if argv is None else argv)]
     own = args[: args.index("--")] if "--" in args else args
     _open_missing_streams()
+    _keep_libraries_quiet()
     numbers = (signal.SIGTERM, signal.SIGHUP)
     previous = [signal.signal(number, _terminate) for number in numbers]
     try:
@@ -88,6 +90,15 @@ def _open_missing_streams() -> None:
             if sink != number:
                 os.dup2(sink, number)
             setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _keep_libraries_quiet() -> None:
+    """Keep NumPy's BLAS, which comes along with pyarrow and has nothing to do here, from starting threads that spin.
+
+    ``os.environ`` stays as it is, and with it what a pipeline gets and a record keeps.
+    """
+    if _BLAS_THREADS not in os.environ:
+        os.putenv(_BLAS_THREADS, "1")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
