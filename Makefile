@@ -25,7 +25,7 @@ demo: $(VENV)/.wheel
 	@$(BIN)/kfm-repro demo .kfm-demo
 
 test: $(VENV)/.wheel
-	$(BIN)/python -m pytest -n 2 -m "not full"
+	$(BIN)/python -m pytest -n 3 -m "not full"
 
 test-full: $(VENV)/.wheel
 	$(BIN)/python -m pytest -m "full or not full" -s

@@ -145,7 +145,7 @@ def test_a_record_of_another_user_that_may_not_be_read_is_told_as_that(yard: Yar
     require(STRANGER)
     path = yard.shop.run_dir(yard.runs[0])
     (path / "run.yaml").chmod(0o600)
-    yard.own(UID, f"data/work/runs/sh/{path.name}/run.yaml")
+    yard.own(UID, str(path.relative_to(yard.shop.root) / "run.yaml"))
     for command in ("diff", "replay", "pack"):
         message, hint = refused(yard, command, POWERLESS, "record-invalid")
         assert f"run.yaml may not be read: Permission denied: {path}/run.yaml" in message

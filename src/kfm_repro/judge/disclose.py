@@ -36,8 +36,9 @@ def _without_values(finding: Finding) -> Finding:
 def _place(name: str, value: str | int) -> str | int:
     """Return where a finding is without the names that the data gave its places: a pointer keeps its depth.
 
-    The keys of a document, the header of a table and the members of an archive may be values themselves.
+    The keys of a document and the members of an archive may be values themselves; columns, layers and bands are
+    the schema of the output, which its validation reports show as well.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or name not in ("pointer", "member"):
         return value
     return "/*" * value.count("/") if name == "pointer" else "*"

@@ -33,9 +33,9 @@ def file_output(file: Path) -> Output:
 def folder_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]]:
     """Return everything below two folders by relative path.
 
-    A link to a file of its own folder is that file; a link to a folder in there is compared by where it
-    leads, since what lies there is compared where it lies. What cannot be read, leads out or leads nowhere
-    is an output without bytes; so is a folder that one side does not let be listed, on both sides. Raises
+    A link to a file of its own folder is that file; a link to a folder in there, or to nothing, is compared by
+    where it leads: what lies there is compared where it lies. What cannot be read or leads out is an output
+    without bytes; so is a folder that one side does not let be listed, on both sides. Raises
     UsageError for files that cannot be read.
     """
     sides = [_found(folder) for folder in (a, b)]
@@ -82,8 +82,14 @@ def _add_link(found: _Found, name: str, path: Path, base: Path) -> None:
     elif kind == "folder":
         link = real.relative_to(base).as_posix()
         found.others[name] = Output(facts=FileFacts(), file=None, link=link, reason=f"a link to {link}")
+    elif kind:
+        found.others[name] = _nowhere(f"a symbolic link to a {kind}")
     else:
-        found.others[name] = _nowhere(f"a symbolic link to {f'a {kind}' if kind else 'nothing'}")
+        # There is nothing behind it: what it says is all there is to compare.
+        text = str(path.readlink())
+        found.others[name] = Output(
+            facts=FileFacts(), file=None, link=text, reason="a symbolic link to nothing"
+        )
 
 
 def _below(name: str, closed: Mapping[str, str]) -> bool:

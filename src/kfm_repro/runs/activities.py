@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from kfm_repro.runs.project import Project
 __all__ = [
     "FOLDERS",
     "Activities",
+    "Shared",
     "activities_in",
     "activities_of",
     "activity_id",
@@ -41,6 +43,16 @@ def activity_id(pipeline: str, name: str) -> str:
     return f"{_RUN}:{_quoted(pipeline)}:{_quoted(name)}"
 
 
+class Shared(Enum):
+    """Who else may have a run's id."""
+
+    NOBODY = auto()
+    PIPELINES = auto()
+    """Runs of other pipelines."""
+    FOLDERS = auto()
+    """Any run: the id is not the name of its folder."""
+
+
 @dataclass(frozen=True)
 class _Mention:
     run_id: str
@@ -48,13 +60,13 @@ class _Mention:
     activity: str
     path: Path
 
-    def means(self, run: RunDir, *, shared: bool) -> bool:
+    def means(self, run: RunDir, shared: Shared) -> bool:
         """Return whether this is about ``run`` and no other run of the same id."""
         if self.activity == activity_id(run.pipeline, run.name):
             return True
-        if shared or self.activity.startswith(activity_id(run.pipeline, "")):
+        if shared is Shared.FOLDERS or self.activity.startswith(activity_id(run.pipeline, "")):
             return False
-        return self.pipeline in (None, run.pipeline)
+        return self.pipeline == run.pipeline or (self.pipeline is None and shared is Shared.NOBODY)
 
 
 class Activities:
@@ -65,13 +77,13 @@ class Activities:
         for mention in mentions:
             self._by_id.setdefault(mention.run_id, []).append(mention)
 
-    def path_of(self, run: RunDir, run_id: str, *, shared: bool = False) -> Path | None:
+    def path_of(self, run: RunDir, run_id: str, shared: Shared = Shared.NOBODY) -> Path | None:
         """Return the file whose Activity carries this run, the first by name; None when there is none.
 
-        An Activity of another pipeline or folder is another run. Where the id is ``shared`` by runs, only one
-        whose identifier names the very folder counts: of others it cannot be told whose they are.
+        An Activity of another pipeline or folder is another run. Where the id is ``shared``, one that does not say
+        whose it is does not count.
         """
-        found = (item.path for item in self._by_id.get(run_id, ()) if item.means(run, shared=shared))
+        found = (item.path for item in self._by_id.get(run_id, ()) if item.means(run, shared))
         return next(found, None)
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from kfm_repro.errors import InconsistentRun, NotWritable, UnsafePath
 from kfm_repro.model.run import Run, RunState
-from kfm_repro.runs.activities import FOLDERS, Activities, activities_of, is_kept, read_activities
+from kfm_repro.runs.activities import FOLDERS, Activities, Shared, activities_of, is_kept, read_activities
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.paths import inside, safe_relative
 from kfm_repro.runs.project import Project
@@ -24,9 +24,9 @@ __all__ = [
     "Provenance",
     "carries",
     "has_provenance",
-    "is_shared",
     "provenance_target",
     "read_record",
+    "shared_id",
     "write_provenance",
 ]
 
@@ -78,28 +78,25 @@ def has_provenance(project: Project, run: RunDir, record: Run, known: Activities
         target = None
     if target is not None and carries(project, run, record, target):
         return target
-    return known.path_of(run, record.run_id, shared=is_shared(project, run, record))
+    return known.path_of(run, record.run_id, shared_id(project, run, record))
 
 
 def carries(project: Project, run: RunDir, record: Run, path: Path) -> bool:
     """Return whether the file ``path``, as it is now, is the provenance of this run and lies where that is kept."""
-    shared = is_shared(project, run, record)
-    return (
-        is_kept(project, path) and activities_of(path).path_of(run, record.run_id, shared=shared) is not None
-    )
+    shared = shared_id(project, run, record)
+    return is_kept(project, path) and activities_of(path).path_of(run, record.run_id, shared) is not None
 
 
-def is_shared(project: Project, run: RunDir, record: Run) -> bool:
-    """Return whether another run may have this id: one in another pipeline, or the one whose folder is called so."""
+def shared_id(project: Project, run: RunDir, record: Run) -> Shared:
+    """Return who else may have this id: runs in other pipelines, or the one whose folder is called so."""
     if record.run_id != run.name:
-        return True
+        return Shared.FOLDERS
     try:
         with os.scandir(project.runs) as pipelines:
-            return any(
-                os.path.lexists(Path(item.path, run.name)) for item in pipelines if item.name != run.pipeline
-            )
+            others = [Path(item.path, run.name) for item in pipelines if item.name != run.pipeline]
     except OSError:
-        return True
+        return Shared.FOLDERS
+    return Shared.PIPELINES if any(os.path.lexists(path) for path in others) else Shared.NOBODY
 
 
 def read_record(run: RunDir) -> Run:

@@ -18,7 +18,7 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.mentions import Search, find_activity, find_mentions
 from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
-from kfm_repro.runs.provenance import is_shared
+from kfm_repro.runs.provenance import shared_id
 from kfm_repro.runs.read import read_manifest, read_run, read_state, read_status
 from kfm_repro.runs.secrets import Scan
 from kfm_repro.runs.validation import report_state, reports_of
@@ -245,7 +245,7 @@ def _provenance(facts: Facts) -> Line:
         return line(7, _FAILED, facts.faults["record"], "run.yaml")
     project, run = facts.project, facts.run
     target = facts.section("prov").get("target_path") or ""
-    shared = is_shared(project, run, facts.record)
+    shared = shared_id(project, run, facts.record)
     try:
         found = find_activity(
             project.root,
@@ -254,7 +254,7 @@ def _provenance(facts: Facts) -> Line:
             facts.run_id,
             lambda path: is_kept(project, path),
             lambda document, path: (
-                activities_in(document, path).path_of(run, facts.run_id, shared=shared) is not None
+                activities_in(document, path).path_of(run, facts.run_id, shared) is not None
             ),
         )
     except UnsafePath as exc:

@@ -31,7 +31,8 @@ def scene(tmp_path: Path) -> Scene:
     workspace.mkdir(parents=True)
     return Scene(
         workspace, workspace, Project(root, root / "data/work/runs", Settings()),
-        inputs={"data/raw/in.csv"}, outputs={"data/out/a.csv"}, made=(), launched=(workspace, "/usr/bin"), shared=(root / ".venv",),
+        inputs={"data/raw/in.csv"}, outputs={"data/out/a.csv"}, made=(), launched=(workspace, "/usr/bin"),
+        shared=(root / ".venv",),
     )  # fmt: skip
 
 

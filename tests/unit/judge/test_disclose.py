@@ -16,7 +16,7 @@ FINDINGS = (
         where={"pointer": "/people/Ann Hidden/age"},
         examples=(Example(a=1),),
     ),
-    Finding(kind=Kind.SCHEMA, rung=Rung.VALUE, where={"column": "Ann Hidden", "layer": "Hidden place"}),
+    Finding(kind=Kind.SCHEMA, rung=Rung.VALUE, where={"column": "population", "layer": "counties"}),
     Finding(kind=Kind.VALUE, rung=Rung.VALUE, where={"member": "Hidden.csv", "band": 2}),
     Finding(kind=Kind.VALUE, rung=Rung.VALUE, where={"pointer": "", "offset": 3}),
 )
@@ -33,7 +33,7 @@ def test_rule_17_places_of_a_withheld_output_do_not_name_its_data() -> None:
     shown = compared("restricted")
     assert [finding.where for finding in shown.findings] == [
         {"pointer": "/*/*/*"},
-        {"column": "*", "layer": "*"},
+        {"column": "population", "layer": "counties"},
         {"member": "*", "band": 2},
         {"pointer": "", "offset": 3},
     ]
