@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from kfm_repro.errors import UnsafePath, UsageError
-from kfm_repro.execute.workspace import FileState, scan_files, walk_files
+from kfm_repro.execute.scan import FileState, scan_files, walk_files
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.counts import count_records
 from kfm_repro.runs.hashing import Digest, digest_many

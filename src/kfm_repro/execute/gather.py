@@ -18,7 +18,8 @@ from kfm_repro.execute.collect import (
 )
 from kfm_repro.execute.outside import outside_entry, scan_outside, written_outside
 from kfm_repro.execute.plan import Plan
-from kfm_repro.execute.workspace import FileState, Workspace, relocate, watched_folders
+from kfm_repro.execute.scan import FileState, relocate, watched_folders
+from kfm_repro.execute.workspace import Workspace
 from kfm_repro.model.manifest import UNRECORDED, Entry
 from kfm_repro.model.run import Run
 from kfm_repro.runs.layout import RunDir, is_own_file

@@ -13,9 +13,9 @@ from kfm_repro.execute.found import FoundInputs
 from kfm_repro.execute.git import Repository
 from kfm_repro.execute.lfs import is_pointer
 from kfm_repro.execute.observe import Observation
+from kfm_repro.execute.scan import FileState, scan_files
 from kfm_repro.execute.snapshot import Request
 from kfm_repro.execute.submodules import Submodule
-from kfm_repro.execute.workspace import FileState, scan_files
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.hashing import digest_many
 from kfm_repro.runs.objects import ObjectStore

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kfm_repro.execute.collect import can_be_recorded, matches_any
-from kfm_repro.execute.workspace import NEVER_OUTPUTS, FileState, watched_folders
+from kfm_repro.execute.scan import NEVER_OUTPUTS, FileState, watched_folders
 from kfm_repro.model.manifest import UNRECORDED, Entry
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.project import Project

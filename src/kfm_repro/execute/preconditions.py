@@ -7,9 +7,9 @@ from typing import Any
 
 from kfm_repro.execute.isolate import Isolation
 from kfm_repro.execute.plan import Plan
+from kfm_repro.execute.scan import FileState, scan_files
 from kfm_repro.execute.stdin import READ, STDIN, UNKNOWN
 from kfm_repro.execute.watched import Watched
-from kfm_repro.execute.workspace import FileState, scan_files
 from kfm_repro.model.report import Precondition
 from kfm_repro.model.run import RunState
 from kfm_repro.model.verdict import Verdict

@@ -39,6 +39,7 @@ from kfm_repro.execute.observe import Observation, Watch
 from kfm_repro.execute.outside import note_outside, outside_before, outside_outputs
 from kfm_repro.execute.process import Echo, Outcome, Process, run_command
 from kfm_repro.execute.redacted import redacted_in_logs, redacted_in_record
+from kfm_repro.execute.scan import FileState, scan_files, watched_folders
 from kfm_repro.execute.snapshot import (
     Request,
     checked_request,
@@ -51,7 +52,6 @@ from kfm_repro.execute.snapshot import (
 from kfm_repro.execute.stdin import STDIN, UNREAD, StdinWatch
 from kfm_repro.execute.submodules import read_submodules
 from kfm_repro.execute.validation import write_validation
-from kfm_repro.execute.workspace import FileState, scan_files, watched_folders
 from kfm_repro.model.manifest import Entry
 from kfm_repro.runs.ids import new_run_id
 from kfm_repro.runs.layout import RunDir, is_own_file

@@ -11,7 +11,7 @@ import msgspec
 from kfm_repro.compare.context import Context, Options
 from kfm_repro.compare.outputs import Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
-from kfm_repro.execute.workspace import relocate
+from kfm_repro.execute.scan import relocate
 from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
 from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import filterfalse
+from types import ModuleType
 
 __all__ = ["PLACEHOLDER", "Detectors", "detectors"]
 
@@ -97,10 +100,38 @@ class _Format:
     gates: tuple[str, ...]
 
 
+class _Uncalled(ModuleType):
+    """Stands for a library that is only named: in annotations, and in functions that nobody calls."""
+
+    def __getattr__(self, name: str) -> type:
+        del name
+        return object
+
+
+@contextmanager
+def _without_requests() -> Iterator[None]:
+    """Let detect-secrets be imported without requests, which takes longer than all the rest of it.
+
+    It would ask servers whether a secret is valid. We never do, and in this process it now cannot.
+    """
+    if "requests" in sys.modules:
+        yield
+        return
+    sys.modules["requests"] = _Uncalled("requests")
+    try:
+        yield
+    finally:
+        del sys.modules["requests"]
+
+
 class Detectors:
-    """All detectors, loaded once: detect-secrets takes a third of a second to import."""
+    """All detectors, loaded once: that takes a while."""
 
     def __init__(self) -> None:
+        with _without_requests():
+            self._load()
+
+    def _load(self) -> None:
         self._formats = tuple(_formats())
         module = importlib.import_module("detect_secrets.plugins.keyword")
         self._keyword = module.KeywordDetector()

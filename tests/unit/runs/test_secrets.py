@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import string
+import subprocess
+import sys
 from pathlib import Path
 from uuid import UUID
 
@@ -304,3 +306,12 @@ def test_rule_24_a_login_of_curl_among_arguments() -> None:
         "curl", "-u", "admin:[redacted: command-line]", "-H", "X-Api-Key: [redacted: authorization]",
     )  # fmt: skip
     assert redact_arguments(["docker", "run", "--user", "me:group"])[-1] == "me:group"
+
+
+def test_loading_the_detectors_takes_no_client_of_any_server_and_leaves_it_to_others() -> None:
+    code = (
+        "import sys; from kfm_repro.runs.detectors import detectors; detectors()\n"
+        "assert not {'requests', 'urllib3'} & set(sys.modules)\n"
+        "import requests; assert requests.Response is not object\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kfm_repro.execute.workspace import scan_files, walk_files
+from kfm_repro.execute.scan import scan_files, walk_files
 
 
 @pytest.fixture
