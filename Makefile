@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find src fixtures/kansas -type f -not -name '*.pyc') hatch_build.py pyproject.toml README.md LICENSE
 
-.PHONY: demo test test-full sanitize lint bench bench-full schema lock clean
+.PHONY: demo test test-slow test-full sanitize lint bench bench-full schema lock clean
 .DEFAULT_GOAL := test
 
 $(VENV)/.locked: requirements/dev.lock
@@ -24,11 +24,18 @@ demo: $(VENV)/.wheel
 	@rm -rf .kfm-demo
 	@$(BIN)/kfm-repro demo .kfm-demo
 
+# More workers than cores: a good part of a replay is waiting.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
+
 test: $(VENV)/.wheel
-	$(BIN)/python -m pytest -n 3 -m "not full"
+	$(PYTEST) -m "not slow and not full"
+
+# What CI runs besides: rebuilt environments, containers, odd files and folders.
+test-slow: $(VENV)/.wheel
+	$(PYTEST) -m slow
 
 test-full: $(VENV)/.wheel
-	$(BIN)/python -m pytest -m "full or not full" -s
+	$(BIN)/python -m pytest -m "slow or full or not full" -s
 
 # Part of `make test` as well.
 sanitize: $(VENV)/.wheel

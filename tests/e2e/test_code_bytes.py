@@ -11,6 +11,8 @@ import pytest
 import yaml
 from workshop import Workshop, plain_python
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("keyword.txt", "dos.txt", "auto.txt", "wide.txt", "plain.txt")
 DIGESTS = (
     "import hashlib, pathlib, subprocess\n"

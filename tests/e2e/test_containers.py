@@ -15,6 +15,8 @@ import pytest
 from containers import POWERLESS, STRANGER, UID, Yard, build_yard, mounted, open_folder, require
 from workshop import Workshop
 
+pytestmark = pytest.mark.slow
+
 READING = {"list": 0, "show": 0, "diff": 0, "verify": 1}
 """Commands that only read, and how they end here (no run is published)."""
 WRITING = ("replay", "pack", "unpack", "record")

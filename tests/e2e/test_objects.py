@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from workshop import Workshop, plain_python
 
+pytestmark = pytest.mark.slow
+
 JOB = """
 import pathlib
 text = pathlib.Path("data/raw/in.csv").read_text(encoding="utf-8")

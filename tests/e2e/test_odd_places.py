@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from workshop import Workshop, plain_python
 
+pytestmark = pytest.mark.slow
+
 JOB = (
     "import pathlib\ntext = pathlib.Path('data/raw/in.csv').read_text()\n"
     "out = pathlib.Path('{out}'); out.mkdir(parents=True, exist_ok=True)\n(out / 'a.csv').write_text(text)\n"

@@ -20,6 +20,8 @@ from workshop import REPOSITORY, Workshop
 
 from kfm_repro.execute.isolate import Isolation
 
+pytestmark = pytest.mark.slow
+
 JOB = """
 import pathlib, geo_base
 out = pathlib.Path("data/processed/job"); out.mkdir(parents=True, exist_ok=True)

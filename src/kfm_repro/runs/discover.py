@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from kfm_repro.errors import AmbiguousRun, InvalidRecord, RunNotFound, UsageError
+from kfm_repro.errors import AmbiguousRun, RunNotFound, UsageError
+from kfm_repro.model.listing import ListedRun
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.locks import runs_lock
 from kfm_repro.runs.paths import is_safe_component
@@ -148,17 +151,28 @@ def _latest(project: Project, pipeline: str) -> RunDir:
         key=lambda item: item[:3],
         reverse=True,
     )
-    for *_, run in candidates:
-        try:
-            if read_run(run).replay is None:
-                return run
-        except InvalidRecord:
-            continue
+    # One that cannot be read is an error: an older run in its place would be another answer to the same words.
+    newest = next((run for *_, run in candidates if read_run(run).replay is None), None)
+    if newest is not None:
+        return newest
+    if found:
+        raise RunNotFound(
+            f"no successful run of pipeline {pipeline!r}: {_ended(summary for summary, _ in summaries)}",
+            hint=f"see how they ended: kfm-repro list --pipeline {shlex.quote(pipeline)}",
+        )
     names = sorted({run.pipeline for run in iterate_runs(project.runs)})
     near = get_close_matches(pipeline, names, n=3)
     hint = f"pipelines here: {', '.join(near or names[:_SHOWN])}" if names else "record a run first"
     where = project.relative(project.runs)
     raise RunNotFound(f"no successful run of pipeline {pipeline!r} under {where}", hint=hint)
+
+
+def _ended(summaries: Iterable[ListedRun]) -> str:
+    """Say how the runs of a pipeline ended: ``2 failed, 1 replay``."""
+    counts = Counter(
+        "replay" if summary.replay_of is not None else str(summary.state) for summary in summaries
+    )
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 def _not_found(project: Project, spec: str, runs: list[RunDir]) -> RunNotFound:

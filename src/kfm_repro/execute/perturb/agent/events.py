@@ -90,6 +90,7 @@ class _Reader:
     def __init__(self) -> None:
         self._events: dict[tuple[bytes, bytes], Event] = {}
         self._earlier: dict[tuple[bytes, bytes], int] = {}
+        self._ahead: dict[tuple[bytes, bytes], int] = {}
         self._malformed = 0
         self._full = False
 
@@ -121,13 +122,19 @@ class _Reader:
         if fields[0] == b"E" and len(fields) == _EVENT_FIELDS:
             self._event(fields)
         elif fields[0] == b"C" and len(fields) == _COUNT_FIELDS:
-            key = (fields[2], fields[3])
-            count = self._earlier.get(key, 0) + int(fields[4])
-            self._events[key] = replace(self._events[key], count=max(count, self._events[key].count))
+            self._count((fields[2], fields[3]), int(fields[4]))
         elif fields[0] == b"X":
             self._full = True
         else:
             raise ValueError(fields)
+
+    def _count(self, key: tuple[bytes, bytes], count: int) -> None:
+        if key in self._events:
+            count += self._earlier.get(key, 0)
+            self._events[key] = replace(self._events[key], count=max(count, self._events[key].count))
+        elif len(self._ahead) < _MOST_EVENTS:
+            # Another thread was quicker to count an event than the first one to write it; if the log is full, none is.
+            self._ahead[key] = max(count, self._ahead.get(key, 0))
 
     def _event(self, fields: list[bytes]) -> None:
         _, pid, process, key, kind, error, how, text, at, own, imported = fields
@@ -147,6 +154,7 @@ class _Reader:
             own=_place(at if own == b"=" else own),
             imported=imported == b"1",
             cut=text.endswith(b"\\~"),
+            count=self._ahead.pop((process, key), 1),
         )
 
 
