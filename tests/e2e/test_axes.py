@@ -177,7 +177,7 @@ def produced(shop: Workshop, name: str, **setting: tuple[str, ...]) -> dict[str,
     plan = plan_replay(project, resolve_run(project, f"latest:{name}"), request)
     replayed = run_replay(project, plan, request)
     assert replayed.outcome.outcome == "success", replayed.outcome.last_lines
-    digests = {path: digest_file(item.file).sha256 for path, item in replayed.produced.items()}
+    digests = {path: digest_file(item.file).sha256 for path, item in replayed.wrote.produced.items()}
     replayed.finish("")
     assert digests
     return digests

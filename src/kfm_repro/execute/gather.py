@@ -26,14 +26,7 @@ from kfm_repro.runs.layout import RunDir, is_own_file
 from kfm_repro.runs.paths import real_path
 from kfm_repro.runs.project import Project
 
-__all__ = [
-    "Unrecorded",
-    "adopt_run_files",
-    "collect_outputs",
-    "collect_unrecorded",
-    "links_before",
-    "not_compared",
-]
+__all__ = ["Gathered", "Unrecorded", "adopt_run_files", "gather", "links_before"]
 
 
 _OF_THE_RUN = frozenset(("config", "logs", "metrics", "scratch", "validation"))
@@ -48,7 +41,25 @@ class Unrecorded:
     reason: str
 
 
-def collect_outputs(project: Project, plan: Plan, fresh: RunDir, workspace: Workspace) -> dict[str, Produced]:
+@dataclass(frozen=True)
+class Gathered:
+    """What a replay wrote: outputs by recorded path, those without content, and what is not compared."""
+
+    produced: dict[str, Produced]
+    unrecorded: dict[str, Unrecorded]
+    not_compared: tuple[str, ...]
+
+
+def gather(
+    project: Project, plan: Plan, fresh: RunDir, workspace: Workspace, links: dict[str, FileState]
+) -> Gathered:
+    """Return what the replay wrote; ``links`` is what `links_before` returned."""
+    produced = _outputs(project, plan, fresh, workspace)
+    unrecorded = _unrecorded(project, plan, fresh, workspace, links)
+    return Gathered(produced, unrecorded, _not_compared(plan, workspace, produced, unrecorded))
+
+
+def _outputs(project: Project, plan: Plan, fresh: RunDir, workspace: Workspace) -> dict[str, Produced]:
     """Return what the replay wrote, by the path under which the recorded run would have written it.
 
     What lay in the workspace before the pipeline started counts only when its state moved on.
@@ -81,7 +92,7 @@ def _link_folders(project: Project, plan: Plan, workspace: Workspace) -> tuple[s
     return (*watched_folders(project, plan.run.pipeline.outputs), *links)
 
 
-def collect_unrecorded(
+def _unrecorded(
     project: Project, plan: Plan, fresh: RunDir, workspace: Workspace, before: dict[str, FileState]
 ) -> dict[str, Unrecorded]:
     """Return what the replay wrote besides: behind links that lead out, and under names that no record can hold.
@@ -119,7 +130,7 @@ def _wanted(project: Project, path: str, patterns: tuple[str, ...], fresh: RunDi
     return in_data and not is_ephemeral(path, project.ephemeral)
 
 
-def not_compared(
+def _not_compared(
     plan: Plan, workspace: Workspace, produced: dict[str, Produced], unrecorded: Collection[str]
 ) -> tuple[str, ...]:
     """Return what the replay wrote where outputs are not looked for, in the folder of its run as well."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,20 +14,12 @@ from typing import Any
 import msgspec
 
 from kfm_repro.errors import KfmReproError, NotReplayable, PipelineFailed
-from kfm_repro.execute.collect import Produced
 from kfm_repro.execute.command import build_command, working_folder
 from kfm_repro.execute.confinement import confine, shared_places
 from kfm_repro.execute.drift import environment_drift
 from kfm_repro.execute.environment import replay_environment
 from kfm_repro.execute.fingerprint import fingerprint, read_fingerprint
-from kfm_repro.execute.gather import (
-    Unrecorded,
-    adopt_run_files,
-    collect_outputs,
-    collect_unrecorded,
-    links_before,
-    not_compared,
-)
+from kfm_repro.execute.gather import Gathered, adopt_run_files, gather, links_before
 from kfm_repro.execute.guard import Guard
 from kfm_repro.execute.imports import import_roots
 from kfm_repro.execute.inputs import InputSource, changed_inputs, describe_inputs, resolve_inputs
@@ -50,29 +42,24 @@ from kfm_repro.execute.preconditions import (
 )
 from kfm_repro.execute.process import Outcome, Process, run_command
 from kfm_repro.execute.program import PROGRAM, program_precondition, program_today
-from kfm_repro.execute.record import write_metrics
 from kfm_repro.execute.replay_document import placeholder_values, replay_document, run_variables
+from kfm_repro.execute.results import write_results
 from kfm_repro.execute.setting import is_fixed, replay_shape, setting_of
 from kfm_repro.execute.today import today_of
-from kfm_repro.execute.validation import write_validation
 from kfm_repro.execute.watched import Scene, Watched, watched
 from kfm_repro.execute.workspace import Workspace, build_workspace
-from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import Drift, Precondition
 from kfm_repro.model.run import Pipeline, Run
 from kfm_repro.model.verification import SecretHit
 from kfm_repro.runs.ids import new_run_id
-from kfm_repro.runs.labels import Labels, label_fields, read_labels
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.project import Project
-from kfm_repro.runs.secrets import redact_folder
 from kfm_repro.runs.trash import empty_trash, put_in_trash
 from kfm_repro.runs.trouble import explain_refusal, reason_of, temporary_outside
-from kfm_repro.runs.trust import foreign_labels
 from kfm_repro.runs.write import RunWriter, aware, stamp, write_json
 
-__all__ = ["Replayed", "replay_labels", "run_replay"]
+__all__ = ["Replayed", "run_replay"]
 
 _HELD = ("PYTHONHASHSEED", "TZ", "LC_ALL")
 """Variables that hold an axis of nondeterminism; the scope of the report names them."""
@@ -89,8 +76,7 @@ class Replayed:
 
     run: RunDir
     outcome: Outcome
-    produced: dict[str, Produced]
-    unrecorded: dict[str, Unrecorded]
+    wrote: Gathered
     workspace: Path
     place: Path
     preconditions: tuple[Precondition, ...]
@@ -99,7 +85,6 @@ class Replayed:
     sources: tuple[InputSource, ...]
     avoided: tuple[Drift, ...]
     held: dict[str, str]
-    not_compared: tuple[str, ...]
     printed: tuple[SecretHit, ...]
     shape: Shape
     fixed: bool
@@ -183,20 +168,14 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         k: v.replace(str(workspace.root), "{root}") for k, v in environ.items() if not k.startswith("KFM_RUN")
     }
     document["environment"] |= {"env": own}
-    produced = collect_outputs(project, plan, fresh, workspace)
-    unrecorded = collect_unrecorded(project, plan, fresh, workspace, links)
-    left = not_compared(plan, workspace, produced, unrecorded)
-    seen = watched(agent, _scene(project, plan, stage, {*produced, *left}))
+    wrote = gather(project, plan, fresh, workspace, links)
+    seen = watched(agent, _scene(project, plan, stage, {*wrote.produced, *wrote.not_compared}))
     setting = setting_of(request, shape.agent if seen.present else None)
     document["replay"] |= {"setting": setting}
     writer.yaml(document)
     adopt_run_files(workspace, fresh)
-    printed = _write_results(writer, project, plan, outcome, sources, produced, unrecorded)
-    today = fingerprint(plan.interpreter.path, project.root, environ, copies=[workspace.root])
-    program = program_today(_pipeline(project, plan, workspace), workspace.root, environ["PATH"])
-    today |= {PROGRAM: program} if program else {}
-    write_json(fresh.path / "environment" / "fingerprint.json", today)
-    recorded = read_fingerprint(plan.original, plan.run)
+    printed = write_results(writer, project, plan, outcome, sources, wrote)
+    recorded, today = read_fingerprint(plan.original, plan.run), _fingerprint(project, plan, stage)
     preconditions = (
         *_preconditions(plan, request, workspace, sources, outcome, environment),
         *program_precondition(recorded, today),
@@ -204,12 +183,11 @@ def _replay_into(writer: RunWriter, place: Place, project: Project, plan: Plan, 
         *watched_preconditions(plan, seen),
     )
     return Replayed(
-        run=fresh, outcome=outcome, produced=produced, unrecorded=unrecorded, workspace=workspace.root, place=room,
+        run=fresh, outcome=outcome, wrote=wrote, workspace=workspace.root, place=room,
         preconditions=preconditions, drift=environment_drift(recorded, today), fingerprints=(recorded, today),
         avoided=_avoided(project, plan, workspace, recorded, environ), sources=sources,
         held={name: environ[name] for name in _HELD if name in environ},
-        not_compared=left, printed=printed, shape=shape, fixed=fixed is not None,
-        setting=setting, watched=seen,
+        printed=printed, shape=shape, fixed=fixed is not None, setting=setting, watched=seen,
         finish=partial(_finish, writer, place, outcome),
     )  # fmt: skip
 
@@ -333,41 +311,6 @@ def _execute(
     return run_command(process if stage.fixed is None else shown_at(process, stage.fixed, FIXED))
 
 
-def _write_results(
-    writer: RunWriter,
-    project: Project,
-    plan: Plan,
-    outcome: Outcome,
-    sources: tuple[InputSource, ...],
-    produced: dict[str, Produced],
-    unrecorded: dict[str, Unrecorded],
-) -> tuple[SecretHit, ...]:
-    """Write manifests, objects, metrics, logs and what can be validated; return where secrets were in the logs."""
-    labels = replay_labels(project, plan, (item.entry for item in produced.values()))
-    recorded = {entry.path: _said_of(entry, plan) for entry in plan.outputs.entries}
-    items = [
-        replace(item, entry=_with(item.entry, recorded.get(path, {})))
-        for path, item in sorted(produced.items())
-    ]
-    inputs = tuple(_with(_as_laid(source), _said_of(source.entry, plan)) for source in sources)
-    writer.manifest("inputs", inputs, outcome.started)
-    others = (_with(item.entry, recorded.get(path, {})) for path, item in sorted(unrecorded.items()))
-    writer.manifest("outputs", (*(item.entry for item in items), *others), outcome.finished)
-    ObjectStore.of(project).add_all((item.file, item.entry.sha256 or "") for item in items)
-    write_metrics(writer.run, outcome, items)
-    printed = redact_folder(writer.run.logs)
-    write_validation(project, writer.run, inputs, items, labels=labels)
-    return printed
-
-
-def replay_labels(project: Project, plan: Plan, written: Iterable[Entry]) -> Labels:
-    """Return the labels of the recorded run, and of what only the replay wrote (rule 17)."""
-    recorded = plan.outputs.entries
-    paths = {entry.path for entry in recorded}
-    extra = (entry for entry in written if entry.path not in paths)
-    return read_labels(project, plan.inputs.entries, (*recorded, *extra), run=plan.original)
-
-
 def _finish(writer: RunWriter, place: Place, outcome: Outcome, aborted: str = "") -> None:
     """Bring the fresh run to its end and remove its workspace."""
     place.remove()
@@ -393,19 +336,14 @@ def _wait_until_clocks_moved_on(run: Run) -> None:
             time.sleep(_CLOCK_GRAIN_S - since)
 
 
-def _as_laid(source: InputSource) -> Entry:
-    digest = source.digest
-    return Entry(path=source.entry.path, sha256=digest.sha256, size_bytes=digest.size_bytes)
-
-
-def _said_of(entry: Entry, plan: Plan) -> dict[str, Any]:
-    """Return the labels and licence of a recorded file, which hold for what a replay makes of it (rule 17)."""
-    came = foreign_labels(plan.original).get(entry.path)
-    return label_fields(entry.extra) | ({"label": came} if came else {})
-
-
-def _with(entry: Entry, extra: dict[str, Any]) -> Entry:
-    return msgspec.structs.replace(entry, extra=entry.extra | extra) if extra else entry
+def _fingerprint(project: Project, plan: Plan, stage: _Stage) -> dict[str, Any]:
+    """Return what the replay ran with, and keep it in its record."""
+    root, environ = stage.workspace.root, stage.environ
+    today = fingerprint(plan.interpreter.path, project.root, environ, copies=[root])
+    program = program_today(_pipeline(project, plan, stage.workspace), root, environ["PATH"])
+    today |= {PROGRAM: program} if program else {}
+    write_json(stage.fresh.path / "environment" / "fingerprint.json", today)
+    return today
 
 
 def _avoided(

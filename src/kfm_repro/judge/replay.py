@@ -36,7 +36,8 @@ from kfm_repro.execute.preconditions import (
 from kfm_repro.execute.program import PROGRAM
 from kfm_repro.execute.rebuild.store import prune
 from kfm_repro.execute.redacted import redacted_in_logs
-from kfm_repro.execute.replay import Replayed, replay_labels, run_replay
+from kfm_repro.execute.replay import Replayed, run_replay
+from kfm_repro.execute.results import replay_labels
 from kfm_repro.execute.setting import shown_window
 from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of
 from kfm_repro.judge.disclose import disclosed
@@ -194,10 +195,12 @@ def _judge(
     proofs: Mapping[str, Effect],
 ) -> Report:  # fmt: skip
     outcome = replayed.outcome
-    fresh = {path: Output(facts=item.entry.facts, file=item.file) for path, item in replayed.produced.items()}
+    fresh = {
+        path: Output(facts=item.entry.facts, file=item.file) for path, item in replayed.wrote.produced.items()
+    }
     fresh |= {
         path: Output(facts=item.entry.facts, file=None, reason=item.reason, declared=item.entry.extra)
-        for path, item in replayed.unrecorded.items()
+        for path, item in replayed.wrote.unrecorded.items()
     }
     recorded = recorded_outputs(
         project, plan.run, plan.outputs, replayed.place / "baseline",
@@ -205,7 +208,7 @@ def _judge(
     )  # fmt: skip
     context = Context(a=side_of(project, plan.original, plan.run), b=_fresh_side(replayed))
     comparison = compare_outputs(recorded, fresh, context, lambda path: rule_for(project, path, accept))
-    labels = replay_labels(project, plan, (item.entry for item in replayed.produced.values()))
+    labels = replay_labels(project, plan, (item.entry for item in replayed.wrote.produced.values()))
     outputs = disclosed(comparison.outputs, labels)
     failed = outcome.outcome != "success"
     unmet = next(filter(is_unmet, replayed.preconditions), None)
@@ -236,7 +239,7 @@ def _judge(
         ),
         scope=replay_scope(
             replayed.held,
-            replayed.not_compared,
+            replayed.wrote.not_compared,
             plan.isolation,
             level=exercised_level(*replayed.fingerprints, (plan.run.runtime.host, platform.node())),
             capped=_capped(plan),
