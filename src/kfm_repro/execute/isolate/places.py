@@ -41,7 +41,7 @@ class Place:
 
     def remove(self) -> None:
         """Remove the folder and all that is in it, then give up the lock."""
-        remove_tree(self.path)
+        _remove(self.path)
         for handle in (self.processes, self.lock):
             with contextlib.suppress(OSError):
                 os.close(handle)
@@ -103,6 +103,19 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
+def _remove(path: Path) -> None:
+    """Remove the folder of a place, its lock last and alone: without one, nobody would ever collect what is left."""
+    with contextlib.suppress(OSError):
+        path.chmod(0o700)
+        for item in path.iterdir():
+            if item.is_dir() and not item.is_symlink():
+                remove_tree(item)
+            elif item.name != _LOCK:
+                item.unlink()
+        if {item.name for item in path.iterdir()} <= {_LOCK}:
+            remove_tree(path)
+
+
 def _take(path: Path) -> Place | None:
     """Lock a fresh folder; None when a collector was faster and takes it for a leftover."""
     try:
@@ -127,7 +140,7 @@ def _collect(path: Path) -> int | None:
     try:
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        # Killed before it was locked, or just being made: then rmdir fails or its maker takes another one.
+        # Killed just before it was locked, or just before its end; or being made: its maker takes another one then.
         path.rmdir()
         return 0
     try:
@@ -136,7 +149,7 @@ def _collect(path: Path) -> int | None:
         except BlockingIOError:
             return None
         ended = _end({**_recorded(path), **_marked(path)})
-        remove_tree(path)
+        _remove(path)
         return ended
     finally:
         os.close(lock)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kfm_repro.errors import NotWritable
-from kfm_repro.execute.isolate import Place, collect_leftovers, new_place
+from kfm_repro.execute.isolate import Place, collect_leftovers, new_place, places
 from kfm_repro.execute.isolate.places import PREFIX
 from kfm_repro.runs.read import boot_id, process_started
 
@@ -42,6 +42,25 @@ def test_a_place_that_is_used_stays_and_one_that_is_not_goes(tmp_path: Path) -> 
     assert collect_leftovers(tmp_path).removed == ()
     living.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_removal_that_was_cut_off_has_left_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = new_place(tmp_path)
+    (place.path / "workspace").mkdir()
+    (place.path / "workspace" / "file").touch()
+
+    def cut_off(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places, "remove_tree", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            place.remove()
+    assert (place.path / "lock").exists()
+    abandon(place)
+    assert collect_leftovers(tmp_path).removed == (place.path,)
 
 
 def test_folders_that_were_made_unreadable_go_as_well(tmp_path: Path) -> None:
