@@ -31,7 +31,7 @@ from kfm_repro.execute.perturb.axes import (
     temporary_name,
     workspace_name,
 )
-from kfm_repro.execute.perturb.canary import CANARY, NO_LOCALE, Effect, Seen, parse
+from kfm_repro.execute.perturb.canary import CANARY, NO_LOCALE, SLOW_START_S, Effect, Seen, parse
 from kfm_repro.execute.perturb.locales import OTHER_LOCALE
 from kfm_repro.execute.perturb.shaped import shaped
 from kfm_repro.execute.process import Process, run_command
@@ -39,7 +39,6 @@ from kfm_repro.execute.process import Process, run_command
 __all__ = ["Proof", "Stage", "prove", "prove_varied"]
 
 _TIMEOUT_S = 120.0
-_LATE_THREAD_S = 0.0005
 _SEEDED = frozenset(("clock", "entropy", "directory-order"))
 """Axes whose varied level is one certain value: two canaries have to see the same."""
 
@@ -174,9 +173,11 @@ def _same(axis: str, a: Seen, b: Seen) -> Effect:
 
 def _moved(axis: str, pinned: Seen, varied: list[Seen]) -> Effect:
     if axis == "schedule":
-        # A delayed thread never starts early: this holds on a loaded machine, where others start late as well.
-        late = varied[0][axis] > _LATE_THREAD_S and any(varied[0]["agent"].values())
-        return Effect(late, "" if late else "threads started at once")
+        # What is delayed never begins early: this holds on a loaded machine, where all begins late.
+        starts = _places(axis, varied[0])
+        early = [place for place, seconds in starts.items() if seconds <= SLOW_START_S]
+        late = not early and any(varied[0]["agent"].values())
+        return Effect(late, "" if late else f"not late: {', '.join(early or starts)}")
     if axis in _SEEDED:
         again = _same(axis, *varied)
         if not again.effective:

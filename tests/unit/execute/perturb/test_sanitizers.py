@@ -50,6 +50,13 @@ def runtime(gcc: str, name: str) -> str:
     return path
 
 
+def sanitized(gcc: str, place: Path, sanitizers: str) -> Path:
+    library = place / "sanitized.so"
+    flags = [*FLAGS, f"-fsanitize={sanitizers}", "-fPIC", "-shared", "-fvisibility=hidden"]
+    subprocess.run([gcc, *flags, "-o", library, *sorted(SOURCES.glob("*.c")), "-ldl"], check=True)
+    return library
+
+
 def run_driver(argv: list[object], env: dict[str, str], cwd: Path) -> str:
     done = subprocess.run(
         [str(word) for word in argv],
@@ -68,9 +75,7 @@ def run_driver(argv: list[object], env: dict[str, str], cwd: Path) -> str:
 
 def test_addresses_and_undefined_behaviour(gcc: str, driver: Path, tmp_path: Path, folder: Path) -> None:
     preloads = [runtime(gcc, "libasan.so"), runtime(gcc, "libubsan.so")]
-    library = tmp_path / "sanitized.so"
-    flags = [*FLAGS, "-fsanitize=address,undefined", "-fPIC", "-shared", "-fvisibility=hidden"]
-    subprocess.run([gcc, *flags, "-o", library, *sorted(SOURCES.glob("*.c")), "-ldl"], check=True)
+    library = sanitized(gcc, tmp_path, "address,undefined")
     for mode in MODES:
         prepared = prepare(tmp_path, SETTING, built=Built(library))
         env = {
@@ -81,14 +86,28 @@ def test_addresses_and_undefined_behaviour(gcc: str, driver: Path, tmp_path: Pat
         assert prepared.events() or mode == "limit", mode
 
 
+def test_delayed_tasks_of_python(gcc: str, python: str, tmp_path: Path) -> None:
+    prepared = prepare(tmp_path, SETTING, built=Built(sanitized(gcc, tmp_path, "address,undefined")))
+    # Ours first: called by the sanitizer's pthread_create it would not know that Python starts the thread.
+    preloads = [prepared.variables["LD_PRELOAD"], runtime(gcc, "libasan.so"), runtime(gcc, "libubsan.so")]
+    env = {
+        "LD_PRELOAD": " ".join(preloads),
+        "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
+    }
+    program = (
+        "import queue, sys\nfrom concurrent.futures import ThreadPoolExecutor\ntasks = queue.Queue()\n"
+        "def work(n):\n    tasks.put(n)\n    return tasks.get()\n"
+        "with ThreadPoolExecutor(4) as pool: print(sum(pool.map(work, range(100))), sys.getswitchinterval() < 1e-4)"
+    )
+    assert run_driver([python, "-c", program], env, tmp_path) == "4950 True\n"
+
+
 def test_threads_do_not_race(gcc: str, driver: Path, tmp_path: Path, folder: Path) -> None:
     setarch = shutil.which("setarch")
     if setarch is None or subprocess.run([setarch, "-R", "true"], check=False).returncode != 0:
         pytest.skip("addresses cannot be fixed, as ThreadSanitizer needs them")
     preload = runtime(gcc, "libtsan.so")
-    library = tmp_path / "sanitized.so"
-    flags = [*FLAGS, "-fsanitize=thread", "-fPIC", "-shared", "-fvisibility=hidden"]
-    subprocess.run([gcc, *flags, "-o", library, *sorted(SOURCES.glob("*.c")), "-ldl"], check=True)
+    library = sanitized(gcc, tmp_path, "thread")
     # Without delays: our start of a thread would run before ThreadSanitizer knows the thread.
     prepared = prepare(tmp_path, replace(SETTING, thread_seed=None), built=Built(library))
     settings = [

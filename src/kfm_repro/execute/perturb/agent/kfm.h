@@ -116,6 +116,10 @@ int kfm_stand_in(const char *path, int flags);
 void kfm_directory_fork_prepare(void);
 void kfm_directory_fork_done(void);
 
+/* tasks.c */
+void kfm_tasks_start(void);
+void kfm_delay_tasks(const void *caller);
+
 /* process.c */
 uint64_t kfm_environment_start(void);
 

@@ -311,6 +311,7 @@ __attribute__((constructor)) static void kfm_constructor(void) {
     kfm_busy++;
     pthread_atfork(before_fork, kfm_directory_fork_done, in_child);
     kfm_place_start();
+    kfm_tasks_start();
     kfm_busy--;
 }
 

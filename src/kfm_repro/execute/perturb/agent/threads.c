@@ -1,5 +1,5 @@
 /* The schedule: a new thread waits a moment, drawn from the seed, before it runs. Threads cannot be made to take turns
- * from here: what they wait for is not known. */
+ * from here: what they wait for is not known. What workers do once they have started is for tasks.c. */
 #include "real.h"
 
 enum { KFM_LONGEST_US = 4000 };
@@ -28,6 +28,7 @@ KFM_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *
     }
     if (active) {
         kfm_log(KFM_THREAD, 0, "pthread_create", "");
+        kfm_delay_tasks(__builtin_return_address(0));
     }
     struct start *start = active && kfm_setting.delays ? malloc(sizeof *start) : NULL;
     if (start == NULL) {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -18,7 +19,10 @@ from typing import Any
 
 _MASK = (1 << 64) - 1
 _SPIN_READS, _SPIN_STEP, _SPIN_DOUBLINGS = 20_000, 5_000, 20
-_LONGEST_DELAY_US = 4000
+_LONGEST_DELAY_US, _LONGEST_TASK_US, _EVERY_TASK = 4000, 2000, 1024
+_USUAL_INTERVAL_S, _INTERVAL_S = 0.005, 0.00001
+_TAKERS = (("concurrent.futures._base", "Future", "set_running_or_notify_cancel"), ("queue", "Queue", "get"))
+_DELAYED = "_kfm_delayed"
 _TEXT_MAX, _TABLE_MAX, _DEPTH = 2048, 4096, 64
 _LETTERS = ((os.O_CREAT, "c"), (os.O_TRUNC, "t"), (os.O_APPEND, "a"), (os.O_EXCL, "x"))
 _real_stat, _real_open, _real_write, _real_getpid = os.stat, os.open, os.write, os.getpid
@@ -324,21 +328,51 @@ def _set_cpus(cpus: int) -> None:
         os.sched_getaffinity = lambda _pid: set(range(cpus))
 
 
+def _delay_tasks(pause: Callable[[], None]) -> None:
+    """Wrap what workers call between taking a task and doing it, in modules that are loaded; see tasks.c."""
+    for module, kind, name in _TAKERS:
+        owner = getattr(sys.modules.get(module), kind, None)
+        real = getattr(owner, name, None)
+        if real is None or hasattr(real, _DELAYED):
+            continue
+
+        def take(*args: Any, _real: Callable[..., Any] = real, **kwargs: Any) -> Any:
+            taken = _real(*args, **kwargs)
+            pause()
+            return taken
+
+        setattr(take, _DELAYED, True)
+        setattr(owner, name, take)
+
+
 def _set_delays(seed: int) -> None:
-    real, started, sleep = threading._start_new_thread, [0], time.sleep  # type: ignore[attr-defined]  # noqa: SLF001
+    started, taken, sleep = itertools.count(1), itertools.count(), time.sleep
 
-    def start(function: Callable[..., Any], args: tuple[Any, ...], *rest: Any) -> Any:
-        started[0] += 1
-        wait = _mix(seed, started[0]) % _LONGEST_DELAY_US / 1e6
+    def pause() -> None:
+        number = next(taken)
+        drawn = _mix(~seed & _MASK, number)
+        if (drawn >> 32) % (number // _EVERY_TASK + 1) == 0:
+            sleep(drawn % _LONGEST_TASK_US / 1e6)
 
-        def delayed(*given: Any, **named: Any) -> None:
-            sleep(wait)
-            function(*given, **named)
+    def delaying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def start(function: Callable[..., Any], *rest: Any, **options: Any) -> Any:
+            wait = _mix(seed, next(started)) % _LONGEST_DELAY_US / 1e6
 
-        return real(delayed, args, *rest)
+            def delayed(*given: Any, **named: Any) -> None:
+                sleep(wait)
+                function(*given, **named)
 
-    # From 3.13 on, threads are started another way, and are not delayed.
-    threading._start_new_thread = start  # type: ignore[attr-defined]  # noqa: SLF001
+            with contextlib.suppress(Exception):  # none from here shall reach the command
+                if abs(sys.getswitchinterval() - _USUAL_INTERVAL_S) < _INTERVAL_S:
+                    sys.setswitchinterval(_INTERVAL_S)
+                _delay_tasks(pause)
+            return real(delayed, *rest, **options)
+
+        return start
+
+    for name in ("_start_new_thread", "_start_joinable_thread"):  # before Python 3.13, and since
+        if hasattr(threading, name):
+            setattr(threading, name, delaying(getattr(threading, name)))
 
 
 def _opened(log: _Log, args: tuple[Any, ...]) -> None:
