@@ -145,13 +145,12 @@ def _run_confined(process: Process, log: RunLog) -> Outcome:
         jail.stop()
         _drain(pumps)
         raise
-    finished = datetime.now(UTC)
     _drain(pumps, _LONGEST_DRAIN_S if report.contained else _DRAIN_S)
     return Outcome(
         outcome=report.cause or ("success" if report.exit_code == 0 else "failed"),
         exit_code=report.exit_code,
         started=started,
-        finished=finished,
+        finished=jail.ended,
         user_s=report.user_s,
         system_s=report.system_s,
         peak_memory_bytes=report.peak_bytes,

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ class Report:
 class Jail:
     """One command under supervision, started by the constructor; ``stdout`` and ``stderr`` are its pipes.
 
+    ``ended`` is when it had ended with all that it started, once `wait` has returned.
     Raises NotReplayable when the cell cannot be set up or the command cannot be started.
     """
 
@@ -72,6 +74,7 @@ class Jail:
         lifeline, self._lifeline = os.pipe()
         self._report, report = os.pipe()
         self._heard = b""
+        self.ended = datetime.now(UTC)
         job = json.dumps(_job(argv, cwd, env, how, lifeline, report)).encode()
         handle = _in_memory(job)
         kept = [handle, lifeline, report, *([how.place.lock, how.place.processes] if how.place else [])]
@@ -106,6 +109,8 @@ class Jail:
         limits = self._how.limits
         patience = None if limits.timeout_s is None else limits.timeout_s + limits.grace_s + _OVERDUE_S
         text = self._line(patience)
+        # Taking a private root apart may take longer than a short command does.
+        self.ended = datetime.now(UTC)
         self.kill()
         if text is None:
             return _lost()

@@ -96,7 +96,7 @@ static bool see_frame(void *frame, struct kfm_place *place) {
         } else if (place->at[0] == '\0') {
             write_place(place->at, file, py.frame_line(frame));
             if (!library) {
-                write_place(place->own, file, py.frame_line(frame));
+                memcpy(place->own, place->at, sizeof place->own); /* to find a line takes a walk through all of them */
             }
         } else if (!library && place->own[0] == '\0') {
             write_place(place->own, file, py.frame_line(frame));

@@ -27,7 +27,11 @@ uint64_t kfm_hash(const void *data, size_t size, uint64_t seed) {
     for (size_t left = size; left > 0;) {
         uint64_t word = 0;
         size_t part = left < sizeof word ? left : sizeof word;
-        memcpy(&word, byte, part);
+        if (part == sizeof word) {
+            memcpy(&word, byte, sizeof word); /* of a constant size: one load */
+        } else {
+            memcpy(&word, byte, part);
+        }
         hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
         hash ^= hash >> 32;
         byte += part;
