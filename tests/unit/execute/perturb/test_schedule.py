@@ -36,7 +36,9 @@ TRACES = (
     "def attempt(function, *args):\n"
     "    try: function(*args)\n"
     "    except Exception: traceback.print_exc(file=sys.stdout)\n"
-    "with ThreadPoolExecutor(2) as pool: attempt(pool.submit(fail).result)\n"
+    # Once it has ended: another line of result() raises while it has not.
+    "with ThreadPoolExecutor(2) as pool: future = pool.submit(fail)\n"
+    "attempt(future.result)\n"
     "attempt(queue.Queue().get, False)\nattempt(queue.Queue().get, 1, 2, 3)\nattempt(queue.Queue.get)\n"
     "print(sorted(set(sys.modules) - loaded), time.time())\n"
 )
