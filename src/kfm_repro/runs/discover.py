@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from kfm_repro.errors import AmbiguousRun, RunNotFound, UsageError
+from kfm_repro.errors import AmbiguousRun, InvalidRecord, RunNotFound, UsageError
 from kfm_repro.model.listing import ListedRun
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.locks import runs_lock
@@ -151,10 +151,12 @@ def _latest(project: Project, pipeline: str) -> RunDir:
         key=lambda item: item[:3],
         reverse=True,
     )
-    # One that cannot be read is an error: an older run in its place would be another answer to the same words.
-    newest = next((run for *_, run in candidates if read_run(run).replay is None), None)
-    if newest is not None:
-        return newest
+    for *_, run in candidates:
+        try:
+            if read_run(run).replay is None:
+                return run
+        except InvalidRecord:
+            continue
     if found:
         raise RunNotFound(
             f"no successful run of pipeline {pipeline!r}: {_ended(summary for summary, _ in summaries)}",
