@@ -54,17 +54,20 @@ def gather(
     project: Project, plan: Plan, fresh: RunDir, workspace: Workspace, links: dict[str, FileState]
 ) -> Gathered:
     """Return what the replay wrote; ``links`` is what `links_before` returned."""
-    produced = _outputs(project, plan, fresh, workspace)
-    unrecorded = _unrecorded(project, plan, fresh, workspace, links)
-    return Gathered(produced, unrecorded, _not_compared(plan, workspace, produced, unrecorded))
+    # Walked once: a workspace may hold very many files.
+    written = dict.fromkeys(written_files(workspace.root, ["."], workspace.before))
+    produced = _outputs(project, plan, fresh, workspace, written)
+    unrecorded = _unrecorded(project, plan, fresh, workspace, links, written)
+    return Gathered(produced, unrecorded, _not_compared(plan, workspace, produced, unrecorded, written))
 
 
-def _outputs(project: Project, plan: Plan, fresh: RunDir, workspace: Workspace) -> dict[str, Produced]:
+def _outputs(
+    project: Project, plan: Plan, fresh: RunDir, workspace: Workspace, written: Collection[str]
+) -> dict[str, Produced]:
     """Return what the replay wrote, by the path under which the recorded run would have written it.
 
     What lay in the workspace before the pipeline started counts only when its state moved on.
     """
-    written = dict.fromkeys(written_files(workspace.root, ["."], workspace.before))
     places = {
         relocate(entry.path, project, plan.original, fresh): entry.path for entry in plan.outputs.entries
     }
@@ -93,7 +96,12 @@ def _link_folders(project: Project, plan: Plan, workspace: Workspace) -> tuple[s
 
 
 def _unrecorded(
-    project: Project, plan: Plan, fresh: RunDir, workspace: Workspace, before: dict[str, FileState]
+    project: Project,
+    plan: Plan,
+    fresh: RunDir,
+    workspace: Workspace,
+    before: dict[str, FileState],
+    written: Collection[str],
 ) -> dict[str, Unrecorded]:
     """Return what the replay wrote besides: behind links that lead out, and under names that no record can hold.
 
@@ -109,7 +117,7 @@ def _unrecorded(
         for path in names or ([link] if _wanted(project, link, patterns, fresh) else []):
             entry = outside_entry(path)
             found[path] = Unrecorded(entry, str(entry.extra[UNRECORDED]))
-    for path in written_files(workspace.root, ["."], workspace.before):
+    for path in written:
         if not can_be_recorded(path) and _wanted(project, path, patterns, fresh):
             reason = "written in B under a name that no record can hold (control characters, not UTF-8)"
             found[_shown(path)] = Unrecorded(Entry(path=_shown(path)), reason)
@@ -131,7 +139,11 @@ def _wanted(project: Project, path: str, patterns: tuple[str, ...], fresh: RunDi
 
 
 def _not_compared(
-    plan: Plan, workspace: Workspace, produced: dict[str, Produced], unrecorded: Collection[str]
+    plan: Plan,
+    workspace: Workspace,
+    produced: dict[str, Produced],
+    unrecorded: Collection[str],
+    written: Collection[str],
 ) -> tuple[str, ...]:
     """Return what the replay wrote where outputs are not looked for, in the folder of its run as well."""
     inputs = {entry.path for entry in plan.inputs.entries}
@@ -144,7 +156,7 @@ def _not_compared(
     run_dir = PurePosixPath(workspace.run_dir.relative_to(workspace.root))
     left = [
         path
-        for path in written_files(workspace.root, ["."], workspace.before)
+        for path in written
         if path not in known
         and _shown(path) not in unrecorded
         and not _is_of_run(PurePosixPath(path), run_dir)
