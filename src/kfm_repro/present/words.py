@@ -20,6 +20,7 @@ __all__ = [
     "how_many",
     "place_of",
     "title_of",
+    "usual_remedy",
     "worst_first",
 ]
 
@@ -83,6 +84,11 @@ def how_many(finding: Finding) -> str:
     if finding.of is not None:
         return f"{finding.count} of {finding.of}"
     return "" if finding.count == 1 else str(finding.count)
+
+
+def usual_remedy(finding: Finding) -> str:
+    """Return what usually ends this kind, for data that differs and nothing more precise is known of."""
+    return told(finding.kind).remedy if finding.rung is Rung.VALUE else ""
 
 
 def advice(finding: Finding) -> str:

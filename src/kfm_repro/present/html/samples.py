@@ -33,11 +33,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Examples under their heads; ``left_out`` places differ besides."""
+    """Examples under their heads; ``left_out`` places differ besides. A side without any value has no column."""
 
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
     left_out: int
+    has_a: bool = True
+    has_b: bool = True
 
 
 def table_of(finding: Finding, most: int) -> Table | None:
@@ -51,7 +53,10 @@ def table_of(finding: Finding, most: int) -> Table | None:
         Row(tuple(visible(key[head], 120) if head in key else "" for head in heads), *_cells(example))
         for key, example in zip(keys, examples, strict=True)
     )
-    return Table(tuple(visible(head) for head in heads), rows, max(0, finding.count - len(rows)))
+    sides = [any(not cell.absent for cell in cells) for cells in ([r.a for r in rows], [r.b for r in rows])]
+    has_a, has_b = sides if any(sides) else (True, True)
+    shown = tuple(visible(head) for head in heads)
+    return Table(shown, rows, max(0, finding.count - len(rows)), has_a, has_b)
 
 
 def _cells(example: Example) -> tuple[Cell, Cell]:
@@ -64,7 +69,7 @@ def _cells(example: Example) -> tuple[Cell, Cell]:
 
 
 def _whole(value: object) -> Cell:
-    return Cell(absent=True) if value is None else Cell(middle=visible(_text(value), _TEXT))
+    return Cell(absent=True) if value is None else Cell(before=visible(_text(value), _TEXT))
 
 
 def _text(value: object) -> str:

@@ -20,7 +20,17 @@ from kfm_repro.present.keep import size_text
 from kfm_repro.present.kinds import told
 from kfm_repro.present.terminal import verdict_line
 from kfm_repro.present.visible import visible
-from kfm_repro.present.words import LABELS, MARKS, advice, counted, how_many, place_of, title_of, worst_first
+from kfm_repro.present.words import (
+    LABELS,
+    MARKS,
+    advice,
+    counted,
+    how_many,
+    place_of,
+    title_of,
+    usual_remedy,
+    worst_first,
+)
 
 __all__ = ["FULL", "Limits", "Page", "page_of"]
 
@@ -79,6 +89,7 @@ class Shown:
     metres: str
     evidence: str
     advice: str
+    often_helps: str
     verified: bool
     causes: tuple[Reason, ...]
     detail: tuple[tuple[str, str], ...]
@@ -220,6 +231,7 @@ class _Maker:
             metres=", ".join(f"{name} {value:.3g} m" for name, value in metres.items()),
             evidence=visible(finding.evidence, _TEXT),
             advice=visible(advice(finding), _TEXT),
+            often_helps="" if advice(finding) or finding.causes else usual_remedy(finding),
             verified=bool(finding.fix and finding.fix.verified),
             causes=tuple(_reasons(finding)),
             detail=tuple((visible(k), visible(v, 200)) for k, v in finding.detail.items() if _is_plain(v)),
