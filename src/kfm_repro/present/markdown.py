@@ -9,6 +9,7 @@ import msgspec
 from kfm_repro.model.finding import Finding, OutputComparison, OutputVerdict
 from kfm_repro.model.report import ErrorInfo, Report
 from kfm_repro.model.verdict import Verdict
+from kfm_repro.present.lines import plural
 from kfm_repro.present.terminal import verdict_line
 from kfm_repro.present.visible import visible
 from kfm_repro.present.words import LABELS, MARKS, advice, counted, how_many, place_of, title_of, worst_first
@@ -67,7 +68,7 @@ def _render(report: Report, most: int) -> str:
     notes = [f"- {escaped(item.name)}: {escaped(item.detail, 600)}" for item in report.preconditions[:50]
              if item.state not in ("ok", "assumed")]  # fmt: skip
     if notes:
-        lines += [f"<details><summary>{len(notes)} preconditions to look at</summary>", "", *notes, "", "</details>", ""]
+        lines += [f"<details><summary>{plural(len(notes), "precondition")} to look at</summary>", "", *notes, "", "</details>", ""]
     return "\n".join(lines) + "\n"
 
 

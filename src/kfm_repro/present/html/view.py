@@ -228,7 +228,7 @@ class _Maker:
             many=how_many(finding),
             share=share,
             often=flip_share(finding.flips) if isinstance(finding.flips, Flips) else "",
-            metres=", ".join(f"{name} {value:.3g} m" for name, value in metres.items()),
+            metres=", ".join(f"{visible(name, 20)} {value:.3g} m" for name, value in metres.items()),
             evidence=visible(finding.evidence, _TEXT),
             advice=visible(advice(finding), _TEXT),
             often_helps="" if advice(finding) or finding.causes else usual_remedy(finding),
