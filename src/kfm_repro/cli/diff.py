@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from kfm_repro.cli.options import accept_option, output_options, project_options
+from kfm_repro.cli.reports import report_options, reporting
 
 __all__ = ["command"]
 
@@ -20,6 +21,7 @@ __all__ = ["command"]
 @click.option("--key", help="Columns that name a row, separated by commas.")
 @accept_option
 @project_options
+@report_options
 @output_options
 def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
     """Compare two runs, two files or two folders; nothing is executed.
@@ -32,12 +34,14 @@ def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hand
     from kfm_repro.runs.project import find_project
 
     key = tuple(name.strip() for name in (options["key"] or "").split(",") if name.strip())
-    report = diff(
-        a,
-        b,
-        lambda: find_project(options["root"], options["runs"]),
-        key=key,
-        accept=Accept(options["accept"]) if options["accept"] else None,
-    )
-    print_report(report, as_json=options["as_json"], quiet=options["quiet"], no_color=options["no_color"])
+    with reporting(options, "diff") as reports:
+        report = diff(
+            a,
+            b,
+            lambda: find_project(options["root"], options["runs"]),
+            key=key,
+            accept=Accept(options["accept"]) if options["accept"] else None,
+        )
+        reports.write(report)
+    print_report(report, options)
     return int(exit_code(report.verdict, report.outputs))

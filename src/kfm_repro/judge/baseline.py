@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 from kfm_repro.compare.context import Options, Side
 from kfm_repro.compare.outputs import Output, Rule
@@ -25,7 +27,7 @@ from kfm_repro.runs.project import Project
 from kfm_repro.runs.trouble import home_folder
 from kfm_repro.runs.write import aware
 
-__all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of"]
+__all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of", "source_of"]
 
 
 def recorded_outputs(
@@ -86,6 +88,15 @@ def side_of(project: Project, original: RunDir, run: Run) -> Side:
         paths=tuple(sorted(usable, key=lambda path: (-len(path), path))),
         hosts=tuple(sorted(hosts)),
     )
+
+
+def source_of(run: Run) -> str | msgspec.UnsetType:
+    """Return the file of the pipeline relative to the project, UNSET where the record names a program or module."""
+    entrypoint = PurePosixPath(run.pipeline.entrypoint or "")
+    path = PurePosixPath(run.pipeline.cwd) / entrypoint
+    if not entrypoint.suffix or path.is_absolute() or ".." in path.parts:
+        return msgspec.UNSET
+    return str(path)
 
 
 def rule_for(project: Project, path: str, accept: Accept | None, key: tuple[str, ...] = ()) -> Rule:

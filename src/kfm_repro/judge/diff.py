@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from kfm_repro.compare.context import Context, Options
+from kfm_repro.compare.context import Context, Options, Side
 from kfm_repro.compare.outputs import Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
 from kfm_repro.execute.scan import relocate
-from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of
+from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of, source_of
 from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import environment_found, output_drift
@@ -138,7 +138,7 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
     ]
     return _report(
         Comparison(outputs=outputs),
-        runs=(_ref(directories[0], runs[0]), _ref(directories[1], runs[1])),
+        runs=(_ref(directories[0], runs[0], sides[0]), _ref(directories[1], runs[1], sides[1])),
         bad=tuple(bad),
         between=between(
             *(
@@ -198,11 +198,13 @@ def _report(
     )
 
 
-def _ref(directory: RunDir, run: Run) -> RunRef:
+def _ref(directory: RunDir, run: Run, side: Side) -> RunRef:
     return RunRef(
         run_id=run.run_id,
         pipeline=run.pipeline_name or directory.pipeline,
         git_commit=run.pipeline.version.git_commit,
+        source=source_of(run),
+        window=side.window or msgspec.UNSET,
     )
 
 
