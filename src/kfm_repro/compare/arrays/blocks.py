@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.noise.floats import MAX_NOISE_ULP
@@ -13,17 +13,18 @@ from kfm_repro.compare.samples import scalar
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["ArrayDiff", "windows"]
+__all__ = ["ArrayDiff", "same_bits", "windows"]
 
 _MOST_PAIRS = 20_000
 """Differing elements beyond which nobody asks whether each of them is a time."""
+_SCALARS = (str, bytes, bool, int, float, dt.datetime, dt.date)
 _SHOWN = MAX_EXAMPLES
 _CLOCKS = "iufMOSU"
 """Kinds of dtypes of which an element can be the reading of a clock."""
@@ -126,7 +127,8 @@ class ArrayDiff:
         evidence = f"{tally.count} of {self.of} elements differ"
         if tally.max_abs:
             evidence += f", by at most {tally.max_abs:g}"
-        if tally.count <= _MOST_PAIRS and len(self._pairs) == tally.count:
+        scalars = all(isinstance(value, _SCALARS) for pair in self._pairs for value in pair)
+        if scalars and tally.count <= _MOST_PAIRS and len(self._pairs) == tally.count:
             parts = classify_pairs(self._pairs, self.context)
             if len(parts) == 1 and parts[0].kind in (Kind.TIMESTAMP, Kind.IDENTIFIER, Kind.PATH, Kind.HOST):
                 evidence = f"{parts[0].evidence}; {evidence}"
@@ -151,34 +153,21 @@ class ArrayDiff:
         )
 
 
-def windows(shape: Sequence[int], itemsize: int, most_bytes: int = 32 << 20) -> Any:  # noqa: ANN401  # an iterator of slices
-    """Yield tuples of slices that cover an array of ``shape`` in blocks of about ``most_bytes``."""
-    if not shape:
-        yield ()
-        return
+def windows(
+    shape: Sequence[int], itemsize: int, chunks: Sequence[int] | None = None, most_bytes: int = 32 << 20
+) -> Iterator[tuple[slice, ...]]:
+    """Yield tuples of slices that cover an array of ``shape`` in whole chunks of about ``most_bytes`` together."""
     if 0 in shape:
         return
-    steps = list(shape)
-    for axis in range(len(steps)):
-        rest = itemsize
-        for size in steps[axis + 1 :]:
-            rest *= size
-        steps[axis] = max(1, min(steps[axis], most_bytes // max(1, rest)))
-        if steps[axis] > 1 or axis == len(steps) - 1:
-            break
-        steps[axis] = 1
-    starts: list[tuple[int, ...]] = [()]
-    for size, step in zip(shape, steps, strict=True):
-        starts = [(*start, at) for start in starts for at in range(0, size, step)]
-    for start in starts:
-        yield tuple(
-            slice(at, min(at + step, size)) for at, step, size in zip(start, steps, shape, strict=True)
-        )
-
-
-def placed(findings: Sequence[Finding], **where: str | int) -> tuple[Finding, ...]:
-    """Return the findings with a further place."""
-    return tuple(msgspec.structs.replace(f, where={**where, **f.where}) for f in findings)
+    steps = list(chunks or [1] * len(shape))
+    for axis in reversed(range(len(steps))):
+        size = itemsize
+        for step in steps:
+            size *= step
+        steps[axis] = min(shape[axis], steps[axis] * max(1, most_bytes // max(1, size)))
+    ranges = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
+    for start in product(*ranges):
+        yield tuple(slice(at, min(at + step, size)) for at, step, size in zip(start, steps, shape, strict=True))
 
 
 def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:

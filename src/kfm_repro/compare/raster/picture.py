@@ -21,7 +21,6 @@ __all__ = ["compare_pictures"]
 
 _WINDOW_BYTES = 32 << 20
 _DERIVED = ("STATISTICS_",)
-_BOOKKEEPING = {"TIFFTAG_SOFTWARE": Kind.LIBRARY_VERSION, "TIFFTAG_DATETIME": Kind.TIMESTAMP}
 _DATASET_MASK = 2
 _SAME_POSITION = 1e-10
 """Of a pixel: what a rewriting of the same georeference may lose."""
@@ -95,6 +94,7 @@ def _bands(a: Any, b: Any) -> Iterator[Finding]:  # noqa: ANN401  # as above
             yield _one(Kind.BANDS, "meaning of the band", a.colorinterp[i].name, b.colorinterp[i].name, band=band)
         palettes = _palette(a, band), _palette(b, band)
         if palettes[0] != palettes[1]:
+            palettes = _unequal(*palettes)
             yield _one(Kind.BANDS, "palette", *palettes, band=band)
         flags = [sorted(flag.name for flag in file.mask_flag_enums[i]) for file in (a, b)]
         if flags[0] != flags[1] and _same_number(a.nodatavals[i], b.nodatavals[i]):
@@ -107,11 +107,17 @@ def _same_number(a: object, b: object) -> bool:
     return a == b
 
 
-def _palette(file: Any, band: int) -> object:  # noqa: ANN401  # as above
+def _unequal(a: dict[str, list[int]], b: dict[str, list[int]]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Return the entries of two palettes that differ."""
+    keys = [key for key in {**a, **b} if a.get(key) != b.get(key)]
+    return tuple({key: side[key] for key in keys if key in side} for side in (a, b))  # type: ignore[return-value]  # two
+
+
+def _palette(file: Any, band: int) -> dict[str, list[int]]:  # noqa: ANN401  # as above
     try:
         return {str(key): list(value) for key, value in file.colormap(band).items()}
     except ValueError:
-        return None
+        return {}
 
 
 def _tags(a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN401  # as above
@@ -121,7 +127,8 @@ def _tags(a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN40
         for domain in sorted(domains):
             left, right = (file.tags(band, ns=domain or None) for file in (a, b))
             for key in sorted({*left, *right}):
-                if left.get(key) != right.get(key) and not (domain == "" and key == "AREA_OR_POINT" and band):
+                # The fields of TIFF are compared as such.
+                if left.get(key) != right.get(key) and not key.startswith("TIFFTAG_"):
                     yield _tag(key, left.get(key), right.get(key), context, {"band": band} if band else {}, domain)
 
 
@@ -133,11 +140,10 @@ def _namespaces(file: Any, band: int) -> list[str]:  # noqa: ANN401  # as above
 def _tag(
     key: str, a: str | None, b: str | None, context: Context, where: dict[str, str | int], domain: str
 ) -> Finding:
-    kind, rung, evidence = _BOOKKEEPING.get(key, Kind.ATTRIBUTES), Rung.VALUE, f"tag {key}"
-    if key in _BOOKKEEPING or key.startswith(_DERIVED):
-        rung = Rung.CONTAINER
+    kind, evidence = Kind.ATTRIBUTES, f"tag {key}"
+    rung = Rung.CONTAINER if key.startswith(_DERIVED) else Rung.VALUE
     if a is not None and b is not None:
-        part = classify_pairs([(a, b)], context, packaging=key in _BOOKKEEPING)[0]
+        part = classify_pairs([(a, b)], context)[0]
         if Kind(part.kind) in (Kind.TIMESTAMP, Kind.IDENTIFIER, Kind.PATH, Kind.HOST):
             kind, rung, evidence = Kind(part.kind), Rung(part.rung), f"tag {key}: {part.evidence}"
     place = {**where, "pointer": "/".join(("", domain, key) if domain else ("", key))}

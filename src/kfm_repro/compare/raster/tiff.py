@@ -71,7 +71,7 @@ class Tiff:
 def read_tiff(path: Path) -> Tiff:
     """Read all directories of a TIFF file. Raises Unreadable, LimitExceeded."""
     with reading(path, "TIFF", struct.error), path.open("rb") as file:
-        head = file.read(16)
+        head = _read(file, 8) + file.read(8)
         order = {b"II": "<", b"MM": ">"}[head[:2]]
         big = struct.unpack_from(f"{order}H", head, 2)[0] == 43  # noqa: PLR2004  # BigTIFF; 42 is classic
         at = struct.unpack_from(f"{order}Q", head, 8)[0] if big else struct.unpack_from(f"{order}I", head, 4)[0]
@@ -100,12 +100,15 @@ def _directory(file: BinaryIO, at: int, order: str, *, big: bool, left: int) -> 
     raw = _read(file, number * entry.size + link.size)
     fields: dict[int, tuple[int, bytes]] = {}
     used = 0
+    file_size = file.seek(0, 2)
     for i in range(number):
         tag, kind, items, inline = entry.unpack_from(raw, i * entry.size)
         size = _SIZES.get(kind, 1) * items
         used += size
         if used > left:
             raise LimitExceeded(f"fields of more than {_MOST_BYTES} bytes in the TIFF")
+        if size > file_size:
+            raise ValueError(f"a field of {size} bytes in a file of {file_size}")
         if size > len(inline):
             file.seek(link.unpack(inline)[0])
             data = _read(file, size)
