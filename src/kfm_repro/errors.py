@@ -21,6 +21,7 @@ The tree::
     ├── PipelineFailed
     ├── Unreadable                a file to compare cannot be read as its format
     ├── LimitExceeded             reading on would pass a stated limit
+    ├── NotInstalled              a library of an extra is needed and missing
     └── NotWritable
 
 ``code`` is the machine-readable name in ``error.code`` of the JSON report; ``docs/errors.md`` lists them all.
@@ -42,6 +43,7 @@ __all__ = [
     "LimitExceeded",
     "NotARepository",
     "NotDisclosed",
+    "NotInstalled",
     "NotReplayable",
     "NotWritable",
     "PipelineFailed",
@@ -175,6 +177,12 @@ class LimitExceeded(KfmReproError):
     """Reading on would pass a limit that protects this machine."""
 
     code = "limit-exceeded"
+
+
+class NotInstalled(KfmReproError):
+    """A library that comes with an extra is needed and not there; the message says what installs it."""
+
+    code = "not-installed"
 
 
 class NotWritable(KfmReproError):

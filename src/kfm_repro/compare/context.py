@@ -64,6 +64,8 @@ class Limits:
     """Most bytes that one compressed member may expand to."""
     ratio: int = 1_000
     """Largest expansion ratio of a compressed member beyond the first 16 MiB."""
+    raster_bytes: int = 16 << 30
+    """Largest band or array that is read, decoded."""
     depth: int = 4
     """Deepest nesting of containers."""
     text_bytes: int = 64 << 20
