@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+import shapely
 
 __all__ = ["FORMATS", "VectorFormat"]
 
@@ -25,8 +29,18 @@ def by_ogr(driver: str, **options: Any) -> Callable[[Any, Path], None]:
     return write
 
 
+def csv_with_wkt(frame: Any, path: Path) -> None:
+    shapes = shapely.to_wkt(frame.geometry.values, rounding_precision=-1, output_dimension=4)
+    pd.DataFrame(frame.drop(columns="geometry")).assign(WKT=shapes).to_csv(path, index=False)
+
+
 def geojson(frame: Any, path: Path) -> None:
     path.write_text(frame.to_json(drop_id=True, default=str), encoding="utf-8")
+
+
+def geojson_lines(frame: Any, path: Path) -> None:
+    texts = [json.dumps(feature, default=str) + "\n" for feature in frame.iterfeatures(drop_id=True)]
+    path.write_text("".join(texts), encoding="utf-8")
 
 
 def parquet(frame: Any, path: Path) -> None:
@@ -34,7 +48,10 @@ def parquet(frame: Any, path: Path) -> None:
 
 
 FORMATS = {
+    "CSV with WKT": VectorFormat(".csv", csv_with_wkt),
+    "FlatGeobuf": VectorFormat(".fgb", by_ogr("FlatGeobuf", SPATIAL_INDEX="NO")),
     "GeoJSON": VectorFormat(".geojson", geojson),
+    "GeoJSONSeq": VectorFormat(".geojsonl", geojson_lines),
     "GeoPackage": VectorFormat(".gpkg", by_ogr("GPKG", layer="counties")),
     "GeoParquet": VectorFormat(".parquet", parquet),
 }

@@ -70,11 +70,15 @@ FORMATS: tuple[Format, ...] = (
         "parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1", tail=b"PAR1"
     ),
     Format("sqlite", "database:compare", Kind.LAYOUT, (".gpkg", ".sqlite", ".db"), b"SQLite format 3\x00"),
+    Format("flatgeobuf", "vector.flatgeobuf:compare", Kind.LAYOUT, (".fgb",), b"fgb\x03fgb"),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("zip", "archive:compare_zip", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
-    Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv")),
+    Format(
+        "geojsonseq", "vector.geojson_seq:compare", Kind.ENCODING, (".geojsonl", ".geojsons", ".geojsonseq")
+    ),
+    Format("csv", "delimited:compare", Kind.ENCODING, (".csv", ".tsv")),
     Format("json", "document:compare_json", Kind.ENCODING, (".json", ".jsonld")),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )

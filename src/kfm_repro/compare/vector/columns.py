@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.tabular.diff import PairClassifier
 
-__all__ = ["MISSING", "Exact", "RawText", "canonical", "classify_spelt", "plain", "typed_columns"]
+__all__ = [
+    "MISSING",
+    "Exact",
+    "RawText",
+    "canonical",
+    "classify_spelt",
+    "classify_texts",
+    "plain",
+    "typed_columns",
+]
 
 
 class _Missing:
@@ -82,7 +91,7 @@ def typed_columns(
         except (pa.ArrowException, OverflowError, UnicodeError):
             pass
         else:
-            return left, right, _classify_texts if pa.string() in (left.type, right.type) else None
+            return left, right, classify_texts if pa.string() in (left.type, right.type) else None
     texts = ([None if v is MISSING else canonical(v) for v in side] for side in (a, b))
     left, right = (pa.array(side, pa.string()) for side in texts)
     return left, right, classify_spelt
@@ -103,7 +112,7 @@ def _exact(value: object) -> dict[str, str]:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _classify_texts(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
+def classify_texts(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
     """Tell apart pairs of texts; the same time with and without its zone is another type of value."""
     zoned = [at for at, pair in enumerate(zip(a, b, strict=True)) if _gained_zone(*pair)]
     known = frozenset(zoned)
