@@ -80,14 +80,13 @@ def typed_columns(
     """
     import pyarrow as pa
 
-    kinds = [_kinds(side) for side in (a, b)]
+    mine = _kinds(a)
+    kinds = [mine, mine if a is b else _kinds(b)]
     absent = {None, MISSING} & (kinds[0][1] | kinds[1][1])
     if len(absent) <= 1 and all(len(kind) <= 1 and kind <= set(_SCALARS) for kind, _ in kinds):
         try:
-            left, right = (
-                pa.array([None if v is MISSING else v for v in side], _arrow_type(kinds, at))
-                for at, side in enumerate((a, b))
-            )
+            left = _array(a, _arrow_type(kinds, 0))
+            right = left if a is b else _array(b, _arrow_type(kinds, 1))
         except (pa.ArrowException, OverflowError, UnicodeError):
             pass
         else:
@@ -95,6 +94,12 @@ def typed_columns(
     texts = ([None if v is MISSING else canonical(v) for v in side] for side in (a, b))
     left, right = (pa.array(side, pa.string()) for side in texts)
     return left, right, classify_spelt
+
+
+def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if value is MISSING else value for value in values], kind)
 
 
 def canonical(value: object) -> str:
