@@ -94,6 +94,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("feather", "tabular.ipc:compare", Kind.LAYOUT, (), b"FEA1", tail=b"FEA1", opaque=True),
     Format("orc", "tabular.orc:compare", Kind.LAYOUT, (".orc",), b"ORC", tail=b"ORC", after=1, opaque=True),
+    Format("flatgeobuf", "vector.flatgeobuf:compare", Kind.LAYOUT, (".fgb",), b"fgb\x03fgb"),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2",), b"1AY&SY", at=4, opaque=True),
     Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz",), b"\xfd7zXZ\x00"),
@@ -108,8 +109,11 @@ FORMATS: tuple[Format, ...] = (
     Format("hdf5", "arrays.hdf5:compare", Kind.LAYOUT, (".h5", ".hdf5", ".nc", ".nc4"), b"\x89HDF\r\n\x1a\n"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
-    Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv", ".tab")),
     Format("jsonl", "jsonlines:compare", Kind.ENCODING, (".jsonl", ".ndjson")),
+    Format(
+        "geojsonseq", "vector.geojson_seq:compare", Kind.ENCODING, (".geojsonl", ".geojsons", ".geojsonseq")
+    ),
+    Format("csv", "delimited:compare", Kind.ENCODING, (".csv", ".tsv", ".tab")),
     Format("json", "document:compare_json", Kind.ENCODING, (".json", ".jsonld")),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfm_repro.compare.context import Classified, Context, reading
+from kfm_repro.compare.database.beside import Beside, beside
 from kfm_repro.compare.database.derived import Derived
 from kfm_repro.compare.database.geopackage import Package, package_findings, read_package
 from kfm_repro.compare.database.header import header_findings, read_header
@@ -17,6 +18,7 @@ from kfm_repro.compare.database.integrity import integrity_findings
 from kfm_repro.compare.database.numbering import counting_column, reference, renumbered
 from kfm_repro.compare.database.read import Database, Table, opened
 from kfm_repro.compare.database.schema import bookkeeping, schema_findings
+from kfm_repro.compare.database.settled import settled
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import typed_columns
@@ -43,7 +45,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     damaged file and LimitExceeded for one with too many tables.
     """
     headers = read_header(a), read_header(b)
-    with opened(a) as left, opened(b) as right:
+    with opened(a) as left, opened(b) as right, beside(left, right) as together:
         packages = _package(left), _package(right)
         renamed = _renamed(packages, left, right)
         derived = Derived(left, packages[0]), Derived(right, packages[1])
@@ -56,8 +58,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
                 upkeep=lambda entry: any(package.keeps(entry) for package in packages),
                 renamed=renamed,
             ),
-            *package_findings(*derived, renamed, context),
-            *_tables(left, right, packages, renamed, context),
+            *package_findings(*derived, renamed, together, context),
+            *_tables(together, packages, renamed, context),
         )
         if any(finding.rung in (Rung.VALUE, Rung.UNKNOWN) for finding in found):
             return found
@@ -84,14 +86,15 @@ def _own(name: str, packages: tuple[Package, Package]) -> bool:
 
 
 def _tables(
-    a: Database, b: Database, packages: tuple[Package, Package], renamed: dict[str, str], context: Context
+    together: Beside, packages: tuple[Package, Package], renamed: dict[str, str], context: Context
 ) -> Iterator[Finding]:
+    a, b = together.a, together.b
     for name in a.tables:
         other = renamed.get(name, name)
         if other not in b.tables:
             continue
         if _own(name, packages):
-            yield from _rows(_Pair(a, b, packages, a.tables[name], b.tables[other]), context)
+            yield from _rows(_Pair(together, packages, a.tables[name], b.tables[other]), context)
         elif bookkeeping(name) and a.rows(name) != b.rows(other):
             evidence = f"{name} differs: counters and statistics that SQLite keeps for itself"
             yield Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where={"layer": name}, evidence=evidence)
@@ -100,11 +103,20 @@ def _tables(
 class _Pair(msgspec.Struct, frozen=True):
     """One table on both sides."""
 
-    a: Database
-    b: Database
+    together: Beside
     packages: tuple[Package, Package]
     table_a: Table
     table_b: Table
+
+    @property
+    def a(self) -> Database:
+        """Return the database of A."""
+        return self.together.a
+
+    @property
+    def b(self) -> Database:
+        """Return the database of B."""
+        return self.together.b
 
     @property
     def same_system(self) -> bool:
@@ -137,16 +149,25 @@ def _geometry_last(a: dict[str, Any], b: dict[str, Any], name: str) -> None:
 
 
 def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
-    columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
     name = pair.table_a.name
-    heads = _split(pair, columns_a, columns_b)
+    geometries = [
+        p.geometry(t.name) for p, t in zip(pair.packages, (pair.table_a, pair.table_b), strict=True)
+    ]
+    found = settled(pair.together, pair.table_a, pair.table_b, geometries, context)
+    if found is None:
+        columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
+        heads = _split(pair, columns_a, columns_b)
+    else:
+        columns_a, columns_b = found.a, found.b
+        _split(pair, columns_a, columns_b)
+        heads = found.heads
     yield from _headers(pair, columns_a, columns_b, heads)
     _geometry_last(columns_a, columns_b, pair.packages[0].geometry(name))
     numbers = counting_column((pair.table_a, pair.table_b), (columns_a, columns_b))
     bare = [{k: v for k, v in side.items() if k != numbers} for side in (columns_a, columns_b)]
     if numbers and all(bare):
-        found = _judge(pair, context, {"layer": name}, *bare)
-        yield from renumbered(found, numbers, name, _reference(pair, len(columns_a[numbers])))
+        told = _judge(pair, context, {"layer": name}, *bare)
+        yield from renumbered(told, numbers, name, _reference(pair, len(columns_a[numbers])))
     else:
         yield from _judge(pair, context, {"layer": name}, columns_a, columns_b)
 
@@ -207,10 +228,11 @@ def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> lis
     heads: list[list[bytes]] = []
     for package, table, columns in zip(pair.packages, (pair.table_a, pair.table_b), (a, b), strict=True):
         name = package.geometry(table.name)
-        split = [strip_header(v) if isinstance(v, bytes) else (b"", v) for v in columns.get(name, [])]
+        values = columns.get(name, [])
+        split = {at: strip_header(value) for at, value in enumerate(values) if isinstance(value, bytes)}
         if name in columns:
-            columns[name] = [body for _, body in split]
-        heads.append([head for head, _ in split])
+            columns[name] = [split[at][1] if at in split else value for at, value in enumerate(values)]
+        heads.append([split[at][0] if at in split else b"" for at in range(len(values))])
     return heads
 
 

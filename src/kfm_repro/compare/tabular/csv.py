@@ -15,11 +15,15 @@ from kfm_repro.errors import Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.diff import PairClassifier
+
+    Classifiers = Callable[[Sequence[str]], Mapping[str, PairClassifier]]
 
 __all__ = ["compare"]
 
@@ -43,8 +47,12 @@ class _File:
         return _NEWLINES.get(ending, "mixed")
 
 
-def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+def compare(
+    a: Path, b: Path, context: Context, *, classifiers: Classifiers = lambda _: {}
+) -> tuple[Finding, ...]:
     """Compare two CSV or TSV files, each with the delimiter, encoding and line ending it has.
+
+    ``classifiers`` are asked with the names of A's columns; see `compare_tables`.
 
     A quoted and an unquoted cell of the same text are the same, unless both sorts of empty cells occur: then
     writers tell an empty text from null by the quotes. A missing cell and an empty one are not the same.
@@ -63,7 +71,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     if _exchanged(left.names, table_a, right.names, table_b):
         exchanged = (_exchanged_finding(left, right),)
         table_a, table_b = _with_header_row(table_a), _with_header_row(table_b)
-    findings = (*exchanged, *compare_tables(table_a, table_b, context, text=True))
+    told_apart = classifiers(table_a.column_names)
+    findings = (*exchanged, *compare_tables(table_a, table_b, context, text=True, classifiers=told_apart))
     style = _style(left, right, (blank_a, blank_b), equal=not findings)
     return (*findings, *style)
 

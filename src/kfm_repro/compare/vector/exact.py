@@ -67,7 +67,7 @@ def same_spelling(pairs: Pairs) -> list[Classified]:
     same = _same_iso(pairs)
     srid = shapely.get_srid(pairs.a) == shapely.get_srid(pairs.b)
     found = claim(same & ~srid, Kind.CRS, Rung.VALUE, "the same coordinates under another SRID")
-    evidence = "the same geometry in another form of WKB"
+    evidence = "the same geometry, written otherwise"
     return found + claim(same & srid, Kind.ENCODING, Rung.CONTAINER, evidence)
 
 
