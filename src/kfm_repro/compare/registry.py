@@ -38,6 +38,8 @@ _GEOJSON_TYPE = (
 _GEOJSON_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*" + _GEOJSON_TYPE)
 _GEOJSON_ANYWHERE = re.compile(_GEOJSON_TYPE)
 
+_XML = (".xml", ".svg", ".kml", ".gml", ".gpx", ".rels", ".xsd", ".vrt", ".qgs", ".sld", ".xmp")
+
 
 @dataclass(frozen=True)
 class Format:
@@ -79,10 +81,26 @@ FORMATS: tuple[Format, ...] = (
     Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (), b"MM\x00+"),
     Format("npy", "arrays.npy:compare", Kind.LAYOUT, (".npy",), b"\x93NUMPY"),
     Format("hdf5", "arrays.hdf5:compare", Kind.LAYOUT, (".h5", ".hdf5", ".nc", ".nc4"), b"\x89HDF\r\n\x1a\n"),
+    Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2", ".tbz2"), b"BZh"),
+    Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz",), b"\xfd7zXZ\x00"),
+    Format("zstd", "archive:compare_zstd", Kind.LAYOUT, (".zst", ".zstd"), b"\x28\xb5\x2f\xfd"),
+    Format("pdf", "document.pdf:compare_pdf", Kind.BYTES, (".pdf",), b"%PDF-"),
+    Format("postscript", "document.pdf:compare_postscript", Kind.ENCODING, (".ps", ".eps"), b"%!PS"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x01"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x02"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x05"),
+    Format("png", "raster.images:compare_png", Kind.LAYOUT, (".png",), b"\x89PNG\r\n\x1a\n"),
+    Format("jpeg", "raster.images:compare_jpeg", Kind.LAYOUT, (".jpg", ".jpeg"), b"\xff\xd8\xff"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
     Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv")),
-    Format("json", "document:compare_json", Kind.ENCODING, (".json", ".jsonld")),
+    Format("json", "document:compare_json", Kind.ENCODING, (".json",)),
+    Format("jsonld", "document.rdf:compare_jsonld", Kind.ENCODING, (".jsonld",)),
+    Format("ntriples", "document.rdf:compare_ntriples", Kind.ENCODING, (".nt",)),
+    Format("turtle", "document.rdf:compare_turtle", Kind.ENCODING, (".ttl",)),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, _XML, b"<?xml", old=True),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), b"\xef\xbb\xbf<?xml"),
+    Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )
 TEXT = Format("text", "text:compare", Kind.ENCODING)
