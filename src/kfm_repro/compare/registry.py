@@ -38,6 +38,7 @@ _GEOJSON_TYPE = (
 _GEOJSON_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*" + _GEOJSON_TYPE)
 _GEOJSON_ANYWHERE = re.compile(_GEOJSON_TYPE)
 
+_SQLITE = (".gpkg", ".sqlite", ".db", ".mbtiles")
 _XML = (".xml", ".svg", ".kml", ".gml", ".gpx", ".rels", ".xsd", ".vrt", ".qgs", ".sld", ".xmp")
 
 
@@ -71,7 +72,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1", tail=b"PAR1"
     ),
-    Format("sqlite", "database:compare", Kind.LAYOUT, (".gpkg", ".sqlite", ".db"), b"SQLite format 3\x00"),
+    Format("sqlite", "tiles.mbtiles:compare_sqlite", Kind.LAYOUT, _SQLITE, b"SQLite format 3\x00"),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("zip", "zipped:compare", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
     Format("zip", "zipped:compare", Kind.LAYOUT, (), b"PK\x05\x06"),
@@ -91,6 +92,7 @@ FORMATS: tuple[Format, ...] = (
     Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x05"),
     Format("png", "raster.images:compare_png", Kind.LAYOUT, (".png",), b"\x89PNG\r\n\x1a\n"),
     Format("jpeg", "raster.images:compare_jpeg", Kind.LAYOUT, (".jpg", ".jpeg"), b"\xff\xd8\xff"),
+    Format("pmtiles", "tiles.pmtiles:compare", Kind.LAYOUT, (".pmtiles",), b"PMTiles\x03"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
     Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv")),
@@ -100,6 +102,7 @@ FORMATS: tuple[Format, ...] = (
     Format("turtle", "document.rdf:compare_turtle", Kind.ENCODING, (".ttl",)),
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, _XML, b"<?xml", old=True),
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), b"\xef\xbb\xbf<?xml"),
+    Format("mvt", "tiles.pyramid:compare_tile_pair", Kind.LAYOUT, (".mvt", ".pbf")),
     Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )

@@ -5,124 +5,118 @@ from __future__ import annotations
 import bz2
 import lzma
 import tempfile
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol
 
 from kfm_repro.compare.archive.members import BLOCK, Meter, compare_member, safe_name
 from kfm_repro.compare.context import reading
 from kfm_repro.model.finding import Finding, Kind, Rung
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from kfm_repro.compare.context import Context
 
 __all__ = ["compare_bzip2", "compare_xz", "compare_zstd"]
 
-Opener = Callable[[Path], IO[bytes]]
-_SUFFIXES = frozenset((".bz2", ".xz", ".lzma", ".zst", ".zstd"))
-_ERRORS = (lzma.LZMAError,)
+_SUFFIXES = frozenset((".bz2", ".xz", ".zst", ".zstd"))
+_TAR_SUFFIXES = frozenset((".tbz2", ".txz", ".tzst"))
+_XZ_MEMORY = 256 << 20
+"""Most memory that an xz stream may ask for: level 9 takes 65 MiB."""
+
+
+class _Engine(Protocol):
+    """What the decompressors of the standard library share."""
+
+    eof: bool
+    needs_input: bool
+    unused_data: bytes
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return at most so many bytes more."""
+
 
 
 def compare_bzip2(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two bzip2 files by their payload. Raises Unreadable (also when truncated), LimitExceeded."""
-    return _compare(a, b, context, "bzip2", lambda path: bz2.open(path, "rb"))
+    return _compare(a, b, context, "bzip2", bz2.BZ2Decompressor)
 
 
 def compare_xz(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two xz files by their payload. Raises Unreadable (also when truncated), LimitExceeded."""
-    return _compare(a, b, context, "xz", lambda path: lzma.open(path, "rb"))
+    return _compare(a, b, context, "xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY))
 
 
 def compare_zstd(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two Zstandard files by their payload. Raises Unreadable (also when truncated), LimitExceeded."""
-
-    def opened(path: Path) -> IO[bytes]:
-        import pyarrow as pa
-
-        return cast("IO[bytes]", pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
-
-    return _compare(a, b, context, "zstd", opened)
+    return _compare(a, b, context, "zstd", None)
 
 
-def _compare(a: Path, b: Path, context: Context, what: str, opened: Opener) -> tuple[Finding, ...]:
+def _compare(
+    a: Path, b: Path, context: Context, what: str, engine: Callable[[], _Engine] | None
+) -> tuple[Finding, ...]:
     with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
         name = safe_name(_payload_name(context.name or a.name))
         paths = [Path(folder) / side / name for side in ("a", "b")]
+        rests = []
         for source, target in zip((a, b), paths, strict=True):
             target.parent.mkdir()
-            _unpack(source, target, context, what, opened)
-        payload = compare_member(*paths, name, context)
-    if payload:
-        return payload
+            meter = Meter(context.limits)
+            with reading(source, what, lzma.LZMAError), target.open("wb") as out:
+                blocks = _frames(source) if engine is None else _Streams(source, engine, rests)
+                for block in blocks:
+                    # Streams are read ahead: the ratio counts against the whole file.
+                    meter.add(len(block), source.stat().st_size)
+                    out.write(block)
+        found = compare_member(*paths, name, context)
+    if len(set(rests)) > 1:
+        where: dict[str, str | int] = {"member": f"after the last {what} stream"}
+        evidence = f"bytes after the last stream: {len(rests[0])} in A, {len(rests[1])} in B"
+        found = (*found, Finding(kind=Kind.BYTES, rung=Rung.VALUE, where=where, evidence=evidence))
+    if found:
+        return found
     evidence = f"the payload is equal; level, blocks or header of the {what} differ"
     return (Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, evidence=evidence),)
 
 
 def _payload_name(name: str) -> str:
     path = PurePosixPath(name)
-    if path.suffix.lower() == ".tbz2":
+    if path.suffix.lower() in _TAR_SUFFIXES:
         return f"{path.stem}.tar"
     return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 
-def _unpack(source: Path, target: Path, context: Context, what: str, opened: Opener) -> None:
-    """Write the payload; stop at the limits. The ratio counts against the whole file: streams read ahead."""
-    meter = Meter(context.limits)
-    packed = source.stat().st_size
-    if not packed:
-        with reading(source, what):
-            raise EOFError("the file is empty")
-    with reading(source, what, *_ERRORS), opened(source) as stream, target.open("wb") as out:
+def _frames(path: Path) -> Iterator[bytes]:
+    """Yield the payload of a Zstandard file, all its frames; Arrow refuses what is truncated or no frame."""
+    import pyarrow as pa
+
+    if not path.stat().st_size:
+        raise EOFError("the file is empty")
+    with pa.OSFile(str(path)) as source, pa.CompressedInputStream(source, "zstd") as stream:
         while block := stream.read(BLOCK):
-            meter.add(len(block), packed)
-            out.write(block)
-    if what == "zstd":
-        _check_ends(source)
+            yield block
 
 
-def _check_ends(path: Path) -> None:
-    """Refuse a Zstandard file that stops within a frame: Arrow reads what is there and says nothing.
+class _Streams:
+    """The payload of all streams of a bzip2 or xz file; what follows the last one is added to ``rests``."""
 
-    Walks frames and blocks by their headers (RFC 8878, 3.1). Raises Unreadable.
-    """
-    with reading(path, "zstd"), path.open("rb") as file:
-        size = file.seek(0, 2)
-        at = 0
-        while at < size:
-            file.seek(at)
-            magic = int.from_bytes(_read(file, 4), "little")
-            if magic & 0xFFFFFFF0 == _SKIPPABLE:
-                at += 8 + int.from_bytes(_read(file, 4), "little")
-            elif magic == _FRAME:
-                at = _frame_end(file, at + 4)
-            else:
-                raise ValueError(f"no frame begins at byte {at}")
-        if at > size:
-            raise EOFError("the file ends within a frame")
+    def __init__(self, path: Path, engine: Callable[[], _Engine], rests: list[bytes]) -> None:
+        self._path, self._make, self._rests = path, engine, rests
 
-
-_FRAME, _SKIPPABLE = 0xFD2FB528, 0x184D2A50
-_RLE = 1
-
-
-def _frame_end(file: IO[bytes], at: int) -> int:
-    """Return where the frame ends whose header descriptor lies at ``at``."""
-    file.seek(at)
-    descriptor = _read(file, 1)[0]
-    single = descriptor >> 5 & 1
-    content = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
-    at += 1 + (1 - single) + (0, 1, 2, 4)[descriptor & 3] + content
-    last = 0
-    while not last:
-        file.seek(at)
-        header = int.from_bytes(_read(file, 3), "little")
-        last, kind, size = header & 1, header >> 1 & 3, header >> 3
-        at += 3 + (1 if kind == _RLE else size)
-    return at + 4 * (descriptor >> 2 & 1)
-
-
-def _read(file: IO[bytes], size: int) -> bytes:
-    data = file.read(size)
-    if len(data) != size:
-        raise EOFError("the file ends within a frame")
-    return data
+    def __iter__(self) -> Iterator[bytes]:
+        with self._path.open("rb") as source:
+            pending = source.read(BLOCK)
+            magic = pending[:3]
+            if not pending:
+                raise EOFError("the file is empty")
+            while pending.startswith(magic):
+                engine = self._make()
+                while not engine.eof:
+                    if not pending and engine.needs_input:
+                        pending = source.read(BLOCK)
+                        if not pending:
+                            raise EOFError("the compressed data end too early")
+                    yield engine.decompress(pending, BLOCK)
+                    pending = b""
+                pending = engine.unused_data.lstrip(b"\0") or source.read(BLOCK).lstrip(b"\0")
+            self._rests.append(pending + source.read(BLOCK))
