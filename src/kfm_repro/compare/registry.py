@@ -103,6 +103,7 @@ FORMATS: tuple[Format, ...] = (
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, _XML, b"<?xml", old=True),
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), b"\xef\xbb\xbf<?xml"),
     Format("mvt", "tiles.pyramid:compare_tile_pair", Kind.LAYOUT, (".mvt", ".pbf")),
+    Format("dbase", "dbase:compare", Kind.LAYOUT, (".dbf", ".dat")),
     Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )

@@ -10,6 +10,7 @@ import msgspec
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.document.report import findings_of
 from kfm_repro.compare.document.walk import Walk
+from kfm_repro.compare.document.xml_features import in_one_order
 from kfm_repro.compare.document.xml_read import local_name, read_xml
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
@@ -48,6 +49,8 @@ def compare_xml(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     if local_name(left[0]) == local_name(right[0]) == "svg":
         left, renamed = _renamed(left, right)
         found.extend(renamed)
+    right, moved = in_one_order(left, right)
+    found.extend(moved)
     try:
         differing = findings_of(Walk(context), left, right, context)
     except RecursionError:

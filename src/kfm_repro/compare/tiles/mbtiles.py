@@ -12,7 +12,7 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.database.read import opened
 from kfm_repro.compare.document.report import findings_of
 from kfm_repro.compare.document.walk import Walk
-from kfm_repro.compare.tiles.pyramid import Address, compare_tiles
+from kfm_repro.compare.tiles.pyramid import Address, compare_tiles, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def compare_sqlite(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
                 for side, query in zip((left, right), queries, strict=True)
             ]
             common = _joined(iter(cursors[0]), iter(cursors[1]), only_a, only_b)
-            return (*rest, *found, *compare_tiles(common, only_a, only_b, context))
+            return (*rest, *settled(found, compare_tiles(common, only_a, only_b, context)))
 
 
 def _query(side: Database) -> str | None:

@@ -14,7 +14,7 @@ from kfm_repro.compare.document.report import findings_of
 from kfm_repro.compare.document.walk import Walk
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tiles.mvt import varint
-from kfm_repro.compare.tiles.pyramid import Address, compare_tiles
+from kfm_repro.compare.tiles.pyramid import Address, compare_tiles, settled
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -77,7 +77,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     only = [[_address(n) for n in x.tiles if n not in y.tiles] for x, y in ((left, right), (right, left))]
     with reading(a, "PMTiles", zlib.error):
         common = ((_address(n), left.tile(n), right.tile(n)) for n in left.tiles if n in right.tiles)
-        return (*found, *compare_tiles(common, only[0], only[1], context))
+        return settled(found, compare_tiles(common, only[0], only[1], context))
 
 
 def _opened(path: Path) -> _Archive:

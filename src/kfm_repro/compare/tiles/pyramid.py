@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from kfm_repro.compare.context import Context, reading
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tiles.mvt import Tile, features_differ, read_tile, unpacked
@@ -15,7 +17,7 @@ from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Address", "compare_tile_pair", "compare_tiles"]
+__all__ = ["Address", "compare_tile_pair", "compare_tiles", "settled"]
 
 Address = tuple[int, int, int]
 """Zoom, column, row from the top."""
@@ -59,6 +61,24 @@ def compare_tiles(
         if only
     ]
     return (*one_sided, *(_finding(key, seen, total) for key, seen in found.items()))
+
+
+def settled(metadata: Iterable[Finding], tiles: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return all findings; statistics of the tiles say nothing more where all tiles mean the same.
+
+    They list the first values that were met (the ``tilestats`` of mapbox-geostats), which follow from the order of the features.
+    """
+    changed = any(finding.rung in (Rung.VALUE, Rung.UNKNOWN) for finding in tiles)
+    found = []
+    for finding in metadata:
+        derived = "/tilestats/" in f"{finding.where.get('pointer', '')}/"
+        if derived and not changed:
+            evidence = f"statistics that follow from the features: {finding.evidence}".removesuffix(": ")
+            finding = msgspec.structs.replace(  # noqa: PLW2901  # the same finding, as what it follows from
+                finding, kind=Kind.EXTENT_METADATA, rung=Rung.CONTAINER, evidence=evidence
+            )
+        found.append(finding)
+    return (*found, *tiles)
 
 
 def compare_tile_pair(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
