@@ -42,7 +42,9 @@ class Written:
         """Return when the writer ran by the clock that it saw and by that of the machine."""
         start, stop = self.windows[name]
         back = (shift or timedelta()).total_seconds()
-        return Side(window=(start, stop), machine_window=(start - back, stop - back))
+        return Side(
+            window=(start, stop), machine_window=(start - back, stop - back), paths=(str(self.folder),)
+        )
 
     def outputs(self, name: str) -> dict[str, Output]:
         root = self.folder / name

@@ -200,7 +200,8 @@ def _zipped(path: Path, zarr_format: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the names that version 2 writes twice
         store = zarr.storage.ZipStore(path, mode="w")
-        cube().chunk({"y": 10}).to_zarr(store, zarr_format=zarr_format, consolidated=False)
+        encoding = {name: {"chunks": (10, 60)} for name in ("t", "u")}
+        cube().to_zarr(store, zarr_format=zarr_format, consolidated=False, encoding=encoding)
         store.close()
 
 

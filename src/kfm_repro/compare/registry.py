@@ -39,6 +39,9 @@ _GEOJSON_TYPE = (
 _GEOJSON_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*" + _GEOJSON_TYPE)
 _GEOJSON_ANYWHERE = re.compile(_GEOJSON_TYPE)
 
+_SQLITE = (".gpkg", ".sqlite", ".db", ".mbtiles")
+_XML = (".xml", ".svg", ".kml", ".gml", ".gpx", ".rels", ".xsd", ".vrt", ".qgs", ".sld", ".xmp")
+
 
 @dataclass(frozen=True)
 class Format:
@@ -73,7 +76,6 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1", tail=b"PAR1"
     ),
-    Format("sqlite", "database:compare", Kind.LAYOUT, (".gpkg", ".sqlite", ".db"), b"SQLite format 3\x00"),
     Format(
         "arrow",
         "tabular.ipc:compare",
@@ -95,10 +97,9 @@ FORMATS: tuple[Format, ...] = (
     Format("feather", "tabular.ipc:compare", Kind.LAYOUT, (), b"FEA1", tail=b"FEA1", opaque=True),
     Format("orc", "tabular.orc:compare", Kind.LAYOUT, (".orc",), b"ORC", tail=b"ORC", after=1, opaque=True),
     Format("flatgeobuf", "vector.flatgeobuf:compare", Kind.LAYOUT, (".fgb",), b"fgb\x03fgb"),
+    Format("sqlite", "tiles.mbtiles:compare_sqlite", Kind.LAYOUT, _SQLITE, b"SQLite format 3\x00"),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
-    Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2",), b"1AY&SY", at=4, opaque=True),
-    Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz",), b"\xfd7zXZ\x00"),
-    Format("zstd", "archive:compare_zstd", Kind.LAYOUT, (".zst", ".zstd"), b"\x28\xb5\x2f\xfd"),
+    Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2", ".tbz2"), b"1AY&SY", at=4, opaque=True),
     Format("zip", "zipped:compare", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
     Format("zip", "zipped:compare", Kind.LAYOUT, (), b"PK\x05\x06"),
     Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (".tif", ".tiff"), b"II*\x00"),
@@ -107,6 +108,16 @@ FORMATS: tuple[Format, ...] = (
     Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (), b"MM\x00+"),
     Format("npy", "arrays.npy:compare", Kind.LAYOUT, (".npy",), b"\x93NUMPY"),
     Format("hdf5", "arrays.hdf5:compare", Kind.LAYOUT, (".h5", ".hdf5", ".nc", ".nc4"), b"\x89HDF\r\n\x1a\n"),
+    Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz", ".txz"), b"\xfd7zXZ\x00"),
+    Format("zstd", "archive:compare_zstd", Kind.LAYOUT, (".zst", ".zstd", ".tzst"), b"\x28\xb5\x2f\xfd"),
+    Format("pdf", "document.pdf:compare_pdf", Kind.BYTES, (".pdf",), b"%PDF-"),
+    Format("postscript", "document.pdf:compare_postscript", Kind.ENCODING, (".ps", ".eps"), b"%!PS"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x01"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x02"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x05"),
+    Format("png", "raster.images:compare_png", Kind.LAYOUT, (".png",), b"\x89PNG\r\n\x1a\n"),
+    Format("jpeg", "raster.images:compare_jpeg", Kind.LAYOUT, (".jpg", ".jpeg"), b"\xff\xd8\xff"),
+    Format("pmtiles", "tiles.pmtiles:compare", Kind.LAYOUT, (".pmtiles",), b"PMTiles\x03"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
     Format("jsonl", "jsonlines:compare", Kind.ENCODING, (".jsonl", ".ndjson")),
@@ -114,7 +125,15 @@ FORMATS: tuple[Format, ...] = (
         "geojsonseq", "vector.geojson_seq:compare", Kind.ENCODING, (".geojsonl", ".geojsons", ".geojsonseq")
     ),
     Format("csv", "delimited:compare", Kind.ENCODING, (".csv", ".tsv", ".tab")),
-    Format("json", "document:compare_json", Kind.ENCODING, (".json", ".jsonld")),
+    Format("json", "document:compare_json", Kind.ENCODING, (".json",)),
+    Format("jsonld", "document.rdf:compare_jsonld", Kind.ENCODING, (".jsonld",)),
+    Format("ntriples", "document.rdf:compare_ntriples", Kind.ENCODING, (".nt",)),
+    Format("turtle", "document.rdf:compare_turtle", Kind.ENCODING, (".ttl",)),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, _XML, b"<?xml", old=True),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), b"\xef\xbb\xbf<?xml"),
+    Format("mvt", "tiles.pyramid:compare_tile_pair", Kind.LAYOUT, (".mvt", ".pbf")),
+    Format("dbase", "dbase:compare", Kind.LAYOUT, (".dbf", ".dat")),
+    Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )
 TEXT = Format("text", "text:compare", Kind.ENCODING)

@@ -6,7 +6,7 @@ import bz2
 import lzma
 import tempfile
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from kfm_repro.compare.archive.members import BLOCK, Meter, compare_member, safe_name
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_bzip2", "compare_xz", "compare_zstd"]
 
+_SUFFIXES = frozenset((".bz2", ".xz", ".zst", ".zstd"))
+_TAR_SUFFIXES = frozenset((".tbz2", ".txz", ".tzst"))
 _XZ_MEMORY = 256 << 20
 """Most memory that the dictionary of an xz stream may ask for; the strongest preset needs 65 MiB."""
 _XZ_PADDING = b"\0"
@@ -40,29 +42,24 @@ class _Engine(Protocol):
 
 def compare_bzip2(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two bzip2 files by their payload; raises Unreadable (also when cut off) and LimitExceeded."""
-    return _compare(a, b, context, ".bz2", partial(_chain, start=bz2.BZ2Decompressor))
+    return _compare(a, b, context, partial(_chain, start=bz2.BZ2Decompressor))
 
 
 def compare_xz(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two xz files by their payload; raises Unreadable (also when cut off) and LimitExceeded."""
-    return _compare(a, b, context, ".xz", partial(_chain, start=_xz_engine))
+    return _compare(a, b, context, partial(_chain, start=_xz_engine))
 
 
 def compare_zstd(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two Zstandard files by their payload; raises Unreadable (also when cut off) and LimitExceeded."""
-    return _compare(a, b, context, ".zst", _zstd)
+    return _compare(a, b, context, _zstd)
 
 
 def _compare(
-    a: Path,
-    b: Path,
-    context: Context,
-    suffix: str,
-    unpack: Callable[[Path, Path, Limits], int],
+    a: Path, b: Path, context: Context, unpack: Callable[[Path, Path, Limits], int]
 ) -> tuple[Finding, ...]:
     with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
-        whole = context.name or a.name
-        name = safe_name(whole[: -len(suffix)] if whole.lower().endswith(suffix) else whole)
+        name = safe_name(_payload_name(context.name or a.name))
         left, right = (Path(folder) / side / name for side in ("a", "b"))
         for target in (left, right):
             target.parent.mkdir()
@@ -75,6 +72,13 @@ def _compare(
         how = f"{counts[0]} compressed streams in A, {counts[1]} in B"
     evidence = how if payload else f"the payload is equal; {how}"
     return (*payload, Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, evidence=evidence))
+
+
+def _payload_name(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.suffix.lower() in _TAR_SUFFIXES:
+        return f"{path.stem}.tar"
+    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 
 def _xz_engine() -> lzma.LZMADecompressor:
