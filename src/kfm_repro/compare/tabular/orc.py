@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["compare"]
+__all__ = ["compare", "read_table"]
 
 _ASPECTS = (
     ("compression", "compression"),
@@ -42,6 +42,12 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         *_writers(left, right),
         *_layout(left, right, (table_a, table_b), equal=not findings),
     )
+
+
+def read_table(path: Path, context: Context) -> tuple[pa.Table, dict[bytes, bytes]]:
+    """Return the rows of a file and the metadata that users gave it. Raises Unreadable and LimitExceeded."""
+    file, table = _open(path, context)
+    return table, dict(file.metadata or {})
 
 
 def _open(path: Path, context: Context) -> tuple[Any, pa.Table]:
