@@ -94,6 +94,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("feather", "tabular.ipc:compare", Kind.LAYOUT, (), b"FEA1", tail=b"FEA1", opaque=True),
     Format("orc", "tabular.orc:compare", Kind.LAYOUT, (".orc",), b"ORC", tail=b"ORC", after=1, opaque=True),
+    Format("duckdb", "duckdbfile:compare", Kind.LAYOUT, (".duckdb", ".ddb"), b"DUCK", at=8, opaque=True),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2",), b"1AY&SY", at=4, opaque=True),
     Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz",), b"\xfd7zXZ\x00"),
