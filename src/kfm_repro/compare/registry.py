@@ -98,6 +98,7 @@ FORMATS: tuple[Format, ...] = (
     Format("orc", "tabular.orc:compare", Kind.LAYOUT, (".orc",), b"ORC", tail=b"ORC", after=1, opaque=True),
     Format("flatgeobuf", "vector.flatgeobuf:compare", Kind.LAYOUT, (".fgb",), b"fgb\x03fgb"),
     Format("sqlite", "tiles.mbtiles:compare_sqlite", Kind.LAYOUT, _SQLITE, b"SQLite format 3\x00"),
+    Format("duckdb", "duckdbfile:compare", Kind.LAYOUT, (".duckdb", ".ddb"), b"DUCK", at=8, opaque=True),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2", ".tbz2"), b"1AY&SY", at=4, opaque=True),
     Format("zip", "zipped:compare", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),

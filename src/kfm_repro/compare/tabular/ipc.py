@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["compare"]
+__all__ = ["compare", "read_table"]
 
 _FILE, _FEATHER_1 = b"ARROW1", b"FEA1"
 
@@ -51,6 +51,12 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         *_file_metadata(left, right, context),
         *_layout(left, right, equal=not findings),
     )
+
+
+def read_table(path: Path, context: Context) -> tuple[pa.Table, dict[bytes, bytes]]:
+    """Return the rows of a file or stream and its key-value metadata. Raises Unreadable and LimitExceeded."""
+    file = _open(path, context)
+    return file.table, {**(file.table.schema.metadata or {}), **file.metadata}
 
 
 def _open(path: Path, context: Context) -> _File:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["compare"]
+__all__ = ["compare", "read_table"]
 
 _ASPECTS = (
     ("compression", "compression"),
@@ -26,6 +26,8 @@ _ASPECTS = (
     ("format version", "file_version"),
 )
 _SHOWN = 20
+_UNNAMED = "(a name that is not UTF-8)"
+"""Arrow does not hand out such a name, so that two of them cannot be told to be the same."""
 
 
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -44,6 +46,12 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     )
 
 
+def read_table(path: Path, context: Context) -> tuple[pa.Table, dict[bytes, bytes]]:
+    """Return the rows of a file and the metadata that users gave it. Raises Unreadable and LimitExceeded."""
+    file, table = _open(path, context)
+    return table, dict(file.metadata or {})
+
+
 def _open(path: Path, context: Context) -> tuple[Any, pa.Table]:
     import pyarrow as pa
     from pyarrow import orc
@@ -58,11 +66,19 @@ def _open(path: Path, context: Context) -> tuple[Any, pa.Table]:
 
 
 def _writers(a: Any, b: Any) -> list[Finding]:  # noqa: ANN401 - pyarrow's classes have no types
-    said = [f"{file.software_version} ({file.writer} {file.writer_version})" for file in (a, b)]
-    if said[0] == said[1]:
+    said = [_writer(file) for file in (a, b)]
+    if said[0] == said[1] and _UNNAMED not in said[0]:
         return []
     evidence = f"written by {said[0]} against {said[1]}"[:300]
     return [Finding(kind=Kind.LIBRARY_VERSION, rung=Rung.CONTAINER, evidence=evidence)]
+
+
+def _writer(file: Any) -> str:  # noqa: ANN401 - as above
+    try:
+        version = file.software_version
+    except UnicodeDecodeError:
+        version = _UNNAMED
+    return f"{version} ({file.writer} {file.writer_version})"
 
 
 def _layout(a: Any, b: Any, tables: tuple[pa.Table, pa.Table], *, equal: bool) -> list[Finding]:  # noqa: ANN401 - as above
