@@ -53,10 +53,17 @@ def compare_outputs(
     rule: Callable[[str], Rule] = lambda _: Rule(),
 ) -> Comparison:
     """Compare two sets of outputs by path; the result is sorted by path."""
+
+    def beside(name: str) -> tuple[Path | None, Path | None]:
+        found = a.get(name), b.get(name)
+        return (found[0].file if found[0] else None), (found[1].file if found[1] else None)
+
     compared = []
     for path in sorted({*a, *b}):
         rules = rule(path)
-        result = _compare_one(path, a.get(path), b.get(path), replace(context, options=rules.options))
+        result = _compare_one(
+            path, a.get(path), b.get(path), replace(context, options=rules.options, beside=beside)
+        )
         accepted = result.verdict is OutputVerdict.EQUIVALENT and rules.accept is Accept.EQUIVALENT
         compared.append(msgspec.structs.replace(result, accepted=accepted))
     return Comparison(outputs=tuple(compared))

@@ -71,6 +71,16 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("sqlite", "database:compare", Kind.LAYOUT, (".gpkg", ".sqlite", ".db"), b"SQLite format 3\x00"),
     Format("flatgeobuf", "vector.flatgeobuf:compare", Kind.LAYOUT, (".fgb",), b"fgb\x03fgb"),
+    Format(
+        "shapefile", "vector.shapefile:compare_shapes", Kind.LAYOUT, (".shp", ".shx"), b"\x00\x00\x27\x0a"
+    ),
+    Format("dbf", "vector.shapefile:compare_table", Kind.LAYOUT, (".dbf",)),
+    Format(
+        "shapefile part",
+        "vector.shapefile:compare_part",
+        Kind.ENCODING,
+        (".prj", ".cpg", ".qix", ".sbn", ".sbx", ".fix", ".idm", ".ind"),
+    ),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("zip", "archive:compare_zip", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
