@@ -53,5 +53,6 @@ FORMATS = {
     "GeoJSON": VectorFormat(".geojson", geojson),
     "GeoJSONSeq": VectorFormat(".geojsonl", geojson_lines),
     "GeoPackage": VectorFormat(".gpkg", by_ogr("GPKG", layer="counties")),
+    "Shapefile": VectorFormat(".shp", by_ogr("ESRI Shapefile")),
     "GeoParquet": VectorFormat(".parquet", parquet),
 }

@@ -75,6 +75,7 @@ class Limits:
 
 
 Inner = Callable[[Path, Path, str, "Context"], tuple[Finding, ...]]
+Beside = Callable[[str], tuple[Path | None, Path | None]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Context:
 
     ``name`` is what the two files are called among the outputs: files from the object store bear none.
     ``inner`` compares two files found inside a container under the given member name, by whatever format
-    they have; the engine sets it.
+    they have; the engine sets it. ``beside`` gives the file of A and of B that is another output of a given
+    name, None where a side has none; it is None itself where nobody knows what lies beside.
     """
 
     a: Side = field(default_factory=Side)
@@ -93,10 +95,11 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     depth: int = 0
     inner: Inner | None = None
+    beside: Beside | None = None
 
     def deeper(self) -> Context:
         """Return this context one container further in."""
-        return replace(self, depth=self.depth + 1)
+        return replace(self, depth=self.depth + 1, beside=None)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,12 @@ def compare_outputs(
 
     A table in part files with names drawn at random is one output, see `partitioned`.
     """
+
+    def beside(name: str) -> tuple[Path | None, Path | None]:
+        found = a.get(name), b.get(name)
+        return (found[0].file if found[0] else None), (found[1].file if found[1] else None)
+
+    context = replace(context, beside=beside)
     compared, done = _compare_datasets(a, b, context, rule)
     for path in sorted({*a, *b} - done):
         rules = rule(path)

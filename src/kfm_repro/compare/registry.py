@@ -99,6 +99,16 @@ FORMATS: tuple[Format, ...] = (
     Format("flatgeobuf", "vector.flatgeobuf:compare", Kind.LAYOUT, (".fgb",), b"fgb\x03fgb"),
     Format("sqlite", "tiles.mbtiles:compare_sqlite", Kind.LAYOUT, _SQLITE, b"SQLite format 3\x00"),
     Format("duckdb", "duckdbfile:compare", Kind.LAYOUT, (".duckdb", ".ddb"), b"DUCK", at=8, opaque=True),
+    Format(
+        "shapefile", "vector.shapefile:compare_shapes", Kind.LAYOUT, (".shp", ".shx"), b"\x00\x00\x27\x0a"
+    ),
+    Format("dbf", "vector.shapefile:compare_table", Kind.LAYOUT, (".dbf",)),
+    Format(
+        "shapefile part",
+        "vector.shapefile:compare_part",
+        Kind.ENCODING,
+        (".prj", ".cpg", ".qix", ".sbn", ".sbx", ".fix", ".idm", ".ind"),
+    ),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
     Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2", ".tbz2"), b"1AY&SY", at=4, opaque=True),
     Format("zip", "zipped:compare", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
@@ -133,7 +143,7 @@ FORMATS: tuple[Format, ...] = (
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, _XML, b"<?xml", old=True),
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), b"\xef\xbb\xbf<?xml"),
     Format("mvt", "tiles.pyramid:compare_tile_pair", Kind.LAYOUT, (".mvt", ".pbf")),
-    Format("dbase", "dbase:compare", Kind.LAYOUT, (".dbf", ".dat")),
+    Format("dbase", "dbase:compare", Kind.LAYOUT, (".dat",)),
     Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )

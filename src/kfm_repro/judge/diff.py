@@ -16,7 +16,7 @@ from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of, source
 from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import environment_found, output_drift
-from kfm_repro.judge.folders import file_output, folder_outputs
+from kfm_repro.judge.folders import file_outputs, folder_outputs
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.report import (
     Comparison,
@@ -95,7 +95,7 @@ def compare_paths(
     if a.is_dir():
         left, right = folder_outputs(a, b)
     else:
-        left, right = {a.name: file_output(a)}, {a.name: file_output(b)}
+        left, right = file_outputs(a, b)
     return compare_outputs(left, right, Context(), lambda _: rule)
 
 

@@ -41,11 +41,20 @@ class Beside:
         except Unreadable:  # a table without row numbers, or a damaged one
             return self.a.rows(table) == self.b.rows(other)
 
-    def unlike(self, table: str, other: str, columns: Sequence[str]) -> dict[str, list[int]]:
-        """Return for each column the row numbers, ascending, of the rows that both have and that differ in it."""
+    def unlike(
+        self, table: str, other: str, columns: Sequence[str], most: int
+    ) -> dict[str, list[int]] | None:
+        """Return for each column the row numbers, ascending, of the rows that both have and that differ in it.
+
+        None when more than ``most`` rows differ.
+        """
         flags = ", ".join(f"NOT ({_alike(column)})" for column in columns)
         with self._reading():
-            rows = self._joined(table, other, columns, f"l.rowid, {flags}", equal=False)
+            rows = self._joined(
+                table, other, columns, f"l.rowid, {flags}", equal=False, rest=f"LIMIT {most + 1}"
+            )
+        if len(rows) > most:
+            return None
         return {
             column: sorted(row[0] for row in rows if row[at]) for at, column in enumerate(columns, start=1)
         }
@@ -57,14 +66,14 @@ class Beside:
         return (self.a, table), (self.b, other)
 
     def _joined(
-        self, table: str, other: str, columns: Sequence[str], wanted: str, *, equal: bool
+        self, table: str, other: str, columns: Sequence[str], wanted: str, *, equal: bool, rest: str = ""
     ) -> list[tuple[Any, ...]]:
         """Return what is wanted of the pairs of rows that are equal, or not, in some columns."""
         terms = " AND ".join(map(_alike, columns))
         where = terms if equal else f"NOT ({terms})"
         source = f"main.{quoted(table)} AS l NOT INDEXED JOIN b.{quoted(other)} AS r NOT INDEXED"
         return self.connection.execute(
-            f"SELECT {wanted} FROM {source} ON l.rowid = r.rowid WHERE {where}"  # noqa: S608
+            f"SELECT {wanted} FROM {source} ON l.rowid = r.rowid WHERE {where} {rest}"  # noqa: S608
         ).fetchall()
 
 

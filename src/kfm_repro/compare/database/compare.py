@@ -18,7 +18,7 @@ from kfm_repro.compare.database.integrity import integrity_findings
 from kfm_repro.compare.database.numbering import counting_column, reference, renumbered
 from kfm_repro.compare.database.read import Database, Table, opened
 from kfm_repro.compare.database.schema import bookkeeping, schema_findings
-from kfm_repro.compare.database.settled import settled
+from kfm_repro.compare.database.settled import Settled, settled
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import typed_columns
@@ -153,23 +153,33 @@ def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
     geometries = [
         p.geometry(t.name) for p, t in zip(pair.packages, (pair.table_a, pair.table_b), strict=True)
     ]
-    found = settled(pair.together, pair.table_a, pair.table_b, geometries, context)
-    if found is None:
-        columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
-        heads = _split(pair, columns_a, columns_b)
-    else:
-        columns_a, columns_b = found.a, found.b
-        _split(pair, columns_a, columns_b)
-        heads = found.heads
-    yield from _headers(pair, columns_a, columns_b, heads)
+    in_place = settled(pair.together, pair.table_a, pair.table_b, geometries, context)
+    if in_place is not None:
+        yield from _in_place(pair, in_place, context)
+        return
+    columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
+    yield from _headers(pair, columns_a, columns_b, _split(pair, columns_a, columns_b))
     _geometry_last(columns_a, columns_b, pair.packages[0].geometry(name))
     numbers = counting_column((pair.table_a, pair.table_b), (columns_a, columns_b))
     bare = [{k: v for k, v in side.items() if k != numbers} for side in (columns_a, columns_b)]
     if numbers and all(bare):
-        told = _judge(pair, context, {"layer": name}, *bare)
-        yield from renumbered(told, numbers, name, _reference(pair, len(columns_a[numbers])))
+        found = _judge(pair, context, {"layer": name}, *bare)
+        yield from renumbered(found, numbers, name, _reference(pair, len(columns_a[numbers])))
     else:
         yield from _judge(pair, context, {"layer": name}, columns_a, columns_b)
+
+
+def _in_place(pair: _Pair, found: Settled, context: Context) -> Iterator[Finding]:
+    """Report the rows that differ in place, as some of all rows."""
+    if not found.a:
+        return
+    name = pair.table_a.name
+    _split(pair, found.a, found.b)
+    yield from _headers(pair, found.a, found.b, found.heads)
+    _geometry_last(found.a, found.b, pair.packages[0].geometry(name))
+    of = pair.a.count(name)
+    for finding in _judge(pair, context, {"layer": name}, found.a, found.b):
+        yield msgspec.structs.replace(finding, of=of) if "column" in finding.where else finding
 
 
 def _reference(pair: _Pair, count: int) -> str:

@@ -18,7 +18,7 @@ __all__ = ["Derived"]
 
 _TEXT = 1e-14
 """GDAL writes the bounds into SQL as decimals of 15 or 16 digits."""
-_FLAGS, _EMPTY = 4, 0x10
+_EMPTY_FLAGS = ", ".join(f"x'{flags:02x}'" for flags in range(256) if flags & 0x10)
 _BOUNDS = {"min_x": 0, "min_y": 1, "max_x": 3, "max_y": 4}
 
 
@@ -94,11 +94,6 @@ class Derived:
         if layer not in self.database.tables or geometry not in self.database.tables[layer].names:
             return -1
         column = quoted(geometry)
-        marks = [mark for (mark,) in self.database.query(layer, f"DISTINCT substr({column}, 1, {_FLAGS})")]
-        odd = [m for m in marks if m is not None and not (isinstance(m, bytes) and len(m) == _FLAGS)]
-        empty = [f"x'{m.hex()}'" for m in marks if m is not None and not odd and m[3] & _EMPTY]
-        if odd:
-            return -1
-        hollow = f"sum(substr({column}, 1, {_FLAGS}) IN ({', '.join(empty)}))"
-        ((filled, flagged),) = self.database.query(layer, f"count({column}), {hollow if empty else 0}")
-        return int(filled) - int(flagged or 0)
+        flagged = f"sum(substr({column}, 4, 1) IN ({_EMPTY_FLAGS}))"
+        ((filled, empty),) = self.database.query(layer, f"count({column}), {flagged}")
+        return int(filled) - int(empty or 0)

@@ -63,9 +63,19 @@ class Table:
     def row_number(self) -> str:
         """Return the column that is another name of the row number, "" when there is none."""
         keys = [column for column in self.columns if column.key]
-        if len(keys) == 1 and keys[0].type.upper() == "INTEGER" and "WITHOUT ROWID" not in self.sql.upper():
+        if len(keys) == 1 and keys[0].type.upper() == "INTEGER" and not self._unnumbered:
             return keys[0].name
         return ""
+
+    @property
+    def numbered(self) -> bool:
+        """Return whether ``rowid`` is the number of a row, and no column of another meaning."""
+        hidden = any(name.lower() == "rowid" and name != self.row_number for name in self.names)
+        return not self._unnumbered and not hidden
+
+    @property
+    def _unnumbered(self) -> bool:
+        return "WITHOUT ROWID" in self.sql.upper()
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""Layers of which most geometries are equal in place: those are settled by SQLite, and never decoded."""
+"""Tables of which most rows are equal in place: those are settled by SQLite, and never come to Python."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.database.beside import quoted
+from kfm_repro.compare.database.numbering import counts
 from kfm_repro.compare.vector.wkb import strip_header
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _ROWS = 10_000
 
 @dataclass(frozen=True)
 class Settled:
-    """The columns of both sides, in which geometries that are equal in place are None on both.
+    """The rows of both sides that differ in place, by column; the key column stands first.
 
     ``heads`` are the distinct headers of all geometries of A and of B.
     """
@@ -40,48 +40,93 @@ class Settled:
 def settled(
     together: Beside, table_a: Table, table_b: Table, geometries: Sequence[str], context: Context
 ) -> Settled | None:
-    """Return a layer with the geometries that differ in place, None where that would say less than all of them.
+    """Return the rows of a table that differ in place, None where they would say less than all rows.
 
-    It says as much where rows are the same by number and one column names them on both sides: then rows at
-    the same place belong together, and no row is looked for elsewhere.
+    They say as much where the rows have the same numbers and the same columns, and one column names them alike
+    on both sides: then rows at the same place belong together, and no row is looked for elsewhere.
     """
-    name, number = geometries[0], table_a.row_number
-    stored = all(name in table.names and not table.computed for table in (table_a, table_b))
-    if not name or name != geometries[1] or not stored or not number or number != table_b.row_number:
+    geometry, number = geometries[0], table_a.row_number
+    if not _alike(table_a, table_b) or geometry != geometries[1]:
         return None
-    if set(table_a.names) != set(table_b.names):
+    numbers = _values(together.a, table_a.name, "rowid")
+    if numbers != _values(together.b, table_b.name, "rowid"):
         return None
-    a = together.a.rows(table_a.name, tuple(column for column in table_a.names if column != name))
-    if [row for (row,) in together.b.query(table_b.name, "rowid")] != a[number]:
+    unlike = together.unlike(table_a.name, table_b.name, table_a.names, int(_MOST * len(numbers)))
+    if unlike is None:
         return None
-    unlike = together.unlike(table_a.name, table_b.name, table_a.names)
-    able = [column for column in a if column != number and not unlike[column]]
-    heads = _heads(together.a, table_a.name, name)
-    if heads is None or len(unlike[name]) > _MOST * len(a[number]) or not _named(a, able, context):
-        return None
-    b = {column: _filled(together.b, table_b, column, a, unlike[column]) for column in a}
-    for columns, side, table in ((a, together.a, table_a), (b, together.b, table_b)):
-        columns[name] = _filled(side, table, name, a, unlike[name])
-    other = _also(heads, b[name])
-    if other is None:
-        return None
-    return Settled(
-        {column: a[column] for column in table_a.names},
-        {column: b[column] for column in table_b.names},
-        [heads, other],
+    rows = sorted({row for found in unlike.values() for row in found})
+    if not rows:
+        return Settled({}, {}, [])
+    key = _key(together.a, table_a, [name for name, found in unlike.items() if not found], numbers, context)
+    return (
+        _read(
+            together,
+            (table_a, table_b),
+            [key, *(name for name in table_a.names if name != number)],
+            rows,
+            geometry,
+        )
+        if key
+        else None
     )
 
 
-def _named(a: dict[str, list[Any]], able: Sequence[str], context: Context) -> bool:
-    """Return whether one of the columns that are alike on both sides names the rows."""
-    declared = context.options.key
-    chosen = [
-        c for c in able if c not in context.options.ignore and (not declared or (c,) == tuple(declared))
-    ]
-    return any(
-        {type(value) for value in a[column]} in ({int}, {str}) and len(set(a[column])) == len(a[column])
-        for column in chosen
-    )
+def _read(
+    together: Beside, tables: tuple[Table, Table], names: Sequence[str], rows: list[int], geometry: str
+) -> Settled | None:
+    sides = zip((together.a, together.b), tables, strict=True)
+    a, b = (_chosen(side, table.name, dict.fromkeys(names), rows) for side, table in sides)
+    heads = _both_heads(together.a, tables[0].name, geometry, b) if geometry in names else [[], []]
+    return None if heads is None else Settled(a, b, heads)
+
+
+def _alike(a: Table, b: Table) -> bool:
+    """Return whether two tables have the same columns, all stored, and rows that have numbers."""
+    same = a.row_number == b.row_number and a.names == b.names and not a.computed and not b.computed
+    return same and a.numbered and b.numbered
+
+
+def _values(side: Database, table: str, wanted: str) -> list[Any]:
+    return [value for (value,) in side.query(table, wanted)]
+
+
+def _key(side: Database, table: Table, alike: Sequence[str], numbers: list[int], context: Context) -> str:
+    """Return the first column that names the rows among those that are alike on both sides, "" for none.
+
+    A number that merely counts the rows names none.
+    """
+    declared, ignored = context.options.key, context.options.ignore
+    for column in alike:
+        if column in ignored or (declared and (column,) != tuple(declared)):
+            continue
+        if column == table.row_number:
+            if not counts(column, numbers):
+                return column
+            continue
+        ((least, most),) = side.query(
+            table.name, f"min(typeof({quoted(column)})), max(typeof({quoted(column)}))"
+        )
+        if least == most and least in ("integer", "text"):
+            values = _values(side, table.name, quoted(column))
+            if len(set(values)) == len(values):
+                return column
+    return ""
+
+
+def _chosen(side: Database, table: str, names: Iterable[str], rows: Sequence[int]) -> dict[str, list[Any]]:
+    """Return some columns of some rows, which are ascending numbers."""
+    wanted = ", ".join(map(quoted, names))
+    found: list[tuple[Any, ...]] = []
+    for first in range(0, len(rows), _ROWS):
+        chosen = ", ".join(map(str, rows[first : first + _ROWS]))
+        found += side.query(table, wanted, f"WHERE rowid IN ({chosen}) ORDER BY rowid")
+    return {name: [row[at] for row in found] for at, name in enumerate(names)}
+
+
+def _both_heads(a: Database, table: str, geometry: str, b: dict[str, list[Any]]) -> list[list[bytes]] | None:
+    heads = _heads(a, table, geometry)
+    others = None if heads is None else _also(heads, b[geometry])
+    return None if heads is None or others is None else [heads, others]
 
 
 def _heads(side: Database, table: str, geometry: str) -> list[bytes] | None:
@@ -121,18 +166,3 @@ def _also(heads: list[bytes], values: Sequence[bytes | None]) -> list[bytes] | N
 
 def _one_system(heads: Sequence[bytes]) -> bool:
     return len({(head[3] & 1, head[4:]) for head in heads}) <= 1
-
-
-def _filled(
-    side: Database, table: Table, column: str, known: dict[str, list[Any]], unlike: Sequence[int]
-) -> list[Any]:
-    """Return a column of one side: what A has, where it has it, and what is read of the rows that differ."""
-    if column in known and not unlike:
-        return known[column]
-    numbers = known[table.row_number]
-    values = list(known[column]) if column in known else [None] * len(numbers)
-    for first in range(0, len(unlike), _ROWS):
-        chosen = ", ".join(map(str, unlike[first : first + _ROWS]))
-        for row, value in side.query(table.name, f"rowid, {quoted(column)}", f"WHERE rowid IN ({chosen})"):
-            values[bisect_left(numbers, row)] = value
-    return values

@@ -18,7 +18,7 @@ GEOMETRY = "geometry"
 
 _OPTIONS = {
     "OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES",  # the quicker way breaks the offsets behind a null geometry
-    "GDAL_DISABLE_READDIR_ON_OPEN": "YES",
+    "SHAPE_RESTORE_SHX": "YES",
     "GDAL_HTTP_MAX_RETRY": "0",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
 }
