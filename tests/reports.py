@@ -122,7 +122,7 @@ def map_report(count: int) -> Report:
     """Return a report in which ``count`` features moved, each a polygon of twelve vertices."""
     shapes = []
     side = math.ceil(math.sqrt(count))
-    step = 1000 / side
+    step = 10_000 / side
     for at in range(count):
         x, y = (at % side + 0.5) * step, (at // side + 0.5) * step
         points = [
@@ -134,7 +134,7 @@ def map_report(count: int) -> Report:
             Shape(key={"geoid": f"20{at:04d}"}, a=outline, b=outline, metres=(count - at) * 0.01, east=0.2, north=0.1)
         )
     drawing = Drawing(
-        unit_m=650.0, of=count + 120, shapes=tuple(shapes),
+        unit_m=65.0, of=count + 120, shapes=tuple(shapes),
         density=Density(columns=16, rows=16, cells=((0, 0, 100), (15, 15, 20))),
     )  # fmt: skip
     finding = Finding(
@@ -239,7 +239,7 @@ def hostile_report() -> Report:
             detail={text[:40]: text},
             causes=(Cause(axis=text, confidence=text, source=text, call=text, replays=(text,)),),
             fix=Fix(text=text),
-            figures=Figures(drawing=Drawing(of=1, shapes=(Shape(key={text: text}, a="M0 0L9 9Z", metres=1.0),))),
+            figures=Figures(drawing=Drawing(of=1, shapes=(Shape(key={text: text}, a="M0 0L900 900Z", metres=1.0),))),
         )
         outputs.append(
             OutputComparison(path=f"{at} {text}", verdict=OutputVerdict.DIFFERENT, format=text, findings=(finding,))

@@ -23,6 +23,7 @@ from kfm_repro.present.visible import visible
 from kfm_repro.present.words import (
     LABELS,
     MARKS,
+    OUTPUT_ORDER,
     advice,
     counted,
     how_many,
@@ -178,7 +179,7 @@ def _sentence(report: Report) -> str:
 def _counts(report: Report) -> Iterator[tuple[str, str, int, str]]:
     """Yield verdict, mark, number and share in percent of the outputs, those that occur."""
     found = Counter(output.verdict for output in report.outputs)
-    for verdict in sorted(found, key=[*MARKS].index, reverse=True):
+    for verdict in [verdict for verdict in OUTPUT_ORDER if found[verdict]]:
         yield str(verdict), MARKS[verdict], found[verdict], f"{found[verdict] * 100 / len(report.outputs):.4g}"
 
 

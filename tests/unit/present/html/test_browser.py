@@ -86,9 +86,9 @@ def test_map_and_table_are_linked_both_ways(show: Show) -> None:
     page.locator(".rows a").nth(3).click()
     assert page.locator(".rows tr.on").inner_text().startswith("geoid 200003")
     assert page.locator("svg .ft.on title").text_content().startswith("geoid 200003")
-    assert page.locator(".canvas > svg").get_attribute("viewBox") != "-20 -20 1040 1040"
+    assert page.locator(".canvas > svg").get_attribute("viewBox") != "-200 -200 10400 10600"
     page.get_by_label("All of it").click()
-    assert page.locator(".canvas > svg").get_attribute("viewBox") == "-20.00 -20.00 1040.00 1040.00"
+    assert page.locator(".canvas > svg").get_attribute("viewBox") == "-200.00 -200.00 10400.00 10600.00"
     page.locator("svg .ft .b").nth(5).dispatch_event("click")
     assert page.locator(".rows tr.on").inner_text().startswith("geoid 200000")
 
@@ -100,10 +100,10 @@ def test_a_map_moves_by_keyboard(show: Show) -> None:
     page.keyboard.press("+")
     page.keyboard.press("ArrowRight")
     x, _, width, _ = map(float, chart.get_attribute("viewBox").split())
-    assert width == pytest.approx(1040 * 0.6)
-    assert x == pytest.approx(-20 + 1040 * 0.2 + 624 * 0.1)
+    assert width == pytest.approx(10400 * 0.6)
+    assert x == pytest.approx(-200 + 10400 * 0.2 + 6240 * 0.1)
     page.keyboard.press("0")
-    assert chart.get_attribute("viewBox") == "-20.00 -20.00 1040.00 1040.00"
+    assert chart.get_attribute("viewBox") == "-200.00 -200.00 10400.00 10600.00"
 
 
 def test_five_thousand_features_answer(show: Show) -> None:
