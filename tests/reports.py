@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 from kfm_repro.model.figures import Density, Drawing, Figures, Histogram, Shape, Times
 from kfm_repro.model.finding import (
@@ -31,7 +33,18 @@ from kfm_repro.model.report import (
 )
 from kfm_repro.model.verdict import run_verdict
 
-__all__ = ["HOSTILE", "empty_report", "full_report", "hostile_report", "map_report", "report_of"]
+__all__ = [
+    "GOLD",
+    "HOSTILE",
+    "empty_report",
+    "full_report",
+    "hostile_report",
+    "map_report",
+    "report_of",
+    "without_assets",
+]
+
+GOLD = Path(__file__).with_name("gold")
 
 START, DAY = 1_769_990_400.0, 90_061.0
 HOSTILE = (
@@ -254,3 +267,31 @@ def hostile_report() -> Report:
         waivers=({text: text},),
         error=ErrorInfo(code=text, message="\n".join(HOSTILE), hint=text),
     )
+
+
+def without_assets(page: str) -> str:
+    """Return a page without style, script and their hashes, which have no place in a gold file."""
+    page = re.sub(r"(?s)<(style|script)>.*?</\1>", r"<\1></\1>", page)
+    return re.sub(r"sha256-[^']+", "sha256-", page)
+
+
+def write_gold() -> None:
+    """Write the gold files anew: ``python tests/reports.py``; then read what git says has changed."""
+    from kfm_repro.present.github import render_github
+    from kfm_repro.present.html import render_html
+    from kfm_repro.present.junit import render_junit
+    from kfm_repro.present.markdown import render_markdown
+
+    report = full_report()
+    texts = {
+        "report.html": without_assets(render_html(report)),
+        "report.xml": render_junit(report),
+        "report.md": render_markdown(report),
+        "report.github.txt": render_github(report),
+    }
+    for name, text in texts.items():
+        (GOLD / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_gold()

@@ -15,6 +15,8 @@ __all__ = ["Arrow", "Drawn", "Grid", "Map", "Square", "grid_of", "map_of"]
 _LONGEST_ARROW = 0.09
 """As a share of a drawing's longer side."""
 _MOST_ROWS = 500
+_THINNEST_UNIT = 1e-12
+"""Metres of one drawing unit below which there is no scale to show."""
 _STEPS = (1, 2, 5)
 _PAIR = re.compile(r"(-?\d+) (-?\d+)")
 
@@ -168,10 +170,11 @@ def _middle(points: Sequence[tuple[int, int]]) -> tuple[float, float]:
 def _scale(drawing: Drawing) -> tuple[str, str]:
     """Return the length of a scale bar in drawing units, at most a quarter of the width, and its text."""
     unit = drawing.unit_m
-    if not unit or unit <= 0 or not math.isfinite(unit):
+    if unit is None or not _THINNEST_UNIT <= unit <= 1 / _THINNEST_UNIT:
         return "", ""
-    power = 10.0 ** math.floor(math.log10(unit * drawing.width / 4))
-    metres = max(step * power for step in _STEPS if step * power <= unit * drawing.width / 4)
+    most = unit * _side(drawing.width) / 4
+    power = 10.0 ** math.floor(math.log10(most))
+    metres = max(step * power for step in _STEPS if step * power <= most)
     text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"  # noqa: PLR2004 - a kilometre
     return f"{metres / unit:.2f}", text
 

@@ -125,7 +125,7 @@ class Page:
     label: str
     sentence: str
     flips: str
-    error: str
+    error: tuple[str, ...]
     hint: str
     facts: Facts
     counts: tuple[tuple[str, str, int, str], ...]
@@ -155,7 +155,7 @@ def page_of(report: Report, limits: Limits) -> Page:
         label=LABELS[report.verdict],
         sentence=_sentence(report),
         flips=f"{flip_sentence(report.flips)}." if isinstance(report.flips, Flips) else "",
-        error=visible(error.message, 2_000) if error.message else "",
+        error=tuple(visible(line, 2_000) for line in error.message.splitlines()[1:40]),
         hint=visible(error.hint, 2_000) if error.hint else "",
         facts=facts,
         counts=tuple(_counts(report)),
