@@ -144,7 +144,14 @@ def map_report(count: int) -> Report:
         ]
         outline = "M" + "L".join(f"{px} {py}" for px, py in points) + "Z"
         shapes.append(
-            Shape(key={"geoid": f"20{at:04d}"}, a=outline, b=outline, metres=(count - at) * 0.01, east=0.2, north=0.1)
+            Shape(
+                key={"geoid": f"20{at:04d}"},
+                a=outline,
+                b=outline,
+                metres=(count - at) * 0.01,
+                east=0.2,
+                north=0.1,
+            )
         )
     drawing = Drawing(
         unit_m=65.0, of=count + 120, shapes=tuple(shapes),
@@ -184,7 +191,7 @@ def full_report() -> Report:
         kind=Kind.PATH,
         rung=Rung.VALUE,
         where={"pointer": "/run_dir"},
-        examples=(Example(key={"pointer": "/run_dir"}, a="/srv/kfm", b="/tmp/replay/workspace"),),
+        examples=(Example(key={"pointer": "/run_dir"}, a="/srv/kfm", b="/var/replay/workspace"),),
         evidence="a folder of the run or its machine",
     )
     outputs = (
@@ -252,10 +259,14 @@ def hostile_report() -> Report:
             detail={text[:40]: text},
             causes=(Cause(axis=text, confidence=text, source=text, call=text, replays=(text,)),),
             fix=Fix(text=text),
-            figures=Figures(drawing=Drawing(of=1, shapes=(Shape(key={text: text}, a="M0 0L900 900Z", metres=1.0),))),
+            figures=Figures(
+                drawing=Drawing(of=1, shapes=(Shape(key={text: text}, a="M0 0L900 900Z", metres=1.0),))
+            ),
         )
         outputs.append(
-            OutputComparison(path=f"{at} {text}", verdict=OutputVerdict.DIFFERENT, format=text, findings=(finding,))
+            OutputComparison(
+                path=f"{at} {text}", verdict=OutputVerdict.DIFFERENT, format=text, findings=(finding,)
+            )
         )
     text = HOSTILE[1]
     return report_of(

@@ -103,7 +103,8 @@ class Classified:
     """Some of the differing pairs of one place, all of one kind.
 
     ``indexes`` point into the list of pairs that was classified, ascending; every pair belongs to exactly
-    one ``Classified``. ``detail`` holds numbers of the kind (``max_ulp``, ``encoding``…), ``figures`` what can be drawn.
+    one ``Classified``. ``detail`` holds numbers of the kind (``max_ulp``, ``encoding``…), ``figures``
+    what can be drawn.
     """
 
     kind: str

@@ -76,7 +76,8 @@ def title_of(finding: Finding, *, replay: bool) -> str:
 def place_of(finding: Finding) -> str:
     """Return where a finding is, in words: ``column generated_at``; empty for the file as a whole."""
     return ", ".join(
-        f"{visible(name, 40)} {visible(value, PLACE_CHARACTERS) or '(root)'}" for name, value in finding.where.items()
+        f"{visible(name, 40)} {visible(value, PLACE_CHARACTERS) or '(root)'}"
+        for name, value in finding.where.items()
     )
 
 

@@ -24,7 +24,10 @@ def output(number: int, source: str = "") -> OutputComparison:
 def test_ten_at_most_and_what_is_left_is_counted(count: int) -> None:
     lines = render_github(report_of(*map(output, range(count)))).splitlines()
     assert len(lines) == min(count, 10)
-    assert all(line.startswith("::error file=pipelines/import_census.py,title=different%3A data/") for line in lines[:9])
+    assert all(
+        line.startswith("::error file=pipelines/import_census.py,title=different%3A data/")
+        for line in lines[:9]
+    )
     if count > 10:
         assert lines[9].endswith(f"{count - 9} more outputs do not pass: the report has them all")
 
@@ -54,7 +57,9 @@ def test_what_passes_is_not_mentioned() -> None:
 
 
 def test_no_verdict_is_an_error_by_itself() -> None:
-    assert render_github(empty_report()).startswith("::error file=pipelines/import_census.py,title=kfm-repro%3A unknown::")
+    assert render_github(empty_report()).startswith(
+        "::error file=pipelines/import_census.py,title=kfm-repro%3A unknown::"
+    )
 
 
 def test_hostile_texts_begin_no_command() -> None:

@@ -28,7 +28,22 @@ def test_a_text_is_read_back_as_it_is_seen(text: str) -> None:
 def test_hostile_reports_have_only_our_tags_and_whole_rows() -> None:
     html = READER.render(render_markdown(hostile_report()))
     tags = set(re.findall(r"<([a-z0-9]+)", html))
-    assert tags <= {"h3", "p", "table", "thead", "tbody", "tr", "th", "td", "code", "br", "details", "summary", "ul", "li"}
+    assert tags <= {
+        "h3",
+        "p",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "code",
+        "br",
+        "details",
+        "summary",
+        "ul",
+        "li",
+    }
     assert html.count("<td") == 6 * (html.count("<tr>") - html.count("<thead>"))
 
 

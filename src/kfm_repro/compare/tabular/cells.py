@@ -100,9 +100,7 @@ def _named(
     numbers, first = np.unique(rows[0], return_index=True)
     at = np.searchsorted(numbers, np.array([shape.key["pair"] for shape in shapes], np.int64))
     names = row_keys(columns, key, rows[1][first[at]], of_a=True)
-    named = tuple(
-        msgspec.structs.replace(shape, key=name) for shape, name in zip(shapes, names, strict=True)
-    )
+    named = tuple(msgspec.structs.replace(shape, key=name) for shape, name in zip(shapes, names, strict=True))
     return msgspec.structs.replace(figures, drawing=msgspec.structs.replace(figures.drawing, shapes=named))
 
 

@@ -107,7 +107,9 @@ def classify_spelt(a: list[Any], b: list[Any], context: Context) -> tuple[Classi
     rest = [at for at in range(len(a)) if at not in known]
     found = classify_pairs([(plain(a[at]), plain(b[at])) for at in rest], context)
     groups = [
-        Classified(g.kind, g.rung, tuple(rest[i] for i in g.indexes), g.evidence, g.detail, g.metres, g.figures)
+        Classified(
+            g.kind, g.rung, tuple(rest[i] for i in g.indexes), g.evidence, g.detail, g.metres, g.figures
+        )
         for g in found
     ]
     if null_form:

@@ -83,7 +83,12 @@ def drawing_of(pairs: Pairs, indexes: tuple[int, ...]) -> Drawing | None:
     )
     density = _density(bounds[rest], frame) if rest.size else None
     return Drawing(
-        width=frame.width, height=frame.height, unit_m=frame.unit_m, of=len(at), shapes=shapes, density=density
+        width=frame.width,
+        height=frame.height,
+        unit_m=frame.unit_m,
+        of=len(at),
+        shapes=shapes,
+        density=density,
     )
 
 
@@ -108,9 +113,7 @@ def _frame(bounds: Floats, ground: Ground) -> _Frame:
     )  # fmt: skip
 
 
-def _ways(
-    a: npt.NDArray[np.object_], b: npt.NDArray[np.object_], ground: Ground
-) -> tuple[Floats, Floats]:
+def _ways(a: npt.NDArray[np.object_], b: npt.NDArray[np.object_], ground: Ground) -> tuple[Floats, Floats]:
     """Return the way of the vertex of each pair that went farthest, and its length; of others the centres' way.
 
     The length is NaN where vertices have no counterpart.

@@ -103,7 +103,9 @@ def map_of(drawing: Drawing, anchor: str, most: int) -> Map:
         features=tuple(reversed(drawn)),
         rows=tuple(item for item in drawn if item.row),
         of=max(drawing.of, len(drawing.shapes)),
-        grid=grid_of(drawing.density, _side(drawing.width), _side(drawing.height)) if drawing.density else None,
+        grid=grid_of(drawing.density, _side(drawing.width), _side(drawing.height))
+        if drawing.density
+        else None,
         scale_units=units,
         scale_text=text,
         enlarged=enlarged,
@@ -116,7 +118,9 @@ def grid_of(density: Density, width: int = GRID, height: int = 0) -> Grid:
     """Return a grid, by default with square cells; the fullest cells are darkest."""
     height = height or max(1, round(width * density.rows / density.columns))
     cell_w, cell_h = width / density.columns, height / density.rows
-    cells = [(c, r, n) for c, r, n in density.cells if 0 <= c < density.columns and 0 <= r < density.rows and n > 0]
+    cells = [
+        (c, r, n) for c, r, n in density.cells if 0 <= c < density.columns and 0 <= r < density.rows and n > 0
+    ]
     most = max((count for _, _, count in cells), default=1)
     squares = tuple(
         Square(f"{column * cell_w:.2f}", f"{row * cell_h:.2f}", math.ceil(count / most * 5), count)
@@ -153,7 +157,10 @@ def _arrow(shape: Shape, stretch: float, whole: float) -> Arrow | None:
     x, y = _middle(points)
     tip_x, tip_y = x + east, y + south
     size = min(0.016 * whole, max(0.004 * whole, length / 3))
-    along, across = (east / length * size, south / length * size), (-south / length * size / 2, east / length * size / 2)
+    along, across = (
+        (east / length * size, south / length * size),
+        (-south / length * size / 2, east / length * size / 2),
+    )
     left = (tip_x - along[0] + across[0], tip_y - along[1] + across[1])
     right = (tip_x - along[0] - across[0], tip_y - along[1] - across[1])
     return Arrow(

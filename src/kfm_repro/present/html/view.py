@@ -180,7 +180,12 @@ def _counts(report: Report) -> Iterator[tuple[str, str, int, str]]:
     """Yield verdict, mark, number and share in percent of the outputs, those that occur."""
     found = Counter(output.verdict for output in report.outputs)
     for verdict in [verdict for verdict in OUTPUT_ORDER if found[verdict]]:
-        yield str(verdict), MARKS[verdict], found[verdict], f"{found[verdict] * 100 / len(report.outputs):.4g}"
+        yield (
+            str(verdict),
+            MARKS[verdict],
+            found[verdict],
+            f"{found[verdict] * 100 / len(report.outputs):.4g}",
+        )
 
 
 @dataclass(frozen=True)
@@ -265,10 +270,10 @@ def _file_facts(output: OutputComparison) -> Iterator[tuple[str, str, str]]:
         if any(texts):
             yield name, texts[0] or "—", texts[1] or "—"
 
-    yield from pair("size", [size_text(s.size_bytes) if s and s.size_bytes is not None else "" for s in sides])
+    yield from pair(
+        "size", [size_text(s.size_bytes) if s and s.size_bytes is not None else "" for s in sides]
+    )
     for name, field in (("rows", "row_count"), ("features", "feature_count")):
         values = [getattr(side, field) if side else msgspec.UNSET for side in sides]
         yield from pair(name, ["" if isinstance(v, msgspec.UnsetType) else str(v) for v in values])
     yield from pair("sha256", [visible(s.sha256, 12).rstrip("…") if s and s.sha256 else "" for s in sides])
-
-

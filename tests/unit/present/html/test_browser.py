@@ -15,7 +15,9 @@ def test_hostile_names_and_values_open_no_dialog_and_ask_for_nothing(show: Show)
     page = show(hostile_report())
     assert page.locator("script").count() == 1
     assert page.locator("img, iframe, object, embed, link").count() == 0
-    assert page.evaluate("[...document.querySelectorAll('*')].every(n => ![...n.attributes].some(a => /^on/i.test(a.name)))")
+    assert page.evaluate(
+        "[...document.querySelectorAll('*')].every(n => ![...n.attributes].some(a => /^on/i.test(a.name)))"
+    )
     links = page.evaluate("[...document.links].map(a => a.getAttribute('href'))")
     assert all(link.startswith("#") for link in links)
 
@@ -35,7 +37,13 @@ def test_the_policy_lets_no_foreign_script_run(show: Show, browser: Any) -> None
 @pytest.mark.parametrize("script", [True, False])
 def test_the_first_screen_says_verdict_output_column_kind_and_advice(show: Show, *, script: bool) -> None:
     page = show(full_report(), java_script_enabled=script)
-    for text in ("Not reproducible", "summary.csv", "column generated_at", "Embedded timestamp", "take the time from"):
+    for text in (
+        "Not reproducible",
+        "summary.csv",
+        "column generated_at",
+        "Embedded timestamp",
+        "take the time from",
+    ):
         box = page.get_by_text(text).first.bounding_box()
         assert box["y"] + box["height"] <= 800
 

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from reports import GOLD, HOSTILE, empty_report, full_report, hostile_report, map_report, report_of, without_assets
+from reports import (
+    GOLD,
+    HOSTILE,
+    empty_report,
+    full_report,
+    hostile_report,
+    map_report,
+    report_of,
+    without_assets,
+)
 from workshop import REPOSITORY
 
 from kfm_repro.model.encode import read_report, report_json
@@ -24,7 +33,9 @@ from kfm_repro.present.html.samples import table_of
 
 def test_causes_lines_and_verified_fixes_are_rendered_as_in_the_gold_file() -> None:
     page = without_assets(render_html(full_report()))
-    assert page == (GOLD / "report.html").read_text(encoding="utf-8"), "python tests/reports.py writes it anew"
+    assert page == (GOLD / "report.html").read_text(encoding="utf-8"), (
+        "python tests/reports.py writes it anew"
+    )
 
 
 def test_a_saved_report_gives_the_same_page(tmp_path: Path) -> None:
@@ -55,7 +66,9 @@ def test_an_empty_report_is_small_and_one_of_five_thousand_features_not_large() 
 def test_a_report_beyond_measure_is_cut_and_says_so() -> None:
     wide = "W" * 390
     example = Example(key={wide[:100]: wide}, a=wide, b=wide + "x")
-    finding = Finding(kind=Kind.VALUE, rung=Rung.VALUE, where={"column": wide}, count=999, examples=(example,) * 10)
+    finding = Finding(
+        kind=Kind.VALUE, rung=Rung.VALUE, where={"column": wide}, count=999, examples=(example,) * 10
+    )
     outputs = [
         OutputComparison(path=f"data/{n}", verdict=OutputVerdict.DIFFERENT, findings=(finding,) * 8)
         for n in range(300)
@@ -97,7 +110,9 @@ def test_nothing_of_the_page_asks_for_anything_from_elsewhere() -> None:
 )
 def test_odd_figures_do_no_harm(figures: Figures) -> None:
     finding = Finding(kind=Kind.VALUE, rung=Rung.VALUE, figures=figures)
-    page = render_html(report_of(OutputComparison(path="a", verdict=OutputVerdict.DIFFERENT, findings=(finding,))))
+    page = render_html(
+        report_of(OutputComparison(path="a", verdict=OutputVerdict.DIFFERENT, findings=(finding,)))
+    )
     assert "nan" not in page.partition("<main")[2].partition("<script>")[0]
 
 
@@ -125,5 +140,5 @@ def test_rows_of_one_side_have_one_column() -> None:
 
 def test_anchors_are_safe_stable_and_used_once() -> None:
     anchors = Anchors()
-    names = [anchors.make(text) for text in ("data/a b.csv", "data/a b.csv", "7", "", "\"><x>", "x" * 500)]
+    names = [anchors.make(text) for text in ("data/a b.csv", "data/a b.csv", "7", "", '"><x>', "x" * 500)]
     assert names == ["data-a-b.csv", "data-a-b.csv-2", "at-7", "at-", "x", "x" * 96]
