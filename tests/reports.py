@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 from kfm_repro.model.figures import Density, Drawing, Figures, Histogram, Shape, Times
 from kfm_repro.model.finding import (
@@ -31,7 +33,18 @@ from kfm_repro.model.report import (
 )
 from kfm_repro.model.verdict import run_verdict
 
-__all__ = ["HOSTILE", "empty_report", "full_report", "hostile_report", "map_report", "report_of"]
+__all__ = [
+    "GOLD",
+    "HOSTILE",
+    "empty_report",
+    "full_report",
+    "hostile_report",
+    "map_report",
+    "report_of",
+    "without_assets",
+]
+
+GOLD = Path(__file__).with_name("gold")
 
 START, DAY = 1_769_990_400.0, 90_061.0
 HOSTILE = (
@@ -122,7 +135,7 @@ def map_report(count: int) -> Report:
     """Return a report in which ``count`` features moved, each a polygon of twelve vertices."""
     shapes = []
     side = math.ceil(math.sqrt(count))
-    step = 1000 / side
+    step = 10_000 / side
     for at in range(count):
         x, y = (at % side + 0.5) * step, (at // side + 0.5) * step
         points = [
@@ -131,10 +144,17 @@ def map_report(count: int) -> Report:
         ]
         outline = "M" + "L".join(f"{px} {py}" for px, py in points) + "Z"
         shapes.append(
-            Shape(key={"geoid": f"20{at:04d}"}, a=outline, b=outline, metres=(count - at) * 0.01, east=0.2, north=0.1)
+            Shape(
+                key={"geoid": f"20{at:04d}"},
+                a=outline,
+                b=outline,
+                metres=(count - at) * 0.01,
+                east=0.2,
+                north=0.1,
+            )
         )
     drawing = Drawing(
-        unit_m=650.0, of=count + 120, shapes=tuple(shapes),
+        unit_m=65.0, of=count + 120, shapes=tuple(shapes),
         density=Density(columns=16, rows=16, cells=((0, 0, 100), (15, 15, 20))),
     )  # fmt: skip
     finding = Finding(
@@ -171,7 +191,7 @@ def full_report() -> Report:
         kind=Kind.PATH,
         rung=Rung.VALUE,
         where={"pointer": "/run_dir"},
-        examples=(Example(key={"pointer": "/run_dir"}, a="/srv/kfm", b="/tmp/replay/workspace"),),
+        examples=(Example(key={"pointer": "/run_dir"}, a="/srv/kfm", b="/var/replay/workspace"),),
         evidence="a folder of the run or its machine",
     )
     outputs = (
@@ -239,10 +259,14 @@ def hostile_report() -> Report:
             detail={text[:40]: text},
             causes=(Cause(axis=text, confidence=text, source=text, call=text, replays=(text,)),),
             fix=Fix(text=text),
-            figures=Figures(drawing=Drawing(of=1, shapes=(Shape(key={text: text}, a="M0 0L9 9Z", metres=1.0),))),
+            figures=Figures(
+                drawing=Drawing(of=1, shapes=(Shape(key={text: text}, a="M0 0L900 900Z", metres=1.0),))
+            ),
         )
         outputs.append(
-            OutputComparison(path=f"{at} {text}", verdict=OutputVerdict.DIFFERENT, format=text, findings=(finding,))
+            OutputComparison(
+                path=f"{at} {text}", verdict=OutputVerdict.DIFFERENT, format=text, findings=(finding,)
+            )
         )
     text = HOSTILE[1]
     return report_of(
@@ -254,3 +278,31 @@ def hostile_report() -> Report:
         waivers=({text: text},),
         error=ErrorInfo(code=text, message="\n".join(HOSTILE), hint=text),
     )
+
+
+def without_assets(page: str) -> str:
+    """Return a page without style, script and their hashes, which have no place in a gold file."""
+    page = re.sub(r"(?s)<(style|script)>.*?</\1>", r"<\1></\1>", page)
+    return re.sub(r"sha256-[^']+", "sha256-", page)
+
+
+def write_gold() -> None:
+    """Write the gold files anew: ``python tests/reports.py``; then read what git says has changed."""
+    from kfm_repro.present.github import render_github
+    from kfm_repro.present.html import render_html
+    from kfm_repro.present.junit import render_junit
+    from kfm_repro.present.markdown import render_markdown
+
+    report = full_report()
+    texts = {
+        "report.html": without_assets(render_html(report)),
+        "report.xml": render_junit(report),
+        "report.md": render_markdown(report),
+        "report.github.txt": render_github(report),
+    }
+    for name, text in texts.items():
+        (GOLD / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_gold()

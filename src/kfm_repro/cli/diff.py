@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from kfm_repro.cli.options import accept_option, output_options, project_options
-from kfm_repro.cli.reports import report_options, reporting
+from kfm_repro.cli.options import accept_option, output_options, project_options, report_options
 
 __all__ = ["command"]
 
@@ -29,6 +28,7 @@ def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hand
     Files are compared byte for byte and then by meaning. No project is needed for files and folders.
     """
     from kfm_repro.cli.output import print_report
+    from kfm_repro.cli.reports import reporting
     from kfm_repro.judge.diff import diff
     from kfm_repro.model.verdict import Accept, exit_code
     from kfm_repro.runs.project import find_project

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from kfm_repro.cli.options import accept_option, output_options, project_options
-from kfm_repro.cli.reports import report_options, reporting
+from kfm_repro.cli.options import accept_option, output_options, project_options, report_options
 
 __all__ = ["command"]
 
@@ -78,6 +77,7 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     """
     from kfm_repro.cli.output import print_report, shortest
     from kfm_repro.cli.progress import working
+    from kfm_repro.cli.reports import reporting
     from kfm_repro.errors import UsageError
     from kfm_repro.execute.perturb.axes import parse_axes
     from kfm_repro.execute.plan import Request

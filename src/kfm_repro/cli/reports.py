@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import click
+from typing import Any
 
 from kfm_repro.errors import KfmReproError, NotWritable, UsageError
 from kfm_repro.model.report import ErrorInfo, Report, count_verdicts
 from kfm_repro.model.verdict import Verdict
 
-__all__ = ["Reports", "report_options", "reporting"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-def report_options(function: _F) -> _F:
-    """Add ``--html``, ``--junit``, ``--markdown`` and ``--format``."""
-    for option in (
-        click.option(
-            "--format", "style", type=click.Choice(["text", "github"]), default="text",
-            help="github: the text, then annotations for GitHub Actions [default: text]",
-        ),
-        click.option(
-            "--markdown", type=_FILE, metavar="FILE",
-            help="Also write Markdown; appended when FILE is $GITHUB_STEP_SUMMARY.",
-        ),
-        click.option("--junit", type=_FILE, metavar="FILE", help="Also write JUnit XML, a case per output."),
-        click.option("--html", type=_FILE, metavar="FILE", help="Also write the report as one HTML page."),
-    ):  # fmt: skip
-        function = option(function)
-    return function
+__all__ = ["Reports", "reporting"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +33,9 @@ class Reports:
             raise UsageError("two reports would go into one file", hint="give each a file of its own")
         for path in made.paths:
             if not path.parent.is_dir():
-                raise UsageError(f"no such folder: {path.parent}", hint=f"make it, then write {path.name} into it")
+                raise UsageError(
+                    f"no such folder: {path.parent}", hint=f"make it, then write {path.name} into it"
+                )
         if options["style"] == "github" and options["as_json"]:
             raise UsageError("--json and --format github contradict each other", hint="leave one of them out")
         return made
@@ -117,7 +96,8 @@ def _write(path: Path, text: str, *, append: bool = False) -> None:
             replace_text(target, text)
     except OSError as exc:
         raise NotWritable(
-            f"cannot write {path}: {exc.strerror or exc}", hint="check the folder, its permissions and the disk"
+            f"cannot write {path}: {exc.strerror or exc}",
+            hint="check the folder, its permissions and the disk",
         ) from exc
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from kfm_repro.cli.options import output_options, project_options
-from kfm_repro.cli.reports import report_options, reporting
+from kfm_repro.cli.options import output_options, project_options, report_options
 
 __all__ = ["command"]
 
@@ -29,6 +28,7 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     written anew in every form.
     """
     from kfm_repro.cli.output import print_report, wants_color, write
+    from kfm_repro.cli.reports import reporting
     from kfm_repro.errors import UsageError
     from kfm_repro.model.report import Report
     from kfm_repro.runs.inspect import show_run
@@ -40,7 +40,9 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
         if isinstance(shown.report, Report):
             reports.write(shown.report)
         elif reports.paths:
-            raise UsageError(f"{run} has no report: it is no replay", hint="name a replay; kfm-repro list shows them")
+            raise UsageError(
+                f"{run} has no report: it is no replay", hint="name a replay; kfm-repro list shows them"
+            )
     code = 2 if shown.problems else 0
     if options["as_json"]:
         from kfm_repro.model.encode import report_json

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kfm_repro.errors import KfmReproError, Unreadable
+from kfm_repro.model.figures import Figures
 from kfm_repro.model.finding import Finding
 
 __all__ = ["Classified", "Context", "Limits", "Options", "Side", "reading"]
@@ -107,7 +108,8 @@ class Classified:
     """Some of the differing pairs of one place, all of one kind.
 
     ``indexes`` point into the list of pairs that was classified, ascending; every pair belongs to exactly
-    one ``Classified``. ``detail`` holds figures of the kind (``max_ulp``, ``encoding``…).
+    one ``Classified``. ``detail`` holds numbers of the kind (``max_ulp``, ``encoding``…), ``figures``
+    what can be drawn.
     """
 
     kind: str
@@ -116,6 +118,7 @@ class Classified:
     evidence: str = ""
     detail: Mapping[str, object] = field(default_factory=dict)
     metres: Mapping[str, float] | None = None
+    figures: Figures | None = None
 
 
 _READING: tuple[type[BaseException], ...] = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError)

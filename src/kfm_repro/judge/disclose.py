@@ -31,7 +31,9 @@ def _without_values(finding: Finding) -> Finding:
     if not shown and where == finding.where:
         return finding
     evidence = "; ".join(filter(None, (finding.evidence, _WITHHELD)))
-    return msgspec.structs.replace(finding, where=where, examples=(), samples={}, evidence=evidence, figures=msgspec.UNSET)
+    return msgspec.structs.replace(
+        finding, where=where, examples=(), samples={}, evidence=evidence, figures=msgspec.UNSET
+    )
 
 
 def _place(name: str, value: str | int) -> str | int:

@@ -181,7 +181,9 @@ def replay_and_judge(
         with suppress(NotWritable):
             prune(room)
     saved = replayed.run.times_report if times > 1 else replayed.run.report
-    return Judged(merge_replays(reports), saved, replayed.outcome.last_lines, _page_of(saved) if page else None)
+    return Judged(
+        merge_replays(reports), saved, replayed.outcome.last_lines, _page_of(saved) if page else None
+    )
 
 
 def _save(path: Path, report: Report, page: Callable[[Report], str] | None) -> None:

@@ -28,7 +28,7 @@ MAX_SHAPES = 5_000
 """Most features that a drawing has one by one; those beyond are counted in its density grid."""
 MAX_TIMES = 40
 """Most times of one side, spread evenly over all that there are."""
-GRID = 1_000
+GRID = 10_000
 """Length of the longer side of a drawing, in drawing units."""
 
 Window = tuple[float, float]
@@ -44,7 +44,8 @@ class _Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Histogram(_Picture, frozen=True, kw_only=True):
     """How far apart numbers lie: ``counts[i]`` distances from ``edges[i]`` up to below ``edges[i + 1]``.
 
-    ``unit`` is ``ulp`` (units in the last place) or ``relative`` (of the larger of the two).
+    ``unit`` is ``ulp`` (units in the last place) or ``relative`` (to the larger of the two). Pairs that occur often
+    count once; what lies beyond the edges is in the first and the last bar.
     """
 
     unit: str
@@ -69,7 +70,10 @@ class Density(_Picture, frozen=True, kw_only=True):
 
 
 class Shape(_Picture, frozen=True, kw_only=True):
-    """One changed feature: its outline in A and in B, and how far it went: metres, and the way east and north."""
+    """One changed feature: its outline in A and, where it is another, in B, and how far it went: metres, east, north.
+
+    ``metres`` is None where vertices have no counterparts, or nobody knows the unit.
+    """
 
     key: dict[str, Any] = {}
     a: Outline = ""

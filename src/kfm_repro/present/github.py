@@ -32,7 +32,9 @@ def render_github(report: Report) -> str:
     if isinstance(report.error, ErrorInfo) or not outputs:
         hint = report.error.hint if isinstance(report.error, ErrorInfo) else ""
         message = ". ".join(filter(None, (verdict_line(report).rstrip("."), visible(hint, 500))))
-        lines.append(_command("error", f"kfm-repro: {LABELS[report.verdict].lower()}", message, *_pipeline(report)))
+        lines.append(
+            _command("error", f"kfm-repro: {LABELS[report.verdict].lower()}", message, *_pipeline(report))
+        )
     room = MAX_ANNOTATIONS - len(lines)
     shown = outputs if len(outputs) <= room else outputs[: room - 1]
     lines += [_annotation(output, report) for output in shown]

@@ -73,8 +73,10 @@ def _told(output: OutputComparison, *, replay: bool) -> str:
             key = example.key if isinstance(example.key, dict) else {}
             named = " ".join(f"{visible(k)}={visible(v)}" for k, v in key.items())
             lines.append(f"  {named} {visible(example.a, _TEXT)} -> {visible(example.b, _TEXT)}")
-        for cause in finding.causes:
-            lines.append(f"  why: {visible(cause.source or cause.axis)} {visible(cause.call)}".rstrip())
+        lines += [
+            f"  why: {visible(cause.source or cause.axis)} {visible(cause.call)}".rstrip()
+            for cause in finding.causes
+        ]
         if advice(finding):
             lines.append(f"  fix: {visible(advice(finding), _TEXT)}")
     if len(findings) > _FINDINGS:
@@ -92,5 +94,7 @@ def _whole(suite: ET.Element, report: Report, name: str) -> None:
     if passed:
         return
     error = report.error if isinstance(report.error, ErrorInfo) else ErrorInfo(code="", message="")
-    told = ET.SubElement(case, "error", type=error.code or str(report.verdict), message=visible(verdict_line(report), _TEXT))
+    told = ET.SubElement(
+        case, "error", type=error.code or str(report.verdict), message=visible(verdict_line(report), _TEXT)
+    )
     told.text = "\n".join(filter(None, (visible(error.message, 2_000), visible(error.hint, 2_000))))

@@ -70,7 +70,7 @@ TOLD: Mapping[Kind, Told] = {
     Kind.NULL_FORM: Told(
         "Absence written another way",
         "null, NaN, an empty text or a word such as NA stand against each other.",
-        "A column that is all null in one run is inferred with another type, or a reader knows other words for nothing.",
+        "A column that is all null in one run is inferred with another type, or a reader takes other words for null.",
         "Declare the types of columns, and write one form of null.",
     ),
     Kind.TYPE: Told(
@@ -112,7 +112,7 @@ TOLD: Mapping[Kind, Told] = {
     Kind.GEOMETRY: Told(
         "Geometries differ",
         "Vertices lie elsewhere, the shape is another, or the type of geometry is.",
-        "Another PROJ grid or pipeline, another GEOS, a simplification with another tolerance, or an input that changed.",
+        "Another PROJ grid or pipeline, another GEOS, another tolerance of a simplification, or another input.",
         "Pin PROJ, GEOS and GDAL with their grids, name the transformation, or allow tolerance.geometry in metres.",
     ),
     Kind.RING_START: Told(

@@ -68,7 +68,8 @@ def _render(report: Report, most: int) -> str:
     notes = [f"- {escaped(item.name)}: {escaped(item.detail, 600)}" for item in report.preconditions[:50]
              if item.state not in ("ok", "assumed")]  # fmt: skip
     if notes:
-        lines += [f"<details><summary>{plural(len(notes), "precondition")} to look at</summary>", "", *notes, "", "</details>", ""]
+        told = plural(len(notes), "precondition")
+        lines += [f"<details><summary>{told} to look at</summary>", "", *notes, "", "</details>", ""]
     return "\n".join(lines) + "\n"
 
 

@@ -127,7 +127,9 @@ def _explain(finding: Finding) -> Iterator[Line]:
 
 
 def _describe(finding: Finding) -> str:
-    place = ", ".join(f"{visible(name, 40)} {visible(value) or '(root)'}" for name, value in finding.where.items())
+    place = ", ".join(
+        f"{visible(name, 40)} {visible(value) or '(root)'}" for name, value in finding.where.items()
+    )
     of = f" of {finding.of}" if finding.of is not None else ""
     text = f"{place}: {finding.kind}" if place else str(finding.kind)
     if finding.count != 1 or finding.of is not None:

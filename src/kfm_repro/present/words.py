@@ -14,6 +14,7 @@ from kfm_repro.present.visible import visible
 __all__ = [
     "LABELS",
     "MARKS",
+    "OUTPUT_ORDER",
     "PLACE_CHARACTERS",
     "advice",
     "counted",
@@ -40,7 +41,7 @@ LABELS: Mapping[Verdict, str] = {
     Verdict.UNKNOWN: "Unknown",
     Verdict.WAIVED: "Waived",
 }
-_OUTPUTS = (
+OUTPUT_ORDER = (
     OutputVerdict.DIFFERENT,
     OutputVerdict.MISSING,
     OutputVerdict.EXTRA,
@@ -56,7 +57,7 @@ _ONLY_THERE = {"Rows only in the replay": "Rows only in B", "Rows missing from t
 
 def worst_first(report: Report) -> list[OutputComparison]:
     """Return the outputs, the worst verdict first, then by path."""
-    return sorted(report.outputs, key=lambda output: (_OUTPUTS.index(output.verdict), output.path))
+    return sorted(report.outputs, key=lambda output: (OUTPUT_ORDER.index(output.verdict), output.path))
 
 
 def counted(output: OutputComparison) -> list[Finding]:
@@ -75,7 +76,8 @@ def title_of(finding: Finding, *, replay: bool) -> str:
 def place_of(finding: Finding) -> str:
     """Return where a finding is, in words: ``column generated_at``; empty for the file as a whole."""
     return ", ".join(
-        f"{visible(name, 40)} {visible(value, PLACE_CHARACTERS) or '(root)'}" for name, value in finding.where.items()
+        f"{visible(name, 40)} {visible(value, PLACE_CHARACTERS) or '(root)'}"
+        for name, value in finding.where.items()
     )
 
 

@@ -17,6 +17,7 @@ from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.exact import python_values
 from kfm_repro.compare.tabular.nested import as_scalar, classify_nested, float_width, is_seen_whole
 from kfm_repro.compare.tabular.rows import Residue, row_ids
+from kfm_repro.model.figures import Figures
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -81,9 +82,26 @@ def column_findings(
                 evidence="; ".join(filter(None, (part.evidence, pairing.note))),
                 detail=dict(part.detail),
                 metres=dict(part.metres) if part.metres else msgspec.UNSET,
+                figures=_named(part.figures, columns, pairing.key, (ids, rows_a)) or msgspec.UNSET,
             )
         )
     return findings
+
+
+def _named(
+    figures: Figures | None, columns: Sequence[Column], key: Sequence[int], rows: tuple[Ints, Ints]
+) -> Figures | None:
+    """Name the shapes of a drawing after the first row of each: ``rows`` are the pairs' numbers and their rows."""
+    import numpy as np
+
+    if figures is None or figures.drawing is None:
+        return figures
+    shapes = figures.drawing.shapes
+    numbers, first = np.unique(rows[0], return_index=True)
+    at = np.searchsorted(numbers, np.array([shape.key["pair"] for shape in shapes], np.int64))
+    names = row_keys(columns, key, rows[1][first[at]], of_a=True)
+    named = tuple(msgspec.structs.replace(shape, key=name) for shape, name in zip(shapes, names, strict=True))
+    return msgspec.structs.replace(figures, drawing=msgspec.structs.replace(figures.drawing, shapes=named))
 
 
 def _unseen(indexes: Ints, column: Column, task: Task) -> list[Classified]:

@@ -115,10 +115,16 @@ def _scope_rows(report: Report) -> Iterator[tuple[str, str]]:
     if scope.shown:
         yield "shown", f"{visible(scope.shown)}: {_LEVELS.get(scope.shown, '')}"
     elif scope.level and report.replays:
-        yield "could show", f"{visible(scope.level)}: {_LEVELS.get(scope.level, '')}; the bytes are not the same"
+        yield (
+            "could show",
+            f"{visible(scope.level)}: {_LEVELS.get(scope.level, '')}; the bytes are not the same",
+        )
     for name, axes in (("held", scope.held), ("varied", scope.varied)):
         if axes:
-            yield name, ", ".join(f"{visible(axis)} {visible(value, 120)}".strip() for axis, value in axes.items())
+            yield (
+                name,
+                ", ".join(f"{visible(axis)} {visible(value, 120)}".strip() for axis, value in axes.items()),
+            )
     if scope.natural:
         yield "natural", ", ".join(map(visible, scope.natural))
     if scope.not_exercised and report.replays:
@@ -132,7 +138,9 @@ def _replays(report: Report) -> Part:
     for item in report.replays[:_MOST]:
         when = "" if isinstance(item.window, msgspec.UnsetType) else utc(item.window[0])
         setting = ", ".join(f"{visible(k)} {visible(v)}" for k, v in item.setting.items())
-        rows.append((visible(item.run_id, 80), visible(item.outcome), when, seconds_text(item.duration_s), setting))
+        rows.append(
+            (visible(item.run_id, 80), visible(item.outcome), when, seconds_text(item.duration_s), setting)
+        )
     heads = ("replay", "ended", "its clock said", "took", "setting")
     more = len(report.replays) - len(rows)
     return Part("replays", "Replays", heads, tuple(rows), f"{more} more in the JSON report." if more else "")

@@ -12,8 +12,11 @@ from kfm_repro.present.visible import visible
 
 __all__ = ["Arrow", "Drawn", "Grid", "Map", "Square", "grid_of", "map_of"]
 
-_LONGEST_ARROW = 90.0
+_LONGEST_ARROW = 0.09
+"""As a share of a drawing's longer side."""
 _MOST_ROWS = 500
+_THINNEST_UNIT = 1e-12
+"""Metres of one drawing unit below which there is no scale to show."""
 _STEPS = (1, 2, 5)
 _PAIR = re.compile(r"(-?\d+) (-?\d+)")
 
@@ -78,14 +81,17 @@ class Map:
     scale_units: str
     scale_text: str
     enlarged: str
+    margin: int
+    text_size: int
 
 
 def map_of(drawing: Drawing, anchor: str, most: int) -> Map:
     """Return the map of a drawing with at most ``most`` features; the drawing has the worst first."""
     shapes = drawing.shapes[:most]
     farthest = max((math.hypot(shape.east, shape.north) for shape in shapes), default=0.0)
-    stretch = _LONGEST_ARROW / farthest if farthest > 0 and math.isfinite(farthest) else 0.0
-    drawn = [_drawn(shape, f"{anchor}-{at}", at, stretch) for at, shape in enumerate(shapes)]
+    size = float(max(_side(drawing.width), _side(drawing.height)))
+    stretch = _LONGEST_ARROW * size / farthest if farthest > 0 and math.isfinite(farthest) else 0.0
+    drawn = [_drawn(shape, f"{anchor}-{at}", at, stretch, size) for at, shape in enumerate(shapes)]
     units, text = _scale(drawing)
     enlarged = ""
     if drawing.unit_m and stretch:
@@ -97,10 +103,14 @@ def map_of(drawing: Drawing, anchor: str, most: int) -> Map:
         features=tuple(reversed(drawn)),
         rows=tuple(item for item in drawn if item.row),
         of=max(drawing.of, len(drawing.shapes)),
-        grid=grid_of(drawing.density, _side(drawing.width), _side(drawing.height)) if drawing.density else None,
+        grid=grid_of(drawing.density, _side(drawing.width), _side(drawing.height))
+        if drawing.density
+        else None,
         scale_units=units,
         scale_text=text,
         enlarged=enlarged,
+        margin=round(0.02 * size),
+        text_size=round(0.022 * size),
     )
 
 
@@ -108,7 +118,9 @@ def grid_of(density: Density, width: int = GRID, height: int = 0) -> Grid:
     """Return a grid, by default with square cells; the fullest cells are darkest."""
     height = height or max(1, round(width * density.rows / density.columns))
     cell_w, cell_h = width / density.columns, height / density.rows
-    cells = [(c, r, n) for c, r, n in density.cells if 0 <= c < density.columns and 0 <= r < density.rows and n > 0]
+    cells = [
+        (c, r, n) for c, r, n in density.cells if 0 <= c < density.columns and 0 <= r < density.rows and n > 0
+    ]
     most = max((count for _, _, count in cells), default=1)
     squares = tuple(
         Square(f"{column * cell_w:.2f}", f"{row * cell_h:.2f}", math.ceil(count / most * 5), count)
@@ -118,7 +130,7 @@ def grid_of(density: Density, width: int = GRID, height: int = 0) -> Grid:
     return Grid(width, height, f"{cell_w:.2f}", f"{cell_h:.2f}", squares, total)
 
 
-def _drawn(shape: Shape, anchor: str, at: int, stretch: float) -> Drawn:
+def _drawn(shape: Shape, anchor: str, at: int, stretch: float, size: float) -> Drawn:
     name = ", ".join(f"{visible(key, 40)} {visible(value, 60)}" for key, value in shape.key.items())
     way = ""
     if shape.east or shape.north:
@@ -127,15 +139,15 @@ def _drawn(shape: Shape, anchor: str, at: int, stretch: float) -> Drawn:
         anchor=anchor,
         name=name or f"feature {at + 1}",
         a=shape.a,
-        b=shape.b,
-        arrow=_arrow(shape, stretch),
+        b=shape.b or shape.a,
+        arrow=_arrow(shape, stretch, size),
         metres="" if shape.metres is None else f"{shape.metres:.3g} m",
         way=way,
         row=at < _MOST_ROWS,
     )
 
 
-def _arrow(shape: Shape, stretch: float) -> Arrow | None:
+def _arrow(shape: Shape, stretch: float, whole: float) -> Arrow | None:
     """Return the way of a feature from the middle of its old outline, all ways stretched alike."""
     points = [(int(x), int(y)) for x, y in _PAIR.findall(shape.a or shape.b)]
     east, south = shape.east * stretch, -shape.north * stretch
@@ -144,8 +156,11 @@ def _arrow(shape: Shape, stretch: float) -> Arrow | None:
         return None
     x, y = _middle(points)
     tip_x, tip_y = x + east, y + south
-    size = min(16.0, max(4.0, length / 3))
-    along, across = (east / length * size, south / length * size), (-south / length * size / 2, east / length * size / 2)
+    size = min(0.016 * whole, max(0.004 * whole, length / 3))
+    along, across = (
+        (east / length * size, south / length * size),
+        (-south / length * size / 2, east / length * size / 2),
+    )
     left = (tip_x - along[0] + across[0], tip_y - along[1] + across[1])
     right = (tip_x - along[0] - across[0], tip_y - along[1] - across[1])
     return Arrow(
@@ -162,10 +177,11 @@ def _middle(points: Sequence[tuple[int, int]]) -> tuple[float, float]:
 def _scale(drawing: Drawing) -> tuple[str, str]:
     """Return the length of a scale bar in drawing units, at most a quarter of the width, and its text."""
     unit = drawing.unit_m
-    if not unit or unit <= 0 or not math.isfinite(unit):
+    if unit is None or not _THINNEST_UNIT <= unit <= 1 / _THINNEST_UNIT:
         return "", ""
-    power = 10.0 ** math.floor(math.log10(unit * drawing.width / 4))
-    metres = max(step * power for step in _STEPS if step * power <= unit * drawing.width / 4)
+    most = unit * _side(drawing.width) / 4
+    power = 10.0 ** math.floor(math.log10(most))
+    metres = max(step * power for step in _STEPS if step * power <= most)
     text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"  # noqa: PLR2004 - a kilometre
     return f"{metres / unit:.2f}", text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfm_repro.model.report import Report
-from kfm_repro.present.html.view import FULL, Limits, Page, page_of
+from kfm_repro.present.html.view import FULL, Page, page_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -60,11 +60,16 @@ def table_of(finding: Finding, most: int) -> Table | None:
 
 
 def _cells(example: Example) -> tuple[Cell, Cell]:
+    """Return both values, with whole words and numbers marked where they differ."""
     if example.a is None or example.b is None:
         return _whole(example.a), _whole(example.b)
     a, b = visible(_text(example.a), _TEXT), visible(_text(example.b), _TEXT)
     start = _shared(a, b)
+    while start and (a[start - 1].isalnum() or b[start - 1 : start].isalnum()):
+        start -= 1
     end = _shared(a[start:][::-1], b[start:][::-1])
+    while end and a[len(a) - end].isalnum():
+        end -= 1
     return _parts(a, start, end), _parts(b, start, end)
 
 

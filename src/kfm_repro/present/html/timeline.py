@@ -26,6 +26,7 @@ class Band:
     x: str
     width: str
     ticks: tuple[str, ...]
+    end: str
     starts: str
     ends: str
     said: str
@@ -78,6 +79,7 @@ def _band(side: str, window: Window, found: Sequence[float]) -> Band:
         x=f"{place(window[0]):.2f}",
         width=f"{max(1.0, place(window[1]) - place(window[0])):.2f}",
         ticks=tuple(_ticks(place(when) for when in found)),
+        end=f"{place(window[1]):.2f}",
         starts=utc(window[0], fraction=True),
         ends=utc(window[1], fraction=True),
         said=said,

@@ -23,6 +23,7 @@ from kfm_repro.present.visible import visible
 from kfm_repro.present.words import (
     LABELS,
     MARKS,
+    OUTPUT_ORDER,
     advice,
     counted,
     how_many,
@@ -124,7 +125,7 @@ class Page:
     label: str
     sentence: str
     flips: str
-    error: str
+    error: tuple[str, ...]
     hint: str
     facts: Facts
     counts: tuple[tuple[str, str, int, str], ...]
@@ -154,7 +155,7 @@ def page_of(report: Report, limits: Limits) -> Page:
         label=LABELS[report.verdict],
         sentence=_sentence(report),
         flips=f"{flip_sentence(report.flips)}." if isinstance(report.flips, Flips) else "",
-        error=visible(error.message, 2_000) if error.message else "",
+        error=tuple(visible(line, 2_000) for line in error.message.splitlines()[1:40]),
         hint=visible(error.hint, 2_000) if error.hint else "",
         facts=facts,
         counts=tuple(_counts(report)),
@@ -178,8 +179,13 @@ def _sentence(report: Report) -> str:
 def _counts(report: Report) -> Iterator[tuple[str, str, int, str]]:
     """Yield verdict, mark, number and share in percent of the outputs, those that occur."""
     found = Counter(output.verdict for output in report.outputs)
-    for verdict in sorted(found, key=[*MARKS].index, reverse=True):
-        yield str(verdict), MARKS[verdict], found[verdict], f"{found[verdict] * 100 / len(report.outputs):.4g}"
+    for verdict in [verdict for verdict in OUTPUT_ORDER if found[verdict]]:
+        yield (
+            str(verdict),
+            MARKS[verdict],
+            found[verdict],
+            f"{found[verdict] * 100 / len(report.outputs):.4g}",
+        )
 
 
 @dataclass(frozen=True)
@@ -230,7 +236,7 @@ class _Maker:
             often=flip_share(finding.flips) if isinstance(finding.flips, Flips) else "",
             metres=", ".join(f"{visible(name, 20)} {value:.3g} m" for name, value in metres.items()),
             evidence=visible(finding.evidence, _TEXT),
-            advice=visible(advice(finding), _TEXT),
+            advice=visible(finding.fix.text if finding.fix else _sentence_case(advice(finding)), _TEXT),
             often_helps="" if advice(finding) or finding.causes else usual_remedy(finding),
             verified=bool(finding.fix and finding.fix.verified),
             causes=tuple(_reasons(finding)),
@@ -239,6 +245,10 @@ class _Maker:
             figures=figures_of(finding, self.report, anchor, self.limits.shapes),
             latent=finding.latent,
         )
+
+
+def _sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _reasons(finding: Finding) -> Iterator[Reason]:
@@ -264,10 +274,10 @@ def _file_facts(output: OutputComparison) -> Iterator[tuple[str, str, str]]:
         if any(texts):
             yield name, texts[0] or "—", texts[1] or "—"
 
-    yield from pair("size", [size_text(s.size_bytes) if s and s.size_bytes is not None else "" for s in sides])
+    yield from pair(
+        "size", [size_text(s.size_bytes) if s and s.size_bytes is not None else "" for s in sides]
+    )
     for name, field in (("rows", "row_count"), ("features", "feature_count")):
         values = [getattr(side, field) if side else msgspec.UNSET for side in sides]
         yield from pair(name, ["" if isinstance(v, msgspec.UnsetType) else str(v) for v in values])
     yield from pair("sha256", [visible(s.sha256, 12).rstrip("…") if s and s.sha256 else "" for s in sides])
-
-

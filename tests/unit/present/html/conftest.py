@@ -52,7 +52,9 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         one.page.on("pageerror", lambda error: one.heard.append(f"error {error}"))
         one.page.on(
             "request",
-            lambda request: None if request.url.split("#")[0] == file.as_uri() else one.heard.append(request.url),
+            lambda request: (
+                None if request.url.split("#")[0] == file.as_uri() else one.heard.append(request.url)
+            ),
         )
         one.page.goto(file.as_uri())
         return one.page

@@ -15,7 +15,9 @@ def test_hostile_names_and_values_open_no_dialog_and_ask_for_nothing(show: Show)
     page = show(hostile_report())
     assert page.locator("script").count() == 1
     assert page.locator("img, iframe, object, embed, link").count() == 0
-    assert page.evaluate("[...document.querySelectorAll('*')].every(n => ![...n.attributes].some(a => /^on/i.test(a.name)))")
+    assert page.evaluate(
+        "[...document.querySelectorAll('*')].every(n => ![...n.attributes].some(a => /^on/i.test(a.name)))"
+    )
     links = page.evaluate("[...document.links].map(a => a.getAttribute('href'))")
     assert all(link.startswith("#") for link in links)
 
@@ -35,7 +37,13 @@ def test_the_policy_lets_no_foreign_script_run(show: Show, browser: Any) -> None
 @pytest.mark.parametrize("script", [True, False])
 def test_the_first_screen_says_verdict_output_column_kind_and_advice(show: Show, *, script: bool) -> None:
     page = show(full_report(), java_script_enabled=script)
-    for text in ("Not reproducible", "summary.csv", "column generated_at", "Embedded timestamp", "take the time from"):
+    for text in (
+        "Not reproducible",
+        "summary.csv",
+        "column generated_at",
+        "Embedded timestamp",
+        "take the time from",
+    ):
         box = page.get_by_text(text).first.bounding_box()
         assert box["y"] + box["height"] <= 800
 
@@ -86,9 +94,9 @@ def test_map_and_table_are_linked_both_ways(show: Show) -> None:
     page.locator(".rows a").nth(3).click()
     assert page.locator(".rows tr.on").inner_text().startswith("geoid 200003")
     assert page.locator("svg .ft.on title").text_content().startswith("geoid 200003")
-    assert page.locator(".canvas > svg").get_attribute("viewBox") != "-20 -20 1040 1040"
+    assert page.locator(".canvas > svg").get_attribute("viewBox") != "-200 -200 10400 10600"
     page.get_by_label("All of it").click()
-    assert page.locator(".canvas > svg").get_attribute("viewBox") == "-20.00 -20.00 1040.00 1040.00"
+    assert page.locator(".canvas > svg").get_attribute("viewBox") == "-200.00 -200.00 10400.00 10600.00"
     page.locator("svg .ft .b").nth(5).dispatch_event("click")
     assert page.locator(".rows tr.on").inner_text().startswith("geoid 200000")
 
@@ -100,10 +108,10 @@ def test_a_map_moves_by_keyboard(show: Show) -> None:
     page.keyboard.press("+")
     page.keyboard.press("ArrowRight")
     x, _, width, _ = map(float, chart.get_attribute("viewBox").split())
-    assert width == pytest.approx(1040 * 0.6)
-    assert x == pytest.approx(-20 + 1040 * 0.2 + 624 * 0.1)
+    assert width == pytest.approx(10400 * 0.6)
+    assert x == pytest.approx(-200 + 10400 * 0.2 + 6240 * 0.1)
     page.keyboard.press("0")
-    assert chart.get_attribute("viewBox") == "-20.00 -20.00 1040.00 1040.00"
+    assert chart.get_attribute("viewBox") == "-200.00 -200.00 10400.00 10600.00"
 
 
 def test_five_thousand_features_answer(show: Show) -> None:
