@@ -1,21 +1,18 @@
 """When an output that used to be reproducible no longer is: the rule, and how often it can be wrong.
 
-A *trial* is one replay of one run of a pipeline; of one output it says whether it differed. The trials of an output
-are a stream, in the order of nights and, in one night, of recording. A stream is *clean* as long as nothing differed.
-When something differs for the first time after ``n`` clean trials, the run is replayed plainly ``confirmations(n)``
-times more, at once:
+A *trial* is the first replay of one run of a pipeline in one night; of one output it says whether it differed. The
+trials of an output are a stream, in the order of nights and, in one night, of recording. When one differs, the run is
+replayed plainly so many times more, at once, as `confirmations` says:
 
-- all differ: a **regression**. Nothing is said of a regression before `LEAST_CLEAN` clean trials;
-- none differs, and the first replay had varied axes: it is **sensitive** to one of them, and the trial does not count;
+- all differ: a **regression**, if enough of them were wanted and done;
+- none differs, the first replay had varied axes, and plain ones never differed before: the output is **sensitive** to
+  one of the axes, and the trial does not count;
 - else it is **flaky**.
 
-For an output that differs by chance, with the same probability p in every replay, the rule is wrong with probability
-
-    sum over n of r(n)·p·p^m(n) / (1 - p·(1-p)^m(n)),    r(n) = product over i < n of (1-p) / (1 - p·(1-p)^m(i))
-
-which is at most `FALSE_ALARMS` for every p; a test computes it. It holds for the life of a stream, however many nights:
-the first difference comes once. A stream begins anew only after a regression that ended, or when an output that was
-flaky has been clean for so long that the same p explains it in less than one of a hundred cases.
+How many it takes depends on what is known. For an output that differs by chance, with the same probability in every
+replay, so many differences in a row are unlikely after ``clean`` trials without one and ``differed`` with one. Where it
+never differed, fewer are asked for, since the first difference comes once. Over `NIGHTS` nights such an output is called
+a regression with a probability of at most `FALSE_ALARMS`, whatever its own probability is; a test computes it exactly.
 """
 
 from __future__ import annotations
@@ -23,17 +20,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import comb
+from math import lgamma, log
 
-__all__ = ["FALSE_ALARMS", "LEAST_CLEAN", "Seen", "State", "Status", "advance", "confirmations"]
+__all__ = [
+    "FALSE_ALARMS",
+    "LEAST_CLEAN",
+    "NIGHTS",
+    "Seen",
+    "State",
+    "Status",
+    "advance",
+    "confirmations",
+]
 
 FALSE_ALARMS = 0.01
-"""Of a hundred outputs that differ by chance, at most one is ever called a regression."""
+"""Of a hundred outputs that differ by chance, at most one is ever called a regression in so many nights."""
+NIGHTS = 300
 _CONFIRMED_BY = ((10, 3), (6, 4), (4, 5), (3, 6), (2, 8))
-"""After how many clean trials how many further replays decide."""
+"""After how many clean trials how many further replays decide, where nothing ever differed."""
 LEAST_CLEAN = _CONFIRMED_BY[-1][0]
-_FEWEST = 3
-_OTHER_P = 0.01
+_FEWEST, _MOST = 3, 8
+_BY_CHANCE = 0.002
+"""How unlikely differences in a row have to be where there were others before; the more of them, the more unlikely."""
 
 
 class Status(StrEnum):
@@ -66,24 +74,26 @@ class Seen:
 
 @dataclass(frozen=True)
 class State:
-    """What is known of one output: clean and differing trials, clean ones since it differed last, and the last clean.
+    """What is known of one output: how many trials were clean, how many differed, and the last clean one.
 
     ``nights`` counts the nights of the clean trials. ``regressed`` is the trial since which it is not reproducible.
     """
 
     clean: int = 0
     differed: int = 0
-    streak: int = 0
     nights: int = 0
     last_clean: Seen | None = None
     regressed: Seen | None = None
 
 
 def confirmations(state: State) -> int:
-    """Return how many plain replays have to follow one that differed; none where it is known to differ."""
-    if state.differed or state.regressed:
+    """Return how many plain replays have to follow one that differed; none where they could not decide anything."""
+    if state.regressed is not None:
         return 0
-    return next((more for clean, more in _CONFIRMED_BY if state.clean >= clean), _FEWEST)
+    if not state.differed:
+        return next((more for clean, more in _CONFIRMED_BY if state.clean >= clean), _FEWEST)
+    enough = log(_BY_CHANCE / (state.differed + 1) ** 2)
+    return next((more for more in range(_FEWEST, _MOST + 1) if _log_chance(state, more + 1) <= enough), 0)
 
 
 def advance(
@@ -102,40 +112,30 @@ def advance(
         return _clean(state, seen), Status.CLEAN
     if state.regressed is not None:
         return state, Status.REGRESSED
-    if state.differed:
-        return _bad(state), Status.FLAKY if state.clean else Status.DIFFERS
-    return _first(state, seen, confirmed, varied=varied)
-
-
-def _first(state: State, seen: Seen, confirmed: Sequence[bool], *, varied: bool) -> tuple[State, Status]:
-    """Decide on the first trial that differed."""
-    enough = len(confirmed) >= confirmations(state)
-    if varied and enough and not any(confirmed):
+    wanted = confirmations(state)
+    done = len(confirmed) >= wanted > 0
+    if done and varied and not state.differed and not any(confirmed):
         return state, Status.SENSITIVE
-    if enough and all(confirmed) and state.clean >= LEAST_CLEAN:
+    if done and all(confirmed) and (state.differed or state.clean >= LEAST_CLEAN):
         return replace(state, regressed=seen), Status.REGRESSION
-    flaky = not all(confirmed)
-    return _bad(state), Status.FLAKY if flaky else Status.DIFFERS
+    flaky = state.clean and state.differed or not all(confirmed)
+    return replace(state, differed=state.differed + 1), Status.FLAKY if flaky else Status.DIFFERS
 
 
 def _clean(state: State, seen: Seen) -> State:
     if state.regressed is not None:
-        return State(clean=1, streak=1, nights=1, last_clean=seen)
+        return State(clean=1, nights=1, last_clean=seen)
     last = state.last_clean
     nights = state.nights + (last is None or last.night != seen.night)
-    state = replace(
-        state, clean=state.clean + 1, streak=state.streak + 1, nights=nights, last_clean=seen
-    )
-    return _forgotten(state) if state.differed else state
+    return replace(state, clean=state.clean + 1, nights=nights, last_clean=seen)
 
 
-def _bad(state: State) -> State:
-    return replace(state, differed=state.differed + 1, streak=0)
+def _log_chance(state: State, row: int) -> float:
+    """Return the logarithm of how likely the last ``row`` trials are those that differ, as many as did (Fisher)."""
+    bad, of = state.differed + row, state.clean + state.differed + row
+    return _log_ways(bad, row) - _log_ways(of, row)
 
 
-def _forgotten(state: State) -> State:
-    """Begin anew when the same probability hardly explains that nothing differed for so long (hypergeometric)."""
-    before, bad = state.clean - state.streak + state.differed, state.differed
-    if comb(before, bad) > _OTHER_P * comb(before + state.streak, bad):
-        return state
-    return replace(state, clean=state.streak, differed=0, nights=min(state.nights, state.streak))
+def _log_ways(of: int, chosen: int) -> float:
+    """Return the logarithm of the number of ways to choose so many of so many."""
+    return lgamma(of + 1) - lgamma(chosen + 1) - lgamma(of - chosen + 1)
