@@ -256,12 +256,10 @@ def test_the_ledger_is_no_run_and_damage_to_it_is_said(nights: Nights) -> None:
     "args",
     [
         ("--budget", "soon"), ("--shard", "4/3"), ("--select", "some"), ("--vary", "weather"), ("--night", "today"),
-        ("--scheduler", "nowhere"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_said(nights: Nights, args: tuple[str, str]) -> None:
-    if args[0] == "--scheduler":
-        one(nights, STABLE)
+    nights.shop.commit()
     done = nights.shop.kfm("nightly", "--json", *args)
     assert (done.code, done.json["error"]["code"]) == (2, "usage"), done.out + done.err
     assert done.json["error"]["hint"]

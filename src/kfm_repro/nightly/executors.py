@@ -23,7 +23,7 @@ from kfm_repro.nightly.task import Done, Task, failed, fill_turns, lost, replay_
 __all__ = ["Workers", "local_workers", "on_cluster", "run_tasks"]
 
 _ATTEMPTS = 3
-_PATIENCE_S = 30
+_PATIENCE_S = 10
 
 
 class Workers(Protocol):
