@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kfm_repro.errors import InconsistentRun, InvalidRecord, NotReplayable
 from kfm_repro.execute.checkout import Code, check_code
@@ -33,7 +36,8 @@ class Request:
     ``isolation`` is a level, or ``auto``. ``trust`` is for a run that came from elsewhere: its command is a
     stranger's (rule 18). ``pin`` and ``vary`` are axes; ``clock_shift_s`` seconds is the pipeline's wall clock moved,
     None for a distinctive other day. ``paths`` is the shape of the path that it runs in. ``rebuild`` makes the
-    recorded environment again, or takes it from the cache unless it is to be ``fresh_environment``.
+    recorded environment again, or takes it from the cache unless it is to be ``fresh_environment``. ``turn`` is
+    entered while the pipeline runs: whoever has several replays at once says how many pipelines run at a time.
     """
 
     current_inputs: bool = False
@@ -47,6 +51,7 @@ class Request:
     paths: PathProfile = PathProfile.PLAIN
     rebuild: bool = False
     fresh_environment: bool = False
+    turn: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext, compare=False)
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,9 @@ def _run_pipeline(
         agent = prepare(stage.place.path, shape.agent, python_path=environ.get("PYTHONPATH", ""))
     known = {name: value for name, value in shape.environ.items() if value is not None}
     confinement = confine(project, plan, workspace, {**environ, **known}, stage.place, request)
-    outcome = _execute(_pipeline(project, plan, workspace), plan, stage, agent, confinement)
+    pipeline = _pipeline(project, plan, workspace)
+    with request.turn():
+        outcome = _execute(pipeline, plan, stage, agent, confinement)
     broken = guards[0].broken() or guards[1].broken()
     if broken:
         guards[0].make_way()

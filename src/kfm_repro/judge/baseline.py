@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,9 +16,11 @@ from kfm_repro.errors import CodeNotAvailable, KfmReproError, NotARepository
 from kfm_repro.execute.git import Repository, find_repository
 from kfm_repro.execute.host import host_names
 from kfm_repro.execute.setting import clock_told, shown_window
+from kfm_repro.model.finding import OutputComparison
 from kfm_repro.model.manifest import UNRECORDED, Entry, Manifest
 from kfm_repro.model.run import Run
-from kfm_repro.model.verdict import Accept
+from kfm_repro.model.verdict import Accept, Verdict
+from kfm_repro.model.waiver import WaiverUse, apply_waivers
 from kfm_repro.runs.hashing import digest_file, digest_many
 from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
@@ -27,7 +29,7 @@ from kfm_repro.runs.project import Project
 from kfm_repro.runs.trouble import home_folder
 from kfm_repro.runs.write import aware
 
-__all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of", "source_of"]
+__all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of", "source_of", "with_waivers"]
 
 
 def recorded_outputs(
@@ -108,6 +110,19 @@ def rule_for(project: Project, path: str, accept: Accept | None, key: tuple[str,
     )
     options = Options(key=key or own_key, tolerance=tolerance, ignore=settings.ignore)
     return Rule(options=options, accept=accept or settings.accept or Accept.IDENTICAL)
+
+
+def with_waivers(
+    project: Project, verdict: Verdict, outputs: Sequence[OutputComparison], accept: Accept | None
+) -> tuple[Verdict, tuple[WaiverUse, ...]]:
+    """Return the verdict with the waivers of the settings that hold today (UTC), and what became of them."""
+    return apply_waivers(
+        verdict,
+        outputs,
+        project.settings.waivers,
+        datetime.now(UTC).date(),
+        lambda path: accept or project.settings.for_output(path).accept or Accept.IDENTICAL,
+    )
 
 
 def local_offsets(zone: str | None, window: tuple[float, float] | None) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from kfm_repro.compare.context import Context, Options, Side
 from kfm_repro.compare.outputs import Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
 from kfm_repro.execute.scan import relocate
-from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of, source_of
+from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of, source_of, with_waivers
 from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import environment_found, output_drift
@@ -28,6 +28,7 @@ from kfm_repro.model.report import (
 )
 from kfm_repro.model.run import Run, RunState
 from kfm_repro.model.verdict import Accept, Verdict, run_verdict
+from kfm_repro.model.waiver import WaiverUse
 from kfm_repro.runs.discover import resolve_run
 from kfm_repro.runs.labels import read_labels
 from kfm_repro.runs.layout import RunDir
@@ -136,8 +137,11 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
         for directory, (state, why), name in zip(directories, states, "AB", strict=True)
         if state is not RunState.SUCCESS
     ]
+    verdict, waivers = with_waivers(project, run_verdict(outputs, inconclusive=bool(bad)), outputs, accept)
     return _report(
         Comparison(outputs=outputs),
+        verdict,
+        waivers,
         runs=(_ref(directories[0], runs[0], sides[0]), _ref(directories[1], runs[1], sides[1])),
         bad=tuple(bad),
         between=between(
@@ -164,13 +168,15 @@ def _counterpart(project: Project, path: str, directories: list[RunDir]) -> str:
 
 def _report(
     comparison: Comparison,
+    verdict: Verdict | None = None,
+    waivers: tuple[WaiverUse, ...] = (),
     *,
     runs: tuple[RunRef, RunRef] | None = None,
     bad: tuple[Precondition, ...] = (),
     between: Between | None = None,
 ) -> Report:
     """Make the report; ``bad`` are runs that did not succeed: with them no verdict holds."""
-    verdict = run_verdict(comparison.outputs, inconclusive=bool(bad))
+    verdict = verdict or comparison.verdict
     known = between or Between()
     error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET
     if bad:
@@ -194,6 +200,7 @@ def _report(
         environment=environment_found(known.environment),
         drift=(*known.drift, *(output_drift(comparison.outputs) if between else ())),
         outputs=comparison.outputs,
+        waivers=waivers,
         error=error,
     )
 

@@ -39,7 +39,14 @@ from kfm_repro.execute.redacted import redacted_in_logs
 from kfm_repro.execute.replay import Replayed, run_replay
 from kfm_repro.execute.results import replay_labels
 from kfm_repro.execute.setting import shown_window
-from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of, source_of
+from kfm_repro.judge.baseline import (
+    local_offsets,
+    recorded_outputs,
+    rule_for,
+    side_of,
+    source_of,
+    with_waivers,
+)
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import (
     conditions,
@@ -77,7 +84,7 @@ from kfm_repro.runs.sizes import parse_size
 from kfm_repro.runs.trouble import reason_of
 from kfm_repro.runs.write import aware, write_text
 
-__all__ = ["Judged", "replay_and_judge"]
+__all__ = ["Judged", "prove_plan", "replay_and_judge"]
 
 _UNMET = {
     "code": (
@@ -149,18 +156,20 @@ def replay_and_judge(
     times: int = 1,
     begin: Callable[[int], None] = lambda _: None,
     page: Callable[[Report], str] | None = None,
+    prove: Callable[[Plan, Request], dict[str, Effect]] | None = None,
 ) -> Judged:
     """Replay the run that ``spec`` names into a fresh run, compare the outputs, write and return the report.
 
     With ``times`` all replays run, each into a fresh run with its own report, in paths of changing shape; the
     report returned is over all of them, and lies in the last. ``begin`` hears the number of each, from 1; ``page``
     makes the page that lies beside each report.
+    ``prove`` tells which axes can be varied, where somebody knows already.
     Raises what planning and running raise; a pipeline that fails gives a report with verdict unknown.
     """
     room = parse_size(project.settings.environments_max, what="environments-max")
     original = resolve_run(project, spec)
     plan = plan_replay(project, original, request)
-    proofs = _proofs(plan, request)
+    proofs = (prove or prove_plan)(plan, request)
     reports: list[Report] = []
     for number in range(times):
         begin(number + 1)
@@ -197,7 +206,7 @@ def _page_of(path: Path) -> Path:
     return path.with_suffix(".html")
 
 
-def _proofs(plan: Plan, request: Request) -> dict[str, Effect]:
+def prove_plan(plan: Plan, request: Request) -> dict[str, Effect]:
     """Prove by canaries which axes can be varied at the level and with the Python of the plan."""
     if not request.vary:
         return {}
@@ -231,7 +240,9 @@ def _judge(
     if unmet is None and any(output.verdict is not OutputVerdict.IDENTICAL for output in outputs):
         unmet = next((item for item in replayed.preconditions if item.name in (LFS, READ_FIRST)), None)
     inconclusive = failed or plan.state is not RunState.SUCCESS or unmet is not None
-    verdict = run_verdict(outputs, inconclusive=inconclusive)
+    verdict, waivers = with_waivers(
+        project, run_verdict(outputs, inconclusive=inconclusive), outputs, accept
+    )
     parameters, sources = _parameters_today(project, plan), _sources_today(replayed)
     return Report(
         command="replay",
@@ -282,6 +293,7 @@ def _judge(
             *output_drift(outputs),
         ),
         outputs=outputs,
+        waivers=waivers,
         error=_error(plan, replayed, unmet) if inconclusive or not outputs else msgspec.UNSET,
     )
 

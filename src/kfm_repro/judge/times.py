@@ -12,6 +12,7 @@ from kfm_repro.model.finding import Finding, OutputComparison, OutputVerdict, Ru
 from kfm_repro.model.flips import count_flips
 from kfm_repro.model.report import Environment, ErrorInfo, Report, Scope, count_verdicts
 from kfm_repro.model.verdict import Verdict, worst_output, worst_verdict
+from kfm_repro.model.waiver import merge_uses
 
 __all__ = ["merge_replays"]
 
@@ -44,6 +45,7 @@ def merge_replays(reports: Sequence[Report]) -> Report:
         environment=_merge_environments(base.environment, reports),
         drift=_unique(item for report in reports for item in report.drift),
         outputs=outputs,
+        waivers=merge_uses(report.waivers for report in reports),
         flips=count_flips(differed, len(known)),
         error=_error(reports) if verdict is Verdict.UNKNOWN else msgspec.UNSET,
     )

@@ -12,6 +12,7 @@ import msgspec
 from kfm_repro.model.doctor import DoctorReport
 from kfm_repro.model.finding import Document
 from kfm_repro.model.listing import ListReport, ShowReport
+from kfm_repro.model.nightly import LedgerReport, NightReport
 from kfm_repro.model.provenance import PackReport, ProvReport, UnpackReport
 from kfm_repro.model.report import DemoReport, ErrorReport, RecordReport, Report
 from kfm_repro.model.retention import PruneReport
@@ -39,7 +40,7 @@ def report_schema() -> dict[str, Any]:
     documents, components = msgspec.json.schema_components(
         (
             Report, RecordReport, DemoReport, ListReport, ShowReport, ProvReport, PackReport, UnpackReport,
-            PruneReport, Verification, DoctorReport, ErrorReport,
+            PruneReport, Verification, DoctorReport, NightReport, LedgerReport, ErrorReport,
         ),
         ref_template="#/$defs/{name}",
     )  # fmt: skip

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from kfm_repro.model.figures import Window
 from kfm_repro.model.finding import Document, Flips, OutputComparison, OutputVerdict
 from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, run_verdict
+from kfm_repro.model.waiver import WaiverUse
 
 __all__ = [
     "REPORT_SCHEMA",
@@ -224,7 +224,7 @@ class Report(Document, frozen=True, kw_only=True):
     environment: Environment = Environment()
     drift: tuple[CodedDrift, ...] = ()
     outputs: tuple[OutputComparison, ...] = ()
-    waivers: tuple[dict[str, Any], ...] = ()
+    waivers: tuple[WaiverUse, ...] = ()
     flips: Flips | msgspec.UnsetType = msgspec.UNSET
     error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET
 

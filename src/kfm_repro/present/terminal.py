@@ -13,7 +13,7 @@ from kfm_repro.present.flips import flip_sentence, flip_share
 from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.visible import visible
 
-__all__ = ["render", "render_error", "verdict_line"]
+__all__ = ["VERDICTS", "render", "render_error", "verdict_line"]
 
 _MARKS: dict[OutputVerdict, tuple[str, str]] = {
     OutputVerdict.IDENTICAL: ("=", "green"),
@@ -23,7 +23,7 @@ _MARKS: dict[OutputVerdict, tuple[str, str]] = {
     OutputVerdict.EXTRA: ("+", "red"),
     OutputVerdict.UNKNOWN: ("?", "magenta"),
 }
-_VERDICTS: dict[Verdict, tuple[str, str]] = {
+VERDICTS: dict[Verdict, tuple[str, str]] = {
     Verdict.REPRODUCIBLE: ("REPRODUCIBLE", "bold green"),
     Verdict.EQUIVALENT: ("EQUIVALENT", "bold yellow"),
     Verdict.NOT_REPRODUCIBLE: ("NOT REPRODUCIBLE", "bold red"),
@@ -205,7 +205,7 @@ def _drift(drift: Drift) -> str:
 
 
 def _verdict(report: Report, saved: str) -> Line:
-    label, style = _VERDICTS[report.verdict]
+    label, style = VERDICTS[report.verdict]
     if isinstance(report.error, ErrorInfo):
         said = visible(report.error.message.splitlines()[0], 300)
         left = f"  Compared all the same: {_counts(report)}." if report.outputs else ""

@@ -15,6 +15,7 @@ import msgspec
 
 from kfm_repro.errors import RootNotFound, UsageError
 from kfm_repro.model.verdict import Accept
+from kfm_repro.model.waiver import Waiver
 
 __all__ = ["LABELS", "InputSettings", "OutputSettings", "Policy", "Project", "Settings", "find_project"]
 
@@ -78,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     policy: Policy = Policy()
     labels: tuple[str, ...] = LABELS
     disclose: str | None = None
+    waivers: tuple[Waiver, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an order of labels that is none, and labels that are not in it."""

@@ -1,0 +1,143 @@
+"""The ledger: every verdict of every night, in one SQLite file beside the runs.
+
+It lies in ``<runs>/.ledger``, where no run is looked for. Any number of processes may write to it at once: each trial
+is one short transaction, known by the id of its replay, so that what is written twice counts once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from kfm_repro.errors import InvalidRecord, NotWritable
+from kfm_repro.model.nightly import LedgerTrial, Trial
+from kfm_repro.model.verdict import Verdict
+from kfm_repro.nightly.choose import Known
+from kfm_repro.runs.project import Project
+
+__all__ = ["Ledger"]
+
+_VERSION = 1
+_PATIENCE_S = 60.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS trials (
+    replay_id TEXT PRIMARY KEY,
+    night TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    git_commit TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    environment TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    trial TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_pipeline ON trials (pipeline, night, started_at, run_id, ordinal);
+"""
+
+
+class Ledger:
+    """The ledger of a project. Raises NotWritable where its file cannot be had, InvalidRecord where it is none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def of(cls, project: Project) -> Ledger:
+        """Return the ledger that lies beside the runs of a project."""
+        return cls(project.runs / ".ledger" / "ledger.sqlite3")
+
+    def add(self, trials: Iterable[LedgerTrial]) -> int:
+        """Keep trials, and return how many were new."""
+        rows = [
+            (
+                item.trial.replay_id, item.night, item.pipeline, item.run_id, item.started_at, item.git_commit,
+                item.trial.ordinal, item.trial.environment, str(item.trial.verdict), item.trial.seconds,
+                msgspec.json.encode(item.trial).decode(),
+            )
+            for item in trials
+        ]  # fmt: skip
+        if not rows:
+            return 0
+        with self._open() as base, base:
+            base.execute("BEGIN IMMEDIATE")
+            before = base.total_changes
+            base.executemany(f"INSERT OR IGNORE INTO trials VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608 - placeholders
+            return base.total_changes - before
+
+    def trials(self, *, before: str = "") -> Iterator[LedgerTrial]:
+        """Yield the trials by pipeline, night, start of the run, run and order; with ``before`` those of earlier nights."""
+        if not self.path.exists():
+            return
+        query = (
+            "SELECT night, pipeline, run_id, started_at, git_commit, trial FROM trials WHERE ? = '' OR night < ? "
+            "ORDER BY pipeline, night, started_at, run_id, ordinal, replay_id"
+        )
+        with self._open() as base:
+            for night, pipeline, run_id, started, commit, text in base.execute(query, (before, before)):
+                yield LedgerTrial(
+                    night=night, pipeline=pipeline, run_id=run_id, started_at=started, git_commit=commit,
+                    trial=_trial(text, self.path),
+                )  # fmt: skip
+
+    def known(self, *, before: str = "") -> dict[tuple[str, str], Known]:
+        """Return by pipeline and run what is known of each: trials with a verdict, and how the last one was."""
+        found: dict[tuple[str, str], Known] = {}
+        for item in self.trials(before=before):
+            trial, key = item.trial, (item.pipeline, item.run_id)
+            if trial.verdict is Verdict.UNKNOWN:
+                continue
+            old = found.get(key, Known())
+            found[key] = Known(
+                trials=old.trials + 1,
+                differed=old.differed + any(outcome.differed for outcome in trial.outcomes),
+                night=date.fromisoformat(item.night),
+                environment=trial.environment,
+                seconds=trial.seconds,
+            )
+        return found
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)) as base:
+                base.execute("PRAGMA synchronous = FULL")
+                version = base.execute("PRAGMA user_version").fetchone()[0]
+                if version not in (0, _VERSION):
+                    raise InvalidRecord(
+                        f"the ledger {self.path} is of version {version}, which this kfm-repro does not know",
+                        hint="use the kfm-repro that wrote it, or move it away and begin anew",
+                    )
+                if version == 0:
+                    base.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+                yield base
+        except sqlite3.DatabaseError as exc:
+            if isinstance(exc, sqlite3.OperationalError):
+                raise NotWritable(
+                    f"the ledger {self.path} cannot be used: {exc}",
+                    hint="check the folder and its disk; only one writer at a time waits longer than a minute",
+                ) from exc
+            raise InvalidRecord(
+                f"{self.path} is no ledger: {exc}", hint="move it away; the next night begins a new one"
+            ) from exc
+        except OSError as exc:
+            raise NotWritable(
+                f"the ledger cannot be made in {self.path.parent}: {exc.strerror or exc}",
+                hint="check the folder of the runs",
+            ) from exc
+
+
+def _trial(text: str, path: Path) -> Trial:
+    try:
+        return msgspec.json.decode(text, type=Trial)
+    except msgspec.MsgspecError as exc:
+        raise InvalidRecord(
+            f"a row of the ledger {path} cannot be read: {exc}", hint="restore it from a copy, or begin anew"
+        ) from exc

@@ -1,0 +1,89 @@
+"""The parts of a night put together: the same report as of a night that one machine did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from kfm_repro.errors import Unreadable, UsageError
+from kfm_repro.model.nightly import NightReport
+from kfm_repro.model.waiver import merge_uses
+from kfm_repro.nightly.report import sealed
+from kfm_repro.nightly.shards import parse_shard
+
+__all__ = ["merge_nights", "read_night"]
+
+_MOST_BYTES = 1 << 30
+
+
+def read_night(path: Path) -> NightReport:
+    """Return the report of a night or of a part of one. Raises Unreadable."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise Unreadable(f"{path} is too large for the report of a night", hint="name the files of the parts")
+        report = msgspec.json.decode(path.read_bytes(), type=NightReport)
+    except OSError as exc:
+        raise Unreadable(f"{path} cannot be read: {exc.strerror or exc}", hint="name the files of the parts") from exc
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise Unreadable(
+            f"{path} is no report of a night: {exc}", hint="make it with: kfm-repro nightly --shard I/N --json"
+        ) from exc
+    if report.command != "nightly":
+        raise Unreadable(f"{path} is a report of {report.command!r}, not of a night", hint="name the files of the parts")
+    return report
+
+
+def merge_nights(parts: Sequence[NightReport]) -> NightReport:
+    """Return the whole night. Raises UsageError unless they are all parts of one night, each of them once."""
+    _check(parts)
+    first = parts[0]
+    taken = {(run.run.pipeline, run.run.run_id) for part in parts for run in part.runs}
+    late = {(item.pipeline, item.run_id): item for part in parts for item in part.left_out}
+    return sealed(
+        msgspec.structs.replace(
+            first,
+            shard="",
+            runs=tuple(
+                sorted(
+                    (run for part in parts for run in part.runs),
+                    key=lambda run: (run.run.pipeline, run.started_at, run.run.run_id),
+                )
+            ),
+            left_out=tuple(late[key] for key in sorted(late) if key not in taken),
+            alarms=tuple(
+                sorted(
+                    (alarm for part in parts for alarm in part.alarms if alarm.pipeline),
+                    key=lambda alarm: (alarm.pipeline, alarm.output),
+                )
+            ),
+            waivers=merge_uses(part.waivers for part in parts),
+            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        )
+    )
+
+
+def _check(parts: Sequence[NightReport]) -> None:
+    shards = [parse_shard(part.shard or "1/1") for part in parts]
+    count = shards[0].count
+    if {(part.night, part.plan, part.vary) for part in parts} != {(parts[0].night, parts[0].plan, parts[0].vary)}:
+        raise UsageError(
+            "these are not parts of one night: the day, or what was chosen, is not the same",
+            hint="give all parts the same runs, ledger, settings, --night, --select, --budget and --jobs",
+        )
+    indices = Counter(shard.index for shard in shards)
+    if any(shard.count != count for shard in shards) or sorted(indices) != [*range(1, count + 1)]:
+        missing = sorted({*range(1, count + 1)} - set(indices))
+        raise UsageError(
+            f"these are not the {count} parts of a night" + (f": missing {missing[0]}/{count}" if missing else ""),
+            hint="name the file of every part once",
+        )
+    if twice := [index for index, number in indices.items() if number > 1]:
+        raise UsageError(f"part {twice[0]}/{count} is there twice", hint="name the file of every part once")
+    runs = Counter((run.run.pipeline, run.run.run_id) for part in parts for run in part.runs)
+    if double := [name for name, number in runs.items() if number > 1]:
+        raise UsageError(
+            f"two parts replayed the same run: {'/'.join(double[0])}", hint="do the night again with one choice"
+        )

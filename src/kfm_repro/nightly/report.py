@@ -1,0 +1,171 @@
+"""The report of a night, from its runs and what was known before: the same whoever replayed them, in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kfm_repro.model.finding import OutputVerdict
+from kfm_repro.model.nightly import Alarm, Aspect, LedgerTrial, LeftOut, NightReport, NightRun
+from kfm_repro.model.report import ErrorInfo, count_verdicts
+from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, worst_exit_code, worst_verdict
+from kfm_repro.model.waiver import Waiver, WaiverState, WaiverUse, merge_uses, use_of
+from kfm_repro.nightly.choose import Chosen
+from kfm_repro.nightly.history import History
+from kfm_repro.nightly.regression import Seen, State, Status
+from kfm_repro.nightly.week import axes_of
+from kfm_repro.runs.project import Project
+
+if TYPE_CHECKING:
+    from kfm_repro.nightly.night import Night
+
+__all__ = ["night_exit_code", "night_report", "sealed", "waiver_alarms"]
+
+_SHORT = 7
+
+
+def night_report(
+    project: Project,
+    night: Night,
+    chosen: Chosen,
+    runs: Sequence[NightRun],
+    late: Sequence[LeftOut],
+    history: Sequence[LedgerTrial],
+) -> NightReport:
+    """Return the report; ``late`` are runs whose turn did not come, ``history`` the trials of the nights before."""
+    told, alarms = _judged(night.day, runs, History.of(history))
+    uses = _uses(project.settings.waivers, told, night.day)
+    left = sorted((*chosen.left_out, *late), key=lambda item: (item.pipeline, item.run_id))
+    return sealed(
+        NightReport(
+            verdict=Verdict.UNKNOWN,
+            counts={},
+            verdicts={},
+            night=night.day.isoformat(),
+            vary=axes_of(night.day, night.vary),
+            budget_s=night.budget_s,
+            shard=str(night.shard),
+            plan=chosen.plan,
+            runs=told,
+            left_out=tuple(left),
+            alarms=alarms,
+            waivers=uses,
+        )
+    )
+
+
+def sealed(report: NightReport) -> NightReport:
+    """Return the report with what follows from its runs, alarms and waivers: verdict, counts, alarms of waivers."""
+    regressions = tuple(alarm for alarm in report.alarms if alarm.kind == Status.REGRESSION)
+    outputs = [output for run in report.runs for output in run.report.outputs]
+    verdicts = [run.report.verdict for run in report.runs]
+    compared = any(output.verdict is not OutputVerdict.UNKNOWN for output in outputs)
+    return msgspec.structs.replace(
+        report,
+        verdict=worst_verdict(verdicts) if compared else Verdict.UNKNOWN,
+        counts=count_verdicts(outputs),
+        verdicts={str(verdict): verdicts.count(verdict) for verdict in Verdict},
+        alarms=(*regressions, *waiver_alarms(report.waivers)),
+        error=msgspec.UNSET if compared else _nothing(report),
+    )
+
+
+def night_exit_code(report: NightReport) -> ExitCode:
+    """Return 1 when a run differs or an alarm is raised, else 2 when a run has no verdict or nothing was compared."""
+    codes = [exit_code(run.report.verdict, run.report.outputs) for run in report.runs]
+    codes += [ExitCode.DIFFERS] * bool(report.alarms)
+    if isinstance(report.error, ErrorInfo):
+        codes.append(ExitCode.NO_VERDICT)
+    return worst_exit_code(codes)
+
+
+def waiver_alarms(uses: Iterable[WaiverUse]) -> Iterator[Alarm]:
+    """Yield what is wrong with waivers."""
+    for use in uses:
+        place = ", ".join(f"{name} {value}" for name, value in sorted(use.where.items()))
+        what = f"{use.kind} in {use.output}" + (f" ({place})" if place else "")
+        if use.state is WaiverState.EXPIRED:
+            text = f"the waiver of {what} expired on {use.expires}"
+        elif use.state is WaiverState.OUTGROWN:
+            text = f"the waiver of {what} was given for {use.count}, rung {use.rung}: now there is more ({use.found})"
+        elif use.state is WaiverState.UNMATCHED and not use.sometimes:
+            text = f"the waiver of {what} covers nothing any more: take it away"
+        else:
+            continue
+        yield Alarm(kind=f"waiver-{use.state}", message=text, output=use.output)
+
+
+def _judged(
+    day: date, runs: Sequence[NightRun], history: History
+) -> tuple[tuple[NightRun, ...], tuple[Alarm, ...]]:
+    """Return the runs with what each output means now, and an alarm for each that has regressed tonight or before."""
+    told, alarms = [], dict[tuple[str, str], Alarm]()
+    for run in runs:
+        ref = run.run
+        seen = Seen(
+            day.isoformat(), ref.run_id, run.started_at, ref.git_commit or "", run.trials[0].environment
+        )
+        said = history.take(ref.pipeline, seen, run.trials)
+        mentioned = {output.path for output in run.report.outputs}
+        status = {path: str(what) for path, (_, what) in said.items() if path in mentioned}
+        told.append(msgspec.structs.replace(run, status=status))
+        for path, (before, what) in said.items():
+            if what in (Status.REGRESSION, Status.REGRESSED) and (ref.pipeline, path) not in alarms:
+                alarms[ref.pipeline, path] = _regression(run, path, before, seen)
+    return tuple(told), tuple(alarms[key] for key in sorted(alarms))
+
+
+def _regression(run: NightRun, path: str, before: State, seen: Seen) -> Alarm:
+    since = before.regressed or seen
+    nights = f"{before.nights} night{'s' * (before.nights != 1)} ({before.clean} replays)"
+    return Alarm(
+        kind=str(Status.REGRESSION),
+        message=f"{path}: reproducible for {nights}, not since {_what_changed(before, since)}",
+        pipeline=run.run.pipeline,
+        output=path,
+        run_id=since.run_id,
+        commit=since.commit,
+        clean_nights=before.nights,
+        aspects=_aspects(run, path),
+    )
+
+
+def _what_changed(before: State, since: Seen) -> str:
+    """Say with what it stopped: another commit, another environment, or nothing that is recorded."""
+    last = before.last_clean
+    if last is None or last.commit != since.commit:
+        return f"commit {since.commit[:_SHORT] or 'unknown'} (run {since.run_id})"
+    if last.environment != since.environment:
+        return f"the environment changed (night {since.night}, commit {since.commit[:_SHORT] or 'unknown'})"
+    return f"night {since.night}, with the same commit {since.commit[:_SHORT]} and the same environment"
+
+
+def _aspects(run: NightRun, path: str) -> tuple[Aspect, ...]:
+    found = {
+        (aspect.where, aspect.kind, aspect.rung): aspect
+        for trial in run.trials
+        for outcome in trial.outcomes
+        if outcome.path == path and outcome.differed
+        for aspect in outcome.aspects
+    }
+    return tuple(found[key] for key in sorted(found))
+
+
+def _uses(waivers: Sequence[Waiver], runs: Sequence[NightRun], day: date) -> tuple[WaiverUse, ...]:
+    """Return what became of every waiver of the settings tonight."""
+    idle = [
+        use_of(item, WaiverState.EXPIRED if day > item.expires else WaiverState.NOT_CHECKED) for item in waivers
+    ]
+    return merge_uses([idle, *(run.report.waivers for run in runs)])
+
+
+def _nothing(report: NightReport) -> ErrorInfo:
+    left = f"; {len(report.left_out)} runs were left out" if report.left_out else ""
+    return ErrorInfo(
+        code="nothing-compared",
+        message=f"nothing was compared this night: {len(report.runs)} runs were replayed{left}",
+        hint="see the reason of each run; record runs, raise --budget, or select more with --select all",
+    )

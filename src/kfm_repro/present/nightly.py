@@ -1,0 +1,109 @@
+"""A night for people at a terminal, and for the summary of a CI job: what differs first, the verdict last."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from kfm_repro.model.nightly import LedgerReport, NightReport, NightRun
+from kfm_repro.model.report import ErrorInfo
+from kfm_repro.model.verdict import Verdict
+from kfm_repro.present.lines import Line, plural, to_text
+from kfm_repro.present.terminal import VERDICTS
+from kfm_repro.present.visible import visible
+
+__all__ = ["render_ledger", "render_night"]
+
+_MARKS = {
+    Verdict.REPRODUCIBLE: ("=", "green"),
+    Verdict.WAIVED: ("w", "yellow"),
+    Verdict.EQUIVALENT: ("~", "yellow"),
+    Verdict.NOT_REPRODUCIBLE: ("≠", "red"),
+    Verdict.UNKNOWN: ("?", "magenta"),
+}
+_SHOWN_OUTPUTS = 6
+
+
+def render_night(report: NightReport, *, color: bool = False, quiet: bool = False) -> str:
+    """Return the night as text; ``quiet`` leaves only alarms and verdict."""
+    lines: list[Line] = []
+    if not quiet:
+        lines.append([(_head(report), "bold")])
+        for run in report.runs:
+            lines += _run(run)
+        lines += _left_out(report)
+    for alarm in report.alarms:
+        where = f"{visible(alarm.pipeline)}: " if alarm.pipeline else ""
+        lines.append([("  ALARM  ", "bold red"), (f"{where}{visible(alarm.message, 500)}", "")])
+    lines.append([])
+    lines.append(_verdict(report))
+    return to_text(lines, color=color)
+
+
+def render_ledger(report: LedgerReport, *, color: bool = False) -> str:
+    """Return what is known of each output as a line, what differs most first."""
+    lines: list[Line] = []
+    whole = [entry for entry in report.entries if not entry.kind]
+    for entry in sorted(whole, key=lambda item: (item.mean, item.pipeline, item.path)):
+        bounds = entry.reproducible
+        text = f"differed in {entry.k} of {entry.n}, reproducible {bounds.low:.0%} to {bounds.high:.0%}"
+        style = "red" if entry.k else "green"
+        lines.append(
+            [(f"  {visible(entry.status):<10} ", style), (f"{visible(entry.pipeline)}  {visible(entry.path, 200)}", ""),
+             (f"   {text}", "dim")]
+        )  # fmt: skip
+    lines.append([(f"{plural(len(whole), 'output')}, {plural(len(report.trials), 'replay')}", "")])
+    return to_text(lines, color=color)
+
+
+def _head(report: NightReport) -> str:
+    shard = f", part {report.shard}" if report.shard else ""
+    varied = f"; varied: {', '.join(report.vary)}" if report.vary else ""
+    return f"night {report.night}{shard}: {plural(len(report.runs), 'run')} replayed{varied}"
+
+
+def _run(run: NightRun) -> Iterator[Line]:
+    mark, style = _MARKS[run.report.verdict]
+    why = ", ".join(run.reasons)
+    replays = len(run.trials)
+    yield [
+        (f"  {mark}  {run.report.verdict!s:<16} ", style),
+        (f"{visible(run.run.pipeline)}/{visible(run.run.run_id)}", ""),
+        (f"   {why}{f'; {replays} replays' if replays > 1 else ''}", "dim"),
+    ]
+    if isinstance(run.report.error, ErrorInfo):
+        yield [(f"       {visible(run.report.error.message.splitlines()[0], 300)}", "dim")]
+    worse = [(path, status) for path, status in run.status.items() if status != "clean"]
+    for path, status in worse[:_SHOWN_OUTPUTS]:
+        kinds = [
+            f"{finding.kind}"
+            for output in run.report.outputs
+            if output.path == path
+            for finding in output.findings
+            if not finding.latent
+        ]
+        yield [(f"       {status:<10} ", style), (f"{visible(path, 200)}   {', '.join(dict.fromkeys(kinds))}", "")]
+    if len(worse) > _SHOWN_OUTPUTS:
+        yield [(f"       … {len(worse) - _SHOWN_OUTPUTS} more outputs: --json shows them all", "dim")]
+
+
+def _left_out(report: NightReport) -> Iterator[Line]:
+    counts = Counter(item.reason for item in report.left_out)
+    for reason, count in sorted(counts.items()):
+        first = next(item for item in report.left_out if item.reason == reason)
+        name = f"{visible(first.pipeline)}/{visible(first.run_id)}: {visible(first.detail, 160)}"
+        yield [(f"  left out: {plural(count, 'run')}, {reason}", "dim"), (f"   {name}", "dim")]
+    for note in report.notes:
+        yield [("  !  ", "yellow"), (visible(note, 300), "")]
+
+
+def _verdict(report: NightReport) -> Line:
+    label, style = VERDICTS[report.verdict]
+    told = [f"{count} {name}" for name, count in report.verdicts.items() if count]
+    text = ", ".join(told) or "no run replayed"
+    if not isinstance(report.error, msgspec.UnsetType):
+        text = f"{visible(report.error.message, 300)}"
+    alarms = f"  {plural(len(report.alarms), 'alarm')}." if report.alarms else ""
+    return [(label, style), (f": {text}.{alarms}", "")]

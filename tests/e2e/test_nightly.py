@@ -1,0 +1,265 @@
+"""``nightly``: a night as CI has it, on runs that were really recorded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from nights import FAILING, STABLE, STAMPED, UNSTABLE, WAIVER, WEEKDAY, Nights, mixed
+from workshop import REPOSITORY, Workshop
+
+EXPECTED = {
+    "stable": ("reproducible", "clean"),
+    "unstable": ("not-reproducible", "differs"),
+    "failing": ("unknown", None),
+    "waived": ("waived", "clean"),
+}
+FAST = ("--jobs", "2")
+
+
+@pytest.fixture
+def nights(workshop: Workshop) -> Nights:
+    return Nights(workshop)
+
+
+def one(nights: Nights, body: str, *, times: int = 1, settings: str = "") -> Nights:
+    """Make the project one with a single pipeline, recorded so many times."""
+    nights.script("job", body)
+    nights.shop.write("kfm-repro.toml", settings)
+    nights.shop.commit()
+    nights.record("job", times)
+    return nights
+
+
+def told(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the runs of a night by id."""
+    return {run["run"]["run_id"]: run for run in report["runs"]}
+
+
+def check_mixed(nights: Nights, report: dict[str, Any]) -> None:
+    """Assert verdict, status and alarms of every run of a mixed project."""
+    jsonschema.validate(report, json.loads((REPOSITORY / "docs/schema/report-1.json").read_text()))
+    runs = told(report)
+    assert sorted(runs) == sorted(run for ids in nights.runs.values() for run in ids)
+    for name, ids in nights.runs.items():
+        sort = name.partition("-")[0]
+        for number, run_id in enumerate(ids):
+            run = runs[run_id]
+            got = (run["report"]["verdict"], next(iter(run["status"].values()), None))
+            if sort == "regressed":
+                last = number == len(ids) - 1
+                assert got == (("not-reproducible", "regression") if last else ("reproducible", "clean"))
+            elif sort == "flaky":
+                differed = any(trial["verdict"] == "not-reproducible" for trial in run["trials"])
+                assert got[0] == ("not-reproducible" if differed else "reproducible")
+                assert (got[1] == "clean") != differed
+            else:
+                assert got == EXPECTED[sort], name
+    alarms = {alarm["pipeline"]: alarm for alarm in report["alarms"]}
+    regressed = {name for name in nights.runs if name.startswith("regressed")}
+    assert set(alarms) == regressed
+    assert {alarm["commit"] for alarm in alarms.values()} == {nights.bad_commit}
+    assert all(f"not since commit {nights.bad_commit[:7]}" in alarm["message"] for alarm in alarms.values())
+    assert {use["state"] for use in report["waivers"]} == {"used"}
+
+
+def test_every_sort_of_pipeline_in_one_night(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    nights = Nights(Workshop(tmp_path / "p"))
+    shop = nights.shop
+    shop.write(".gitignore", "data/work/\ndata/processed/\nuntracked.txt\n")
+    (shop.root / "data/work/runs").mkdir(parents=True)
+    shop.write("untracked.txt", "x")
+    bodies = {"unstable": UNSTABLE, "failing": FAILING, "waived": STAMPED, "regressed": STABLE}
+    for name, body in bodies.items():
+        nights.script(f"{name}-0", body)
+    shop.write("kfm-repro.toml", WAIVER.replace("NAME", "waived-0"))
+    shop.commit()
+    for name in bodies:
+        nights.record(f"{name}-0", 2 if name == "regressed" else 1)
+    nights.script("regressed-0", UNSTABLE)
+    nights.bad_commit = shop.commit()
+    nights.record("regressed-0")
+    report = nights.night(*FAST, code=1)
+    check_mixed(nights, report)
+    assert report["vary"] == ["build-path", "hash-seed", "threads"] or len(report["vary"]) == 3
+    assert {run["reasons"][-1] for run in report["runs"]} == {"never"}
+    exported = shop.kfm("ledger", "export", "--json").json
+    jsonschema.validate(exported, json.loads((REPOSITORY / "docs/schema/report-1.json").read_text()))
+    whole = {entry["pipeline"]: entry for entry in exported["entries"] if not entry["kind"]}
+    assert (whole["regressed-0"]["n"], whole["regressed-0"]["k"], whole["regressed-0"]["status"]) == (
+        11, 9, "regressed",
+    )  # fmt: skip
+    assert "failing-0" not in whole
+    (column,) = [e for e in exported["entries"] if e["pipeline"] == "waived-0" and e["kind"]]
+    assert (column["where"], column["kind"], column["n"], column["k"]) == (
+        "column generated_at", "timestamp", 1, 1,
+    )  # fmt: skip
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("copies", "each"), [(2, 5), (4, 10)])
+def test_sixty_and_two_hundred_runs(tmp_path: Path, copies: int, each: int) -> None:
+    (tmp_path / "p").mkdir()
+    nights = mixed(tmp_path / "p", each=each, copies=copies)
+    whole = nights.night(*FAST, "--budget", "5h", code=1)
+    check_mixed(nights, whole)
+    (nights.shop.root / "data/work/runs/.ledger/ledger.sqlite3").unlink()
+    parts = [part(nights, f"{index}/3", tmp_path) for index in (1, 2, 3)]
+    merged = nights.shop.kfm("nightly", "merge", "--json", *map(str, parts))
+    assert merged.code == 1
+    check_mixed(nights, merged.json)
+    assert settled(merged.json) == settled(whole)
+
+
+def part(nights: Nights, shard: str, folder: Path, *args: str) -> Path:
+    """Do a part of the night, and return the file of its report."""
+    done = nights.shop.kfm("nightly", "--json", "--night", WEEKDAY, "--budget", "5h", *FAST, "--shard", shard, *args)
+    assert done.code in (0, 1, 2), done.err
+    path = folder / f"part-{shard.replace('/', '-')}.json"
+    path.write_text(done.out, encoding="utf-8")
+    return path
+
+
+def settled(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report without what no two executions share: ids, paths, times and random values of replays.
+
+    Which replays of a flaky pipeline differ is chance; all that is said of it goes.
+    """
+    flaky = [run for run in report["runs"] if run["run"]["pipeline"].startswith("flaky")]
+    runs = [
+        {
+            "run": run["run"], "reasons": run["reasons"], "status": run["status"], "bits": run["bits"],
+            "verdict": run["report"]["verdict"], "counts": run["report"]["counts"],
+            "findings": [[o["path"], [f["kind"] for f in o["findings"]]] for o in run["report"]["outputs"]],
+            "trials": [(trial["ordinal"], trial["axes"], trial["verdict"]) for trial in run["trials"]],
+            "error": run["report"].get("error", {}).get("code"),
+        }
+        for run in report["runs"]
+        if run not in flaky
+    ]  # fmt: skip
+    same = {key: report[key] for key in ("verdict", "night", "vary", "plan", "shard", "left_out", "alarms", "waivers")}
+    return {**same, "runs": runs, "flaky": [run["run"]["run_id"] for run in flaky]}
+
+
+def test_three_parts_are_one_night(nights: Nights, tmp_path: Path) -> None:
+    for name, body in (("a", STABLE), ("b", UNSTABLE), ("c", STABLE), ("d", STABLE)):
+        nights.script(name, body)
+    nights.shop.commit()
+    for name in "abcd":
+        nights.record(name)
+    parts = [part(nights, f"{index}/3", tmp_path) for index in (1, 2, 3)]
+    shares = [{run["run"]["pipeline"] for run in json.loads(path.read_text())["runs"]} for path in parts]
+    assert Counter(name for share in shares for name in share) == dict.fromkeys("abcd", 1)
+    assert all(shares)
+    (nights.shop.root / "data/work/runs/.ledger/ledger.sqlite3").unlink()
+    whole = nights.night(*FAST, "--budget", "5h", code=1)
+    merged = nights.shop.kfm("nightly", "merge", "--json", *map(str, reversed(parts)), "--ledger")
+    assert (merged.code, settled(merged.json)) == (1, settled(whole))
+    again = nights.shop.kfm("nightly", "merge", "--json", *map(str, parts))
+    assert again.out == merged.out, "the same parts give the same bytes, in whatever order"
+    entries = nights.shop.kfm("ledger", "export", "--json").json
+    assert len(entries["trials"]) == 2 * len([t for run in whole["runs"] for t in run["trials"]])
+    for files, word in ((parts[:2], "missing"), ([*parts, parts[0]], "twice"), ([tmp_path], "cannot be read")):
+        done = nights.shop.kfm("nightly", "merge", "--json", *map(str, files))
+        assert (done.code, done.json["verdict"]) == (2, "unknown")
+        assert word in done.json["error"]["message"], done.json["error"]
+
+
+def test_waivers_that_are_needed_are_silent_and_those_that_are_not_right_fail_the_night(nights: Nights) -> None:
+    waiver = WAIVER.replace("NAME", "job")
+    one(nights, STAMPED, settings=waiver)
+    run = nights.runs["job"][0]
+    replayed = nights.shop.kfm("replay", run, "--json")
+    assert (replayed.code, replayed.json["verdict"]) == (0, "waived"), replayed.out
+    assert [use["state"] for use in replayed.json["waivers"]] == ["used"]
+    assert "WAIVED" in nights.shop.kfm("replay", run).out
+    other = replayed.json["replays"][0]["run_id"]
+    assert nights.shop.kfm("diff", run, other, "--json").json["verdict"] == "waived"
+    assert nights.night("--vary", "none", code=0)["verdict"] == "waived"
+    cases = {
+        "expired": waiver.replace("2999-12-31", "2020-01-01"),
+        "outgrown": waiver.replace('rung = "value"', 'rung = "noise"'),
+        "unmatched": waiver.replace("generated_at", "made_at"),
+    }
+    for state, settings in cases.items():
+        nights.shop.write("kfm-repro.toml", settings)
+        report = nights.night("--vary", "none", code=1)
+        assert (report["verdict"], [use["state"] for use in report["waivers"]]) == ("not-reproducible", [state])
+        assert [alarm["kind"] for alarm in report["alarms"]] == [f"waiver-{state}"]
+    assert nights.shop.kfm("diff", run, other, "--json").code == 1
+
+
+def test_a_waiver_of_what_no_longer_differs_fails_the_night_though_all_is_reproducible(nights: Nights) -> None:
+    waiver = WAIVER.replace("NAME", "job")
+    one(nights, STABLE, settings=waiver)
+    report = nights.night("--vary", "none", code=1)
+    assert (report["verdict"], report["alarms"][0]["kind"]) == ("reproducible", "waiver-unmatched")
+    nights.shop.write("kfm-repro.toml", waiver + "sometimes = true\n")
+    assert nights.night("--vary", "none", code=0)["alarms"] == []
+
+
+def test_what_is_left_out_and_why_and_the_second_night(nights: Nights) -> None:
+    one(nights, STABLE, times=3)
+    first = nights.night("--budget", "3s", code=0)
+    assert [run["reasons"] for run in first["runs"]][-1] == ["latest", "never"]
+    assert {item["reason"] for item in first["left_out"]} == {"budget"}
+    assert len(first["runs"]) + len(first["left_out"]) == 3
+    second = nights.night("--select", "latest", code=0, night="2026-02-04")
+    assert [(run["reasons"], run["bits"] < 1) for run in second["runs"]] == [(["latest"], True)]
+    assert {item["reason"] for item in second["left_out"]} == {"not-selected"}
+    assert not set(first["vary"]) & set(second["vary"])
+
+
+def test_a_night_without_anything_to_compare_is_no_success(nights: Nights) -> None:
+    nights.shop.commit()
+    report = nights.night(code=2)
+    assert (report["verdict"], report["error"]["code"]) == ("unknown", "nothing-compared")
+    one(nights, FAILING.replace("untracked.txt", ".git/HEAD") , settings="")
+    done = nights.say("--budget", "1s")
+    assert done.code == 2
+    assert "left out: 1 run, budget" in done.out
+    assert done.out.strip().splitlines()[-1].startswith("UNKNOWN: nothing was compared")
+
+
+def test_what_only_a_varied_axis_shows_is_sensitive_and_no_regression(nights: Nights) -> None:
+    body = "import os\ntable((1, 1), (2, os.environ.get('KFM_VARIED', '0')))\n"
+    one(nights, body)
+    report = nights.night("--vary", "env-order", code=1)
+    (run,) = report["runs"]
+    assert (run["report"]["verdict"], [*run["status"].values()]) == ("not-reproducible", ["sensitive"])
+    assert [trial["verdict"] for trial in run["trials"]] == ["not-reproducible", *["reproducible"] * 3]
+    assert report["alarms"] == []
+    assert nights.night("--vary", "none", code=0, night="2026-02-04")["verdict"] == "reproducible"
+
+
+def test_the_ledger_is_no_run_and_damage_to_it_is_said(nights: Nights) -> None:
+    one(nights, STABLE)
+    nights.night("--vary", "none", code=0)
+    listed = nights.shop.kfm("list", "--json").json
+    assert (listed["total"], listed["notes"]) == (2, [])
+    assert "differed in 0 of 1" in nights.shop.kfm("ledger", "export").out
+    path = nights.shop.root / "data/work/runs/.ledger/ledger.sqlite3"
+    path.write_text("no database", encoding="utf-8")
+    done = nights.shop.kfm("nightly", "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, "record-invalid")
+    shutil.rmtree(path.parent)
+    assert nights.shop.kfm("ledger", "export", "--json").json["entries"] == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--budget", "soon"), ("--shard", "4/3"), ("--select", "some"), ("--vary", "weather"), ("--night", "today"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_said(nights: Nights, args: tuple[str, str]) -> None:
+    nights.shop.commit()
+    done = nights.shop.kfm("nightly", "--json", *args)
+    assert (done.code, done.json["error"]["code"]) == (2, "usage"), done.out + done.err
+    assert done.json["error"]["hint"]
