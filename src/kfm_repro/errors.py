@@ -177,6 +177,12 @@ class LimitExceeded(KfmReproError):
     code = "limit-exceeded"
 
 
+class NotInstalled(KfmReproError):
+    """A format is read with an optional package that is not installed here."""
+
+    code = "not-installed"
+
+
 class NotWritable(KfmReproError):
     """Something of ours cannot be written where it belongs."""
 

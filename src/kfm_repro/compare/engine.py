@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kfm_repro.compare.context import Context
 from kfm_repro.compare.registry import BINARY, Format, candidates, format_by_content, recognise
-from kfm_repro.errors import LimitExceeded, Unreadable
+from kfm_repro.errors import LimitExceeded, NotInstalled, Unreadable
 from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, Rung
 from kfm_repro.model.verdict import output_verdict
 
@@ -103,7 +103,7 @@ def _compare_inner(a: Path, b: Path, name: str, context: Context) -> tuple[Findi
 def _findings(row: Format, a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     try:
         findings = row.load()(a, b, context)
-    except LimitExceeded as exc:
+    except (LimitExceeded, NotInstalled) as exc:
         return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"not compared by meaning: {exc}"),)
     except Unreadable as exc:
         return _unreadable(row, a, b, context, exc)

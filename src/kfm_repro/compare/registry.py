@@ -100,6 +100,7 @@ FORMATS: tuple[Format, ...] = (
     Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz",), b"\xfd7zXZ\x00"),
     Format("zstd", "archive:compare_zstd", Kind.LAYOUT, (".zst", ".zstd"), b"\x28\xb5\x2f\xfd"),
     Format("zip", "archive:compare_zip", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
+    Format("xlsx", "workbook:compare", Kind.LAYOUT, (".xlsx", ".xlsm"), b"PK\x03\x04"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
     Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv", ".tab")),
@@ -148,12 +149,20 @@ def candidates(a: Path, b: Path, name: str) -> tuple[Format, ...]:
     named = _by_suffix(name)
     last = BINARY if any(look.binary for look in looks) else TEXT
     rows = [*_promised(named, a, b, looks), last]
-    for row in FORMATS:
+    for row in sorted(FORMATS, key=lambda row: row != named):
         if any(look.whole(row) for look in looks) or (
             row == named and any(look.begins(row) for look in looks)
         ):
-            return (row,) if row == named or last is BINARY else (row, *rows)
+            return _with_likeness(row) if row == named or last is BINARY else (row, *rows)
     return tuple(rows)
+
+
+def _with_likeness(row: Format) -> tuple[Format, ...]:
+    """Return the format, and after it the one whose first bytes it shares: a workbook is a zip file too."""
+    return (
+        row,
+        *(other for other in FORMATS if other != row and other.name == "zip" and other.magic == row.magic),
+    )
 
 
 def _promised(named: Format | None, a: Path, b: Path, looks: tuple[_Look, ...]) -> tuple[Format, ...]:
