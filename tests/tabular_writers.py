@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import bz2
+import datetime as dt
 import gzip
 import json
 import lzma
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
 import pyarrow.orc
 import pyarrow.parquet as pq
+import xlsxwriter
 
 __all__ = ["PACKED", "WRITERS", "pack"]
 
@@ -59,6 +64,27 @@ def _jsonl(table: pa.Table, path: Path) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
+def _sqlite(table: pa.Table, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        table.to_pandas().to_sql("t", database, index=False)
+
+
+def _duckdb(table: pa.Table, path: Path) -> None:
+    with duckdb.connect(str(path)) as database:
+        database.register("given", table)
+        database.execute("CREATE TABLE t AS SELECT * FROM given")
+
+
+def _xlsx(table: pa.Table, path: Path) -> None:
+    workbook = xlsxwriter.Workbook(path)
+    workbook.set_properties({"created": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)})
+    sheet = workbook.add_worksheet("t")
+    sheet.write_row(0, 0, table.column_names)
+    for number, row in enumerate(table.to_pylist()):
+        sheet.write_row(number + 1, 0, row.values())
+    workbook.close()
+
+
 WRITERS: dict[str, Callable[..., None]] = {
     "csv": _csv,
     "tsv": _tsv,
@@ -68,6 +94,9 @@ WRITERS: dict[str, Callable[..., None]] = {
     "arrows": _arrow_stream,
     "feather": _feather,
     "orc": _orc,
+    "sqlite": _sqlite,
+    "duckdb": _duckdb,
+    "xlsx": _xlsx,
 }
 """By suffix."""
 

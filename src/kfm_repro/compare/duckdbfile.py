@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.decoded import collect, compare_decoded
-from kfm_repro.errors import KfmReproError, LimitExceeded, Unreadable
+from kfm_repro.errors import KfmReproError, LimitExceeded, NotInstalled, Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ class _Database:
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two DuckDB files table by table, and the rest of their catalogues by its text.
 
-    Raises Unreadable for a damaged file, one of a newer storage version, or when the duckdb package is not
-    installed, and LimitExceeded.
+    Raises Unreadable for a damaged file or one of a newer storage version, LimitExceeded, and NotInstalled
+    where there is no duckdb.
     """
     with _opened(a) as left, _opened(b) as right:
         findings = [*_entries(left, right)]
@@ -120,9 +120,8 @@ def _opened(path: Path) -> Iterator[_Database]:
     try:
         import duckdb
     except ImportError as exc:
-        raise Unreadable(
-            "DuckDB files are read with the duckdb package, which is not installed",
-            hint="pip install 'kfm-repro[duckdb]'",
+        raise NotInstalled(
+            "DuckDB files are read with the duckdb package, which is not installed: pip install 'kfm-repro[duckdb]'"
         ) from exc
     with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
         file = _alone(path.resolve(), Path(folder))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.context import reading
+from kfm_repro.compare.mixed import typed_tables
 from kfm_repro.compare.tabular.diff import compare_tables
-from kfm_repro.compare.vector.columns import MISSING, typed_columns
+from kfm_repro.compare.vector.columns import MISSING
 from kfm_repro.compare.vector.numbers import any_exact, decimal_number, whole_number
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Finding, Kind, Rung
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    import pyarrow as pa
-
     from kfm_repro.compare.context import Context
-    from kfm_repro.compare.tabular.diff import PairClassifier
 
 __all__ = ["compare"]
 
@@ -61,7 +59,9 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         # Objects without members are rows too, and Arrow counts no rows without columns.
         for side in (left, right):
             side.columns["(no members)"] = [None] * side.count
-    *tables, classifiers = _arrow(left.columns, right.columns)
+    # Order of keys is told per line.
+    aligned = {name: right.columns[name] for name in (*left.columns, *right.columns) if name in right.columns}
+    *tables, classifiers = typed_tables(left.columns, aligned)
     findings = compare_tables(tables[0], tables[1], context, classifiers=classifiers)
     return (*findings, *_key_order(left, right), *_style(left, right))
 
@@ -138,24 +138,6 @@ def _shape(value: object, order: Callable[[Iterable[str]], Iterable[str]] = list
     if isinstance(value, list):
         return "[" + ",".join(_shape(member, order) for member in value) + "]"
     return ""
-
-
-def _arrow(
-    a: dict[str, list[Any]], b: dict[str, list[Any]]
-) -> tuple[pa.Table, pa.Table, dict[str, PairClassifier]]:
-    """Return both sides as tables, B's shared columns in A's order: order of keys is told per line."""
-    import pyarrow as pa
-
-    sides: tuple[dict[str, pa.Array], dict[str, pa.Array]] = ({}, {})
-    classifiers: dict[str, PairClassifier] = {}
-    for name in dict.fromkeys((*a, *b)):
-        *arrays, classifier = typed_columns(a.get(name, []), b.get(name, []))
-        for side, source, array in zip(sides, (a, b), arrays, strict=True):
-            if name in source:
-                side[name] = array
-        if classifier is not None:
-            classifiers[name] = classifier
-    return pa.table(sides[0]), pa.table(sides[1]), classifiers
 
 
 def _key_order(a: _File, b: _File) -> list[Finding]:

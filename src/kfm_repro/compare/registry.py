@@ -129,6 +129,7 @@ FORMATS: tuple[Format, ...] = (
     Format("png", "raster.images:compare_png", Kind.LAYOUT, (".png",), b"\x89PNG\r\n\x1a\n"),
     Format("jpeg", "raster.images:compare_jpeg", Kind.LAYOUT, (".jpg", ".jpeg"), b"\xff\xd8\xff"),
     Format("pmtiles", "tiles.pmtiles:compare", Kind.LAYOUT, (".pmtiles",), b"PMTiles\x03"),
+    Format("xlsx", "workbook:compare", Kind.LAYOUT, (".xlsx", ".xlsm"), b"PK\x03\x04"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
     Format("jsonl", "jsonlines:compare", Kind.ENCODING, (".jsonl", ".ndjson")),
@@ -188,12 +189,20 @@ def candidates(a: Path, b: Path, name: str) -> tuple[Format, ...]:
     named = _by_suffix(name)
     last = BINARY if any(look.binary for look in looks) else TEXT
     rows = [*_promised(named, a, b, looks), last]
-    for row in FORMATS:
+    for row in sorted(FORMATS, key=lambda row: row != named):
         if any(look.whole(row) for look in looks) or (
             row == named and any(look.begins(row) for look in looks)
         ):
-            return (row,) if row == named or last is BINARY else (row, *rows)
+            return _with_likeness(row) if row == named or last is BINARY else (row, *rows)
     return tuple(rows)
+
+
+def _with_likeness(row: Format) -> tuple[Format, ...]:
+    """Return the format, and after it the one whose first bytes it shares: a workbook is a zip file too."""
+    return (
+        row,
+        *(other for other in FORMATS if other != row and other.name == "zip" and other.magic == row.magic),
+    )
 
 
 def _promised(named: Format | None, a: Path, b: Path, looks: tuple[_Look, ...]) -> tuple[Format, ...]:

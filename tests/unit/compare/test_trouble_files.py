@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 from tabular_writers import PACKED, WRITERS, pack
@@ -15,7 +17,10 @@ import kfm_repro
 from kfm_repro.model.finding import Kind, OutputComparison, OutputVerdict
 
 GOOD = pa.table({"id": [1, 2, 3], "name": ["a", "b", "c"], "x": [0.5, 1.5, 2.5]})
-SUFFIXES = (*WRITERS, *(f"csv.{packing}" for packing in PACKED))
+SUFFIXES = (*WRITERS, *(f"csv.{packing}" for packing in PACKED), "parquet.gz")
+LIES = ("csv", "jsonl", "parquet", "arrow", "orc", "sqlite", "duckdb", "xlsx", "csv.gz", "txt", "bin")
+NARROW = ("sqlite", "duckdb", "xlsx")
+"""Formats that hold no ten thousand columns, or whose writers take their time over them."""
 UNEQUAL = (OutputVerdict.DIFFERENT, OutputVerdict.UNKNOWN)
 
 
@@ -115,7 +120,7 @@ def test_a_file_in_trouble_is_never_equal(tmp_path: Path, suffix: str, trouble: 
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("name", SUFFIXES)
+@pytest.mark.parametrize("name", LIES)
 def test_a_lying_extension_misleads_nobody(tmp_path: Path, suffix: str, name: str) -> None:
     """The same change is found whatever the files are called, and two formats are never equal."""
     for side in ("a", "b", "c"):
@@ -125,7 +130,7 @@ def test_a_lying_extension_misleads_nobody(tmp_path: Path, suffix: str, name: st
     told = [path.rename(path.with_name(f"lie.{name}")) for path in (left, right)]
     output = outcome(told[0], told[1])
     assert_clear(output)
-    if suffix != name:
+    if suffix != name and name not in ("txt", "bin"):
         named = write(GOOD, tmp_path / "c" / f"lie.{name}")
         assert outcome(named, told[1]).verdict in UNEQUAL
 
@@ -144,13 +149,13 @@ def test_odd_shapes_have_an_answer(tmp_path: Path, suffix: str, shape: str) -> N
     try:
         write(GOOD, paths[0])
         write(SHAPES[shape], paths[1])
-    except (pa.ArrowException, ValueError) as exc:
+    except (pa.ArrowException, ValueError, duckdb.Error, sqlite3.Error) as exc:
         pytest.skip(f"its writer refuses: {exc}")
     for a, b in (paths, paths[::-1]):
         assert_clear(outcome(a, b))
 
 
-@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("suffix", [suffix for suffix in WRITERS if suffix not in NARROW])
 def test_one_cell_of_ten_thousand_columns_is_one_finding(tmp_path: Path, suffix: str) -> None:
     wide = {f"c{i}": [f"{i}x", f"{i}y"] for i in range(10_000)}
     write(pa.table(wide), tmp_path / f"a.{suffix}")
