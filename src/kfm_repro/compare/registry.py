@@ -85,6 +85,8 @@ FORMATS: tuple[Format, ...] = (
     Format("zip", "archive:compare_zip", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
+    Format("kml", "vector.kml:compare", Kind.ENCODING, (".kml",)),
+    Format("gml", "vector.gml:compare", Kind.ENCODING, (".gml",)),
     Format(
         "geojsonseq", "vector.geojson_seq:compare", Kind.ENCODING, (".geojsonl", ".geojsons", ".geojsonseq")
     ),
