@@ -52,6 +52,8 @@ FORMATS = {
     "FlatGeobuf": VectorFormat(".fgb", by_ogr("FlatGeobuf", SPATIAL_INDEX="NO")),
     "GeoJSON": VectorFormat(".geojson", geojson),
     "GeoJSONSeq": VectorFormat(".geojsonl", geojson_lines),
+    "GML": VectorFormat(".gml", by_ogr("GML")),
+    "KML": VectorFormat(".kml", by_ogr("KML")),
     "GeoPackage": VectorFormat(".gpkg", by_ogr("GPKG", layer="counties")),
     "Shapefile": VectorFormat(".shp", by_ogr("ESRI Shapefile")),
     "GeoParquet": VectorFormat(".parquet", parquet),

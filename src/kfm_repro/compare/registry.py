@@ -133,6 +133,8 @@ FORMATS: tuple[Format, ...] = (
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
     Format("jsonl", "jsonlines:compare", Kind.ENCODING, (".jsonl", ".ndjson")),
+    Format("kml", "vector.kml:compare", Kind.ENCODING, (".kml",)),
+    Format("gml", "vector.gml:compare", Kind.ENCODING, (".gml",)),
     Format(
         "geojsonseq", "vector.geojson_seq:compare", Kind.ENCODING, (".geojsonl", ".geojsons", ".geojsonseq")
     ),

@@ -117,12 +117,17 @@ def _exact(value: object) -> dict[str, str]:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def classify_texts(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
-    """Tell apart pairs of texts; the same time with and without its zone is another type of value."""
+def classify_texts(
+    a: list[Any], b: list[Any], context: Context, *, text: bool = False
+) -> tuple[Classified, ...]:
+    """Tell apart pairs of texts; the same time with and without its zone is another type of value.
+
+    ``text`` says that numbers are texts as well.
+    """
     zoned = [at for at, pair in enumerate(zip(a, b, strict=True)) if _gained_zone(*pair)]
     known = frozenset(zoned)
     rest = [at for at in range(len(a)) if at not in known]
-    found = classify_pairs([(a[at], b[at]) for at in rest], context) if rest else ()
+    found = classify_pairs([(a[at], b[at]) for at in rest], context, text=text) if rest else ()
     groups = [replace(group, indexes=tuple(rest[i] for i in group.indexes)) for group in found]
     if zoned:
         evidence = "the same time, in UTC on one side and without a zone on the other"

@@ -319,8 +319,7 @@ def _lay(pairs: Pairs, *, turn: bool = True, normal: bool = False) -> _Laid:
     a, b = a[chosen], b[chosen]
     if normal:
         a, b = shapely.normalize(a), shapely.normalize(b)
-    same = same_structure(a, b)
-    left, right = flatten(a[same]), flatten(b[same])
+    same, left, right = same_structure(a, b)
     none = np.zeros(left.count, bool)
     other, rotated, backwards = align(left, right) if turn else (right.xyzm, none, none)
     line = np.isin(shapely.get_type_id(a[same]), _LINES)
