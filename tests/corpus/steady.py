@@ -142,6 +142,7 @@ def steady_zarr_order(path: Path) -> None:
     import zipfile
 
     import zarr
+
     from corpus.rasters import _zipped
 
     store = path.with_name("store.zip")

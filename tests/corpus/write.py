@@ -1,7 +1,7 @@
 """Write files with the libraries that pipelines use, each writer into a folder of its own.
 
-``python write.py FOLDER [NAME ...]``: all writers, or those named; ``steady`` names those of `corpus.steady`. ``writers.json`` in the folder says of each when it
-ran, by the clock that it saw, and what it failed with.
+``python write.py FOLDER [NAME ...]``: all writers, or those named; ``steady`` names those of `corpus.steady`.
+``writers.json`` in the folder says of each when it ran, by the clock that it saw, and what it failed with.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 # Not the folder of this file: its modules have the names of libraries.
 sys.path[0] = str(Path(__file__).parent.parent)
 
-from corpus import documents, rasters, steady, tables, vector
+from corpus import documents, rasters, steady, tables, vector  # noqa: E402  # found only from here on
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -60,7 +60,7 @@ _ROWS = (
     _Row(
         Kind.TIMESTAMP,
         _member("docProps/core.xml"),
-        "XlsxWriter: workbook.set_properties({'created': datetime(2000, 1, 1)}); openpyxl has no option: use XlsxWriter",
+        "XlsxWriter: workbook.set_properties({'created': datetime(2000, 1, 1)}); openpyxl has no option",
     ),
     _Row(
         Kind.TIMESTAMP,
@@ -94,7 +94,8 @@ _ROWS = (
     _Row(
         Kind.TIMESTAMP,
         _says("date of the last update"),
-        "GDAL: layer option DBF_DATE_LAST_UPDATE=2000-01-01 (pyogrio: write_dataframe(..., DBF_DATE_LAST_UPDATE='2000-01-01'))",
+        "GDAL: layer option DBF_DATE_LAST_UPDATE=2000-01-01"
+        " (pyogrio: write_dataframe(..., DBF_DATE_LAST_UPDATE='2000-01-01'))",
     ),
     _Row(Kind.TIMESTAMP, _pointer("/DateTime", "/TIFFTAG_DATETIME"), "leave the tag TIFFTAG_DATETIME out"),
     _Row(Kind.LIBRARY_VERSION, _pointer("/Software"), "Matplotlib: savefig(..., metadata={'Software': None})"),
@@ -104,7 +105,7 @@ _ROWS = (
         "add the members sorted by name; zarr: zarr.config.set({'async.concurrency': 1})",
     ),
     _Row(Kind.BLOCK_LAYOUT, lambda _: True, "write the blocks in one order with the same options, or as a COG"),
-    _Row(Kind.DEAD_SPACE, lambda _: True, "write into a new file, or copy it anew (gdal_translate): old blocks stay in it"),
+    _Row(Kind.DEAD_SPACE, lambda _: True, "write into a new file, or copy it (gdal_translate): old blocks stay in it"),
     _Row(Kind.GARBAGE, _says("free pages"), _SQLITE),
     _Row(Kind.LAYOUT, _says("file header: transactions"), _SQLITE),
     _Row(

@@ -30,7 +30,12 @@ def test_what_the_advice_names_gives_the_same_bytes_ten_years_later(tmp_path: Pa
     [
         ("timestamp", {"column": "last_change"}, "", "OGR_CURRENT_DATE="),
         ("timestamp", {"member": "gzip header"}, "", "'mtime': 0"),
-        ("timestamp", {"member": "docProps/core.xml", "pointer": "/a/created"}, "", "set_properties({'created'"),
+        (
+            "timestamp",
+            {"member": "docProps/core.xml", "pointer": "/a/created"},
+            "",
+            "set_properties({'created'",
+        ),
         ("timestamp", {}, "date of the entry (DOS, read as UTC): …", "ZipInfo(name, (1980"),
         ("timestamp", {}, "mtime: …", "--sort=name --mtime=@0"),
         ("timestamp", {"pointer": "/CreationDate"}, "", "metadata={'CreationDate': None}"),
@@ -43,6 +48,8 @@ def test_what_the_advice_names_gives_the_same_bytes_ten_years_later(tmp_path: Pa
         ("garbage", {"pointer": "/header"}, "free pages 0 against 1", "VACUUM INTO"),
     ],
 )
-def test_packaging_has_the_option_that_keeps_it(kind: str, where: dict[str, str], evidence: str, part: str) -> None:
+def test_packaging_has_the_option_that_keeps_it(
+    kind: str, where: dict[str, str], evidence: str, part: str
+) -> None:
     finding = Finding(kind=Kind(kind), rung=Rung.CONTAINER, where={**where}, evidence=evidence)
     assert part in advice_for(finding)

@@ -46,7 +46,9 @@ def pdf(date: str = TIMES[0], program: str = "x", page: str = "hi", own: str = "
     ],
 )
 @pytest.mark.parametrize("context", [RUNS, Context()])
-def test_pdf_bookkeeping_is_told_from_pages(tmp_path: Path, b: bytes, expected: set[str], context: Context) -> None:
+def test_pdf_bookkeeping_is_told_from_pages(
+    tmp_path: Path, b: bytes, expected: set[str], context: Context
+) -> None:
     assert brief(compared(tmp_path, pdf(), b, "x.pdf", context)) == expected
 
 
@@ -73,7 +75,7 @@ def test_toml_by_what_it_says(tmp_path: Path, a: str, b: str, expected: set[str]
     assert brief(compared(tmp_path, a.encode(), b.encode(), "x.toml")) == expected
 
 
-NT = "<http://e/{0}> <http://e/p> _:{1} .\n_:{1} <http://e/v> \"{2}\" .\n"
+NT = '<http://e/{0}> <http://e/p> _:{1} .\n_:{1} <http://e/v> "{2}" .\n'
 
 
 def nt(*rows: tuple[str, str, str]) -> bytes:
@@ -94,7 +96,12 @@ def test_json_ld_that_asks_for_a_context_of_the_network_stays_json(tmp_path: Pat
     assert brief(compared(tmp_path, a, b, "x.jsonld")) == {"value:value@/@id"}
 
 
-PACK: dict[str, Any] = {"bz2": bz2.compress, "xz": lzma.compress, "zst": zstandard.compress, "gz": gzip.compress}
+PACK: dict[str, Any] = {
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.compress,
+    "gz": gzip.compress,
+}
 CSV = b"a,b\n1,2\n" * 50
 
 
@@ -129,7 +136,8 @@ def test_containers_nest_in_any_order_and_stop_at_the_limit(tmp_path: Path) -> N
 
 def dbf(*rows: tuple[str, str], date: tuple[int, int, int] = (126, 2, 3), junk: bytes = b"\0\0\0\0") -> bytes:
     fields = b"".join(
-        struct.pack("<11sc4sBB14s", name, b"C", junk, width, 0, b"") for name, width in ((b"id", 4), (b"name", 8))
+        struct.pack("<11sc4sBB14s", name, b"C", junk, width, 0, b"")
+        for name, width in ((b"id", 4), (b"name", 8))
     )
     head = struct.pack("<4BIHH20s", 3, *date, len(rows), 32 + len(fields) + 1, 13, b"")
     return head + fields + b"\r" + b"".join(f" {a:<4}{b:<8}".encode() for a, b in rows) + b"\x1a"
@@ -164,7 +172,9 @@ def _message(*fields: tuple[int, int | bytes]) -> bytes:
 
 
 def tile(*names: int, extra: bytes = b"") -> bytes:
-    features = [(2, _message((1, name), (2, bytes([0, 0])), (3, 1), (4, bytes([9, name, name])))) for name in names]
+    features = [
+        (2, _message((1, name), (2, bytes([0, 0])), (3, 1), (4, bytes([9, name, name])))) for name in names
+    ]
     layer = _message((15, 2), (1, b"roads"), *features, (3, b"k"), (4, _message((1, b"v"))), (5, 127))
     return _message((3, layer)) + extra
 
@@ -188,7 +198,16 @@ def pmtiles(*tiles: tuple[int, int, int, bytes], name: str = "n") -> Write:
 
     def write(path: Path) -> None:
         header = dict.fromkeys(
-            ("min_lon_e7", "min_lat_e7", "max_lon_e7", "max_lat_e7", "center_zoom", "center_lon_e7", "center_lat_e7"), 0
+            (
+                "min_lon_e7",
+                "min_lat_e7",
+                "max_lon_e7",
+                "max_lat_e7",
+                "center_zoom",
+                "center_lon_e7",
+                "center_lat_e7",
+            ),
+            0,
         )
         with path.open("wb") as file:
             writer = Writer(file)

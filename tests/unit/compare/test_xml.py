@@ -16,7 +16,9 @@ SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg"><metadata><date>{0}</date></metadata>'
     '<clipPath id="{1}"/><path id="{2}" clip-path="url(#{1})" d="{3}"/><use href="#{2}"/></svg>'
 )
-KML = '<kml><Document><Placemark id="out.1">{0}</Placemark><Placemark id="{2}">{1}</Placemark></Document></kml>'
+KML = (
+    '<kml><Document><Placemark id="out.1">{0}</Placemark><Placemark id="{2}">{1}</Placemark></Document></kml>'
+)
 
 
 def xml(text: str, *values: str) -> bytes:
@@ -45,7 +47,9 @@ def test_xml_by_what_it_says(tmp_path: Path, a: str, b: str, expected: set[str])
 def test_dates_of_office_files_are_packaging_and_titles_are_not(tmp_path: Path, context: Context) -> None:
     a = xml(CORE, "2026-02-03T21:14:08Z", "t")
     dated, titled = xml(CORE, "2026-11-22T10:00:01Z", "t"), xml(CORE, "2026-02-03T21:14:08Z", "u")
-    assert brief(compared(tmp_path, a, dated, "core.xml", context)) == {"timestamp:container@/coreProperties/created"}
+    assert brief(compared(tmp_path, a, dated, "core.xml", context)) == {
+        "timestamp:container@/coreProperties/created"
+    }
     assert brief(compared(tmp_path, a, titled, "core.xml", context)) == {"value:value@/coreProperties/title"}
 
 

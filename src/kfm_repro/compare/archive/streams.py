@@ -28,13 +28,20 @@ _XZ_MEMORY = 256 << 20
 class _Engine(Protocol):
     """What the decompressors of the standard library share."""
 
-    eof: bool
-    needs_input: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
 
-    def decompress(self, data: bytes, max_length: int) -> bytes:
+    @property
+    def needs_input(self) -> bool:
+        """Whether more packed bytes are wanted."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the stream."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         """Return at most so many bytes more."""
-
 
 
 def compare_bzip2(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -58,7 +65,7 @@ def _compare(
     with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
         name = safe_name(_payload_name(context.name or a.name))
         paths = [Path(folder) / side / name for side in ("a", "b")]
-        rests = []
+        rests: list[bytes] = []
         for source, target in zip((a, b), paths, strict=True):
             target.parent.mkdir()
             meter = Meter(context.limits)
@@ -68,7 +75,7 @@ def _compare(
                     # Streams are read ahead: the ratio counts against the whole file.
                     meter.add(len(block), source.stat().st_size)
                     out.write(block)
-        found = compare_member(*paths, name, context)
+        found = compare_member(paths[0], paths[1], name, context)
     if len(set(rests)) > 1:
         where: dict[str, str | int] = {"member": f"after the last {what} stream"}
         evidence = f"bytes after the last stream: {len(rests[0])} in A, {len(rests[1])} in B"

@@ -78,7 +78,17 @@ def _node(thing: Any) -> Node:  # noqa: ANN401  # as above
     if dimensions is not None:
         attributes["dimension_names"] = json.dumps(dimensions)
     _check_codecs(metadata)
-    kept = ("chunks", "compressor", "filters", "order", "codecs", "chunk_grid", "chunk_key_encoding", "dimension_separator", "zarr_format")
+    kept = (
+        "chunks",
+        "compressor",
+        "filters",
+        "order",
+        "codecs",
+        "chunk_grid",
+        "chunk_key_encoding",
+        "dimension_separator",
+        "zarr_format",
+    )
     return Node(
         "array",
         attributes,

@@ -93,7 +93,11 @@ def test_npz_says_which_array(tmp_path: Path) -> None:
         (attribute("a"), attribute("b"), {"attributes:value@/@x"}),
         (attribute(np.arange(3)), attribute(np.array([0, 1, 5])), {"attributes:value@/@x"}),
         (dataset(), h5(lambda file: file.create_group("g")), {"schema:value@/g/a"}),
-        (dataset(), h5(lambda file: file.create_dataset("g/a", data=GRID), libver="latest"), {"layout:container"}),
+        (
+            dataset(),
+            h5(lambda file: file.create_dataset("g/a", data=GRID), libver="latest"),
+            {"layout:container"},
+        ),
     ],
 )
 def test_hdf5_object_by_object(tmp_path: Path, a: Write, b: Write, expected: set[str]) -> None:
@@ -230,7 +234,9 @@ def test_trouble_is_said_and_never_equal(tmp_path: Path, name: str, write: Write
         assert compared(tmp_path, *sides, name).verdict in (OutputVerdict.DIFFERENT, OutputVerdict.UNKNOWN)
 
 
-@pytest.mark.parametrize(("module", "name", "write"), [("h5py", "x.h5", dataset), ("zarr", "x.zarr.zip", store)])
+@pytest.mark.parametrize(
+    ("module", "name", "write"), [("h5py", "x.h5", dataset), ("zarr", "x.zarr.zip", store)]
+)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_without_the_library_the_answer_is_unknown_and_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, write: Any
