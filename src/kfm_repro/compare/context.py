@@ -83,7 +83,7 @@ class Context:
 
     ``name`` is what the two files are called among the outputs: files from the object store bear none.
     ``inner`` compares two files found inside a container under the given member name, by whatever format
-    they have; the engine sets it.
+    they have; the engine sets it. ``siblings`` are all outputs of both sides by their names: some formats are folders.
     """
 
     a: Side = field(default_factory=Side)
@@ -93,6 +93,7 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     depth: int = 0
     inner: Inner | None = None
+    siblings: tuple[Mapping[str, Path], Mapping[str, Path]] = field(default_factory=lambda: ({}, {}))
 
     def deeper(self) -> Context:
         """Return this context one container further in."""

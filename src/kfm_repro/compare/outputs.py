@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from kfm_repro.compare.cascade import with_cascades
 from kfm_repro.compare.context import Context, Options
 from kfm_repro.compare.engine import compare_files, finished
 from kfm_repro.compare.latent import latent_findings
@@ -53,13 +54,28 @@ def compare_outputs(
     rule: Callable[[str], Rule] = lambda _: Rule(),
 ) -> Comparison:
     """Compare two sets of outputs by path; the result is sorted by path."""
-    compared = []
-    for path in sorted({*a, *b}):
-        rules = rule(path)
-        result = _compare_one(path, a.get(path), b.get(path), replace(context, options=rules.options))
-        accepted = result.verdict is OutputVerdict.EQUIVALENT and rules.accept is Accept.EQUIVALENT
-        compared.append(msgspec.structs.replace(result, accepted=accepted))
-    return Comparison(outputs=tuple(compared))
+    rules = {path: rule(path) for path in sorted({*a, *b})}
+    files = {path: (_file(a.get(path)), _file(b.get(path))) for path in rules}
+    context = replace(context, siblings=(_files(a), _files(b)))
+    compared = [
+        _compare_one(path, a.get(path), b.get(path), replace(context, options=own.options))
+        for path, own in rules.items()
+    ]
+    told = with_cascades(compared, files)
+    return Comparison(outputs=tuple(_accepted(result, rules[result.path].accept) for result in told))
+
+
+def _accepted(result: OutputComparison, accept: Accept) -> OutputComparison:
+    accepted = result.verdict is OutputVerdict.EQUIVALENT and accept is Accept.EQUIVALENT
+    return msgspec.structs.replace(result, accepted=accepted)
+
+
+def _files(side: Mapping[str, Output]) -> dict[str, Path]:
+    return {path: output.file for path, output in side.items() if output.file is not None}
+
+
+def _file(output: Output | None) -> Path | None:
+    return output.file if output else None
 
 
 def _compare_one(path: str, a: Output | None, b: Output | None, context: Context) -> OutputComparison:

@@ -16,6 +16,7 @@ from kfm_repro.model.finding import Finding, Kind
 
 __all__ = [
     "BINARY",
+    "CHUNK",
     "FORMATS",
     "TEXT",
     "Comparator",
@@ -107,6 +108,8 @@ FORMATS: tuple[Format, ...] = (
     Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )
+CHUNK = Format("zarr", "arrays.chunks:compare", Kind.CHUNKING)
+"""A chunk of a Zarr store that is a folder: known by what lies beside it."""
 TEXT = Format("text", "text:compare", Kind.ENCODING)
 BINARY = Format("binary", "bytes:compare", Kind.BYTES)
 
