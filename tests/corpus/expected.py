@@ -200,7 +200,9 @@ EXPECTED: dict[str, Expected] = {
     "rio_jpg": _QUIET,
     "rio_jp2": _QUIET,
     "rio_gpkg": Expected(always=_said(f"{_TIME}@last_change,out")),
-    "rio_netcdf": Expected(may=_said("timestamp:value@/@history", "path:value@/@history"), decade=_said("timestamp:value@/@history")),
+    "rio_netcdf": Expected(
+        may=_said("timestamp:value@/@history", "path:value@/@history"), decade=_said("timestamp:value@/@history")
+    ),
     "rio_copy": _QUIET,
     "np_save": _QUIET,
     "np_savez": Expected(may=_said(_ZIPPED)),

@@ -82,7 +82,9 @@ def brief(results: tuple[OutputComparison, ...]) -> set[str]:
     for result in results:
         for finding in result.findings:
             if not finding.latent:
-                where = ",".join(str(value) for key, value in sorted(finding.where.items()) if key != "offset")
+                where = ",".join(
+                    str(value) for key, value in sorted(finding.where.items()) if key != "offset"
+                )
                 found.add(f"{finding.kind}:{finding.rung}" + (f"@{where}" if where else ""))
     return found
 

@@ -162,7 +162,7 @@ def arrow_write_to_dataset(path: Path) -> None:
 
 
 def arrow_orc(path: Path) -> None:
-    import pyarrow.orc as orc
+    from pyarrow import orc
 
     orc.write_table(_arrow(), path)
 

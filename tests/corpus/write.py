@@ -1,7 +1,7 @@
 """Write files with the libraries that pipelines use, each writer into a folder of its own.
 
-``python write.py FOLDER [NAME ...]``: all writers, or those named. ``writers.json`` in the folder says of each when it
-ran, by the clock that it saw, and what it failed with.
+``python write.py FOLDER [NAME ...]``: all writers, or those named; ``steady`` names those of `corpus.steady`.
+``writers.json`` in the folder says of each when it ran, by the clock that it saw, and what it failed with.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 # Not the folder of this file: its modules have the names of libraries.
 sys.path[0] = str(Path(__file__).parent.parent)
 
-from corpus import documents, rasters, tables, vector
+from corpus import documents, rasters, steady, tables, vector  # noqa: E402  # found only from here on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,11 @@ def all_writers() -> Writers:
 def main(target: Path, names: list[str]) -> None:
     warnings.simplefilter("ignore")
     said = {}
-    for name, (function, suffix) in all_writers().known.items():
+    writers = all_writers()
+    if names == ["steady"]:
+        writers, names = Writers(), []
+        steady.add(writers)
+    for name, (function, suffix) in writers.known.items():
         if names and name not in names:
             continue
         folder = target / name

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from kfm_repro.compare.advice_packaging import packaging_advice
 from kfm_repro.model.finding import Finding, Fix, Kind, Rung
 
 __all__ = ["advice_for", "advised"]
@@ -21,8 +22,6 @@ _IN_DATA: Mapping[Kind, str] = {
     Kind.ARRAY_ORDER: "sort the list before writing",
     Kind.KEY_ORDER: "write with sorted keys (json.dumps(..., sort_keys=True))",
 }
-_GZIP = "write gzip without the time: gzip -n; in Python mtime=0 (pandas: compression={'method': 'gzip', 'mtime': 0})"
-"""Nothing in a finding says which program wrote the file."""
 
 
 def advised(finding: Finding) -> Finding:
@@ -33,12 +32,10 @@ def advised(finding: Finding) -> Finding:
 
 def advice_for(finding: Finding) -> str:
     """Return advice for a finding, empty when its kind alone says too little."""
-    if finding.rung is Rung.CONTAINER and finding.kind is Kind.TIMESTAMP:
-        if finding.where.get("column") == "last_change":
-            return "set OGR_CURRENT_DATE=2000-01-01T00:00:00.000Z while writing the GeoPackage"
-        if "gzip" in str(finding.where.get("member", "")):
-            return _GZIP
-        return ""
+    if finding.rung in (Rung.CONTAINER, Rung.ORDER):
+        text = packaging_advice(finding)
+        if text:
+            return text
     if finding.rung in (Rung.CONTAINER, Rung.TOLERANCE) or (
         finding.kind is Kind.ROW_ORDER and finding.rung is Rung.VALUE
     ):

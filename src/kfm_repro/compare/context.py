@@ -76,7 +76,6 @@ class Limits:
 
 
 Inner = Callable[[Path, Path, str, "Context"], tuple[Finding, ...]]
-Beside = Callable[[str], tuple[Path | None, Path | None]]
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ class Context:
 
     ``name`` is what the two files are called among the outputs: files from the object store bear none.
     ``inner`` compares two files found inside a container under the given member name, by whatever format
-    they have; the engine sets it. ``beside`` gives the file of A and of B that is another output of a given
-    name, None where a side has none; it is None itself where nobody knows what lies beside.
+    they have; the engine sets it. ``siblings`` are all outputs of A and of B by their names: some formats are
+    several files. They are empty where nobody knows what lies beside.
     """
 
     a: Side = field(default_factory=Side)
@@ -96,11 +95,15 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     depth: int = 0
     inner: Inner | None = None
-    beside: Beside | None = None
+    siblings: tuple[Mapping[str, Path], Mapping[str, Path]] = field(default_factory=lambda: ({}, {}))
 
     def deeper(self) -> Context:
         """Return this context one container further in."""
-        return replace(self, depth=self.depth + 1, beside=None)
+        return replace(self, depth=self.depth + 1, siblings=({}, {}))
+
+    def beside(self, name: str) -> tuple[Path | None, Path | None]:
+        """Return the file of A and that of B which is another output of this name; None where a side has none."""
+        return self.siblings[0].get(name), self.siblings[1].get(name)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,9 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     if left.date != right.date:
         found.append(_date(left, right, context))
     if left.leftovers != right.leftovers:
-        found.append(Finding(kind=Kind.GARBAGE, rung=Rung.CONTAINER, where={"pointer": "/header"}, evidence=_LEFTOVERS))
+        found.append(
+            Finding(kind=Kind.GARBAGE, rung=Rung.CONTAINER, where={"pointer": "/header"}, evidence=_LEFTOVERS)
+        )
     if (left.version, left.reserved) != (right.version, right.reserved):
         found.append(
             Finding(
@@ -73,9 +75,14 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
             )
         )
     if (left.fields, left.size) != (right.fields, right.size):
-        shown = [[[name, kind.decode("latin-1"), width] for name, kind, width, _, _ in t.fields] for t in tables]
+        shown = [
+            [[name, kind.decode("latin-1"), width] for name, kind, width, _, _ in t.fields] for t in tables
+        ]
         example = Example(a=scalar(shown[0]), b=scalar(shown[1]))
-        return (*found, Finding(kind=Kind.SCHEMA, rung=Rung.VALUE, examples=(example,), evidence="the fields differ"))
+        return (
+            *found,
+            Finding(kind=Kind.SCHEMA, rung=Rung.VALUE, examples=(example,), evidence="the fields differ"),
+        )
     return (*found, *_records(left, right, context))
 
 
@@ -114,7 +121,9 @@ def _date(a: _Table, b: _Table, context: Context) -> Finding:
     evidence = "date of the last update" + ("; A's is the day of run A and B's of run B" if inside else "")
     example = Example(key={"field": "last update"}, a=shown[0], b=shown[1])
     where: dict[str, str | int] = {"pointer": "/header"}
-    return Finding(kind=Kind.TIMESTAMP, rung=Rung.CONTAINER, where=where, examples=(example,), evidence=evidence)
+    return Finding(
+        kind=Kind.TIMESTAMP, rung=Rung.CONTAINER, where=where, examples=(example,), evidence=evidence
+    )
 
 
 def _epoch(table: _Table) -> float:
@@ -140,7 +149,9 @@ def _records(a: _Table, b: _Table, context: Context) -> Iterator[Finding]:
         return
     if sorted(rows[0]) == sorted(rows[1]):
         evidence = "the same records in another order, by which they belong to the shapes of another file"
-        yield Finding(kind=Kind.ROW_ORDER, rung=Rung.VALUE, count=len(differing), of=a.count, evidence=evidence)
+        yield Finding(
+            kind=Kind.ROW_ORDER, rung=Rung.VALUE, count=len(differing), of=a.count, evidence=evidence
+        )
         return
     yield from _cells(a, b, differing, context)
     if any(rows[0][i][:1] != rows[1][i][:1] for i in differing):

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from kfm_repro.compare.cascade import with_cascades
 from kfm_repro.compare.context import Context, Options
 from kfm_repro.compare.engine import compare_files, finished
 from kfm_repro.compare.latent import latent_findings
@@ -56,18 +57,16 @@ def compare_outputs(
 
     A table in part files with names drawn at random is one output, see `partitioned`.
     """
-
-    def beside(name: str) -> tuple[Path | None, Path | None]:
-        found = a.get(name), b.get(name)
-        return (found[0].file if found[0] else None), (found[1].file if found[1] else None)
-
-    context = replace(context, beside=beside)
-    compared, done = _compare_datasets(a, b, context, rule)
-    for path in sorted({*a, *b} - done):
-        rules = rule(path)
-        result = _compare_one(path, a.get(path), b.get(path), replace(context, options=rules.options))
-        compared.append(_accepted(result, rules))
-    return Comparison(outputs=tuple(sorted(compared, key=lambda output: output.path)))
+    context = replace(context, siblings=(_files(a), _files(b)))
+    datasets, done = _compare_datasets(a, b, context, rule)
+    rules = {path: rule(path) for path in sorted({*a, *b} - done)}
+    compared = [
+        _compare_one(path, a.get(path), b.get(path), replace(context, options=own.options))
+        for path, own in rules.items()
+    ]
+    files = {path: (_file(a.get(path)), _file(b.get(path))) for path in rules}
+    told = [_accepted(result, rules[result.path]) for result in with_cascades(compared, files)]
+    return Comparison(outputs=tuple(sorted((*datasets, *told), key=lambda output: output.path)))
 
 
 def _accepted(result: OutputComparison, rules: Rule) -> OutputComparison:
@@ -105,6 +104,14 @@ def _compare_datasets(
             compared.append(_accepted(result, strictest))
             done |= dataset.paths
     return compared, done
+
+
+def _files(side: Mapping[str, Output]) -> dict[str, Path]:
+    return {path: output.file for path, output in side.items() if output.file is not None}
+
+
+def _file(output: Output | None) -> Path | None:
+    return output.file if output else None
 
 
 def _compare_one(path: str, a: Output | None, b: Output | None, context: Context) -> OutputComparison:

@@ -16,6 +16,7 @@ from kfm_repro.model.finding import Finding, Kind
 
 __all__ = [
     "BINARY",
+    "CHUNK",
     "FORMATS",
     "TEXT",
     "Comparator",
@@ -40,7 +41,7 @@ _GEOJSON_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*" + _GEOJSON_TYPE)
 _GEOJSON_ANYWHERE = re.compile(_GEOJSON_TYPE)
 
 _SQLITE = (".gpkg", ".sqlite", ".db", ".mbtiles")
-_XML = (".xml", ".svg", ".kml", ".gml", ".gpx", ".rels", ".xsd", ".vrt", ".qgs", ".sld", ".xmp")
+_XML = (".xml", ".svg", ".gpx", ".rels", ".xsd", ".vrt", ".qgs", ".sld", ".xmp")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Format:
     ``magic`` (the bytes at offset ``at``) wins over ``suffixes``, so that a wrong extension does not mislead;
     with ``tail``, only in a file that also ends so (``after`` bytes before its end), or is called so.
     ``old`` says that older files of the format have no magic: the suffix is enough. ``opaque`` says that a
-    text is never of the format, though it may begin with the same letters.
+    text is never of the format, though it may begin with the same letters. A ``dialect_of`` another format begins
+    as that does: the suffix tells them apart.
     ``residual`` is the kind reported when the bytes differ and the comparator found the meaning equal.
     ``comparator`` is ``module:function``, imported when first needed.
     """
@@ -65,6 +67,7 @@ class Format:
     after: int = 0
     old: bool = False
     opaque: bool = False
+    dialect_of: str = ""
 
     def load(self) -> Comparator:
         """Import and return the comparator."""
@@ -133,8 +136,8 @@ FORMATS: tuple[Format, ...] = (
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
     Format("jsonl", "jsonlines:compare", Kind.ENCODING, (".jsonl", ".ndjson")),
-    Format("kml", "vector.kml:compare", Kind.ENCODING, (".kml",)),
-    Format("gml", "vector.gml:compare", Kind.ENCODING, (".gml",)),
+    Format("kml", "vector.kml:compare", Kind.ENCODING, (".kml",), dialect_of="xml"),
+    Format("gml", "vector.gml:compare", Kind.ENCODING, (".gml",), dialect_of="xml"),
     Format(
         "geojsonseq", "vector.geojson_seq:compare", Kind.ENCODING, (".geojsonl", ".geojsons", ".geojsonseq")
     ),
@@ -150,6 +153,8 @@ FORMATS: tuple[Format, ...] = (
     Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )
+CHUNK = Format("zarr", "arrays.chunks:compare", Kind.CHUNKING)
+"""A chunk of a Zarr store that is a folder: known by what lies beside it."""
 TEXT = Format("text", "text:compare", Kind.ENCODING)
 BINARY = Format("binary", "bytes:compare", Kind.BYTES)
 
@@ -195,6 +200,8 @@ def candidates(a: Path, b: Path, name: str) -> tuple[Format, ...]:
         if any(look.whole(row) for look in looks) or (
             row == named and any(look.begins(row) for look in looks)
         ):
+            if named and named.dialect_of == row.name:
+                return (named, row, *rows[1:])
             return _with_likeness(row) if row == named or last is BINARY else (row, *rows)
     return tuple(rows)
 

@@ -71,23 +71,34 @@ def _tools() -> tuple[Tool, ...]:
         ("setarch", "axis aslr", "apt-get install util-linux"),
         ("taskset", "axis affinity", "apt-get install util-linux"),
     )
-    packages = (
-        ("papermill", "pipelines that are notebooks", "pip install 'kfm-repro[notebook]'"),
-        ("duckdb", "comparing DuckDB files", "pip install 'kfm-repro[duckdb]'"),
-        ("python_calamine", "comparing Excel workbooks", "pip install 'kfm-repro[xlsx]'"),
-    )
     locale = other_locale()
     found = [
         *(_tool(name, shutil.which(name), use, get) for name, use, get in programs),
         _tool("uv", uv_program(os.environ), "replay --env rebuild", "pip install 'kfm-repro[rebuild]'"),
         _tool(OTHER_LOCALE, str(locale) if locale else None, "axis locale", "apt-get install locales"),
-        *(_tool(name, _package(name), use, get) for name, use, get in packages),
+        *(
+            _tool(name, _library(name), use, f"pip install 'kfm-repro[{extra}]'")
+            for name, extra, use in _LIBRARIES
+        ),
     ]
     return tuple(sorted(found, key=lambda tool: tool.name))
 
 
-def _package(name: str) -> str | None:
-    """Return the folder of an installed package, without importing it."""
+_LIBRARIES = (
+    ("distributed", "cluster", "nightly on a cluster of Dask"),
+    ("duckdb", "duckdb", "comparing DuckDB files by meaning"),
+    ("h5py", "arrays", "comparing HDF5 and netCDF-4 by meaning"),
+    ("papermill", "notebook", "pipelines that are notebooks"),
+    ("python_calamine", "xlsx", "comparing Excel workbooks by meaning"),
+    ("rasterio", "raster", "comparing GeoTIFF, and the pixels of PNG and JPEG, by meaning"),
+    ("rdflib", "rdf", "comparing RDF with blank nodes by meaning"),
+    ("zarr", "arrays", "comparing Zarr by meaning"),
+)
+"""Libraries of extras: name, extra, what for."""
+
+
+def _library(name: str) -> str | None:
+    """Return the folder of a library, None if it is not installed; nothing is imported."""
     spec = importlib.util.find_spec(name)
     return str(Path(spec.origin).parent) if spec and spec.origin else None
 

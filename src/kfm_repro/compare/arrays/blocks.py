@@ -90,14 +90,24 @@ class ArrayDiff:
             noise, ulp = _noise(left, right)
             self._noise.max_ulp = max(self._noise.max_ulp, int(ulp[noise].max(initial=0)))
             self._noise.add(tuple(axis[noise] for axis in at), origin, left[noise], right[noise])
-            at, left, right, ulp = tuple(axis[~noise] for axis in at), left[~noise], right[~noise], ulp[~noise]
+            at, left, right, ulp = (
+                tuple(axis[~noise] for axis in at),
+                left[~noise],
+                right[~noise],
+                ulp[~noise],
+            )
             self._real.max_ulp = max(self._real.max_ulp, int(ulp.max(initial=0)))
         gap = _gap(left, right)
         if gap is not None and self.tolerance is not None:
             within = gap <= self.tolerance
             self._within.max_abs = max(self._within.max_abs, float(gap[within].max(initial=0.0)))
             self._within.add(tuple(axis[within] for axis in at), origin, left[within], right[within])
-            at, left, right, gap = tuple(axis[~within] for axis in at), left[~within], right[~within], gap[~within]
+            at, left, right, gap = (
+                tuple(axis[~within] for axis in at),
+                left[~within],
+                right[~within],
+                gap[~within],
+            )
         if gap is not None and len(gap):
             self._real.max_abs = max(self._real.max_abs, float(gap.max()))
         self._real.add(at, origin, left, right)
@@ -136,7 +146,9 @@ class ArrayDiff:
                 return self._finding(Kind(parts[0].kind), Rung.VALUE, tally, evidence, more)
         return self._finding(self.kind, Rung.VALUE, tally, evidence, detail)
 
-    def _finding(self, kind: Kind, rung: Rung, tally: _Tally, evidence: str, detail: dict[str, Any]) -> Finding:
+    def _finding(
+        self, kind: Kind, rung: Rung, tally: _Tally, evidence: str, detail: dict[str, Any]
+    ) -> Finding:
         names = self.axes or tuple(f"axis {i}" for i in range(len(tally.low)))
         box = {name: [low, high] for name, low, high in zip(names, tally.low, tally.high, strict=False)}
         return Finding(
@@ -146,7 +158,8 @@ class ArrayDiff:
             count=tally.count,
             of=self.of,
             examples=tuple(
-                Example(key={"index": list(place)}, a=scalar(a), b=scalar(b)) for place, a, b in tally.examples
+                Example(key={"index": list(place)}, a=scalar(a), b=scalar(b))
+                for place, a, b in tally.examples
             ),
             evidence=evidence + (f"; within {_box_text(box)}" if box else ""),
             detail={**detail, **({"box": box} if box else {})},
@@ -167,7 +180,9 @@ def windows(
         steps[axis] = min(shape[axis], steps[axis] * max(1, most_bytes // max(1, size)))
     ranges = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
     for start in product(*ranges):
-        yield tuple(slice(at, min(at + step, size)) for at, step, size in zip(start, steps, shape, strict=True))
+        yield tuple(
+            slice(at, min(at + step, size)) for at, step, size in zip(start, steps, shape, strict=True)
+        )
 
 
 def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
@@ -196,7 +211,9 @@ def _differing(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
     if a.dtype.kind in "iubSU":
         return np.asarray(a != b)
     raw = [np.ascontiguousarray(x).reshape(-1).view(f"V{x.dtype.itemsize}") for x in (a, b)]
-    return np.array([x.tobytes() != y.tobytes() for x, y in zip(*raw, strict=True)], dtype=bool).reshape(a.shape)
+    return np.array([x.tobytes() != y.tobytes() for x, y in zip(*raw, strict=True)], dtype=bool).reshape(
+        a.shape
+    )
 
 
 def _same_object(a: object, b: object) -> bool:
@@ -248,7 +265,7 @@ def _gap(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64] | None:
         elif a.dtype.kind == "f":
             gap = np.abs(a.astype("f8") - b.astype("f8"))
         else:
-            gap = (np.maximum(a, b).astype("f8") - np.minimum(a, b).astype("f8"))
+            gap = np.maximum(a, b).astype("f8") - np.minimum(a, b).astype("f8")
     return np.where(np.isfinite(gap), gap, np.inf)
 
 

@@ -31,9 +31,13 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     virtual datasets) are ``unknown``. Raises Unreadable, LimitExceeded, NotInstalled.
     """
     h5py = need("h5py", "arrays", "HDF5")
-    with reading(a, "HDF5", *_ERRORS), h5py.File(a, "r", locking=False) as left:
-        with reading(b, "HDF5", *_ERRORS), h5py.File(b, "r", locking=False) as right:
-            return compare_trees(_tree(left), _tree(right), context)
+    with (
+        reading(a, "HDF5", *_ERRORS),
+        h5py.File(a, "r", locking=False) as left,
+        reading(b, "HDF5", *_ERRORS),
+        h5py.File(b, "r", locking=False) as right,
+    ):
+        return compare_trees(_tree(left), _tree(right), context)
 
 
 def _tree(file: Any) -> Tree:  # noqa: ANN401  # h5py is untyped
@@ -67,7 +71,11 @@ def _walk(root: Any, start: str, seen: dict[Any, str]) -> Iterator[tuple[str, No
                 if isinstance(link, h5py.HardLink):
                     pending.append((f"{below}/{name}", thing[name]))
                 else:
-                    leads = f"{getattr(link, 'filename', '')}:{link.path}" if hasattr(link, "filename") else link.path
+                    leads = (
+                        f"{getattr(link, 'filename', '')}:{link.path}"
+                        if hasattr(link, "filename")
+                        else link.path
+                    )
                     yield f"{below}/{name}", Node(f"{type(link).__name__} to {leads}")
 
 

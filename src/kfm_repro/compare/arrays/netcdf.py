@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_TYPES = {1: "i1", 2: "S1", 3: ">i2", 4: ">i4", 5: ">f4", 6: ">f8", 7: "u1", 8: ">u2", 9: ">u4", 10: ">i8", 11: ">u8"}
+_TYPES = {
+    1: "i1",
+    2: "S1",
+    3: ">i2",
+    4: ">i4",
+    5: ">f4",
+    6: ">f8",
+    7: "u1",
+    8: ">u2",
+    9: ">u4",
+    10: ">i8",
+    11: ">u8",
+}
 _DIMENSIONS, _VARIABLES, _ATTRIBUTES = 10, 11, 12
 _MOST_HEADER = 64 << 20
 _MOST_ITEMS = 100_000
@@ -105,7 +117,7 @@ def _tree(path: Path) -> Tree:
         stride = in_records[0].size  # a lone record variable is not padded
     for variable in variables:
         nodes[f"/{variable.name}"] = variable.node(path, records, stride)
-    named = {name: "unlimited" if not size else size for name, size in dimensions}
+    named = {name: size or "unlimited" for name, size in dimensions}
     root = Node("group", {**attributes, **{f"dimension {name}": size for name, size in named.items()}})
     return Tree({"/": root, **dict(sorted(nodes.items()))}, {"format": f"CDF-{raw[3]}"})
 
@@ -147,7 +159,9 @@ class _Variable:
             inner = [self.dtype.itemsize]
             for length in reversed(self.shape[1:]):
                 inner.insert(0, inner[0] * length)
-            strides = ((stride,) if self.is_record else ()) + tuple(inner[: len(self.shape)] if self.shape else ())
+            strides = ((stride,) if self.is_record else ()) + tuple(
+                inner[: len(self.shape)] if self.shape else ()
+            )
             view = np.ndarray(shape, self.dtype, mapped, self.begin, strides)
             return np.array(view[window])
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.context import Context
     from kfm_repro.model.finding import Finding
 
-__all__ = ["METADATA", "compare_stores", "in_memory", "zipped"]
+__all__ = ["METADATA", "check_codecs", "compare_stores", "in_memory", "zipped"]
 
 METADATA = frozenset((".zgroup", ".zarray", ".zattrs", ".zmetadata", "zarr.json"))
 """Names of the documents that describe a store; everything else in it is a chunk."""
@@ -77,8 +77,18 @@ def _node(thing: Any) -> Node:  # noqa: ANN401  # as above
     dimensions = metadata.get("dimension_names")
     if dimensions is not None:
         attributes["dimension_names"] = json.dumps(dimensions)
-    _check_codecs(metadata)
-    kept = ("chunks", "compressor", "filters", "order", "codecs", "chunk_grid", "chunk_key_encoding", "dimension_separator", "zarr_format")
+    check_codecs(metadata)
+    kept = (
+        "chunks",
+        "compressor",
+        "filters",
+        "order",
+        "codecs",
+        "chunk_grid",
+        "chunk_key_encoding",
+        "dimension_separator",
+        "zarr_format",
+    )
     return Node(
         "array",
         attributes,
@@ -91,7 +101,7 @@ def _node(thing: Any) -> Node:  # noqa: ANN401  # as above
     )
 
 
-def _check_codecs(metadata: Any) -> None:  # noqa: ANN401  # parsed JSON
+def check_codecs(metadata: Any) -> None:  # noqa: ANN401  # parsed JSON
     """Refuse an array whose codecs are not known to be harmless. Raises LimitExceeded."""
     pending = [metadata.get(name) for name in ("codecs", "filters", "compressor")]
     while pending:

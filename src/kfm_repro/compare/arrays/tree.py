@@ -213,9 +213,11 @@ def _same_fill(a: Any, b: Any) -> bool:  # noqa: ANN401  # a scalar of any dtype
     left, right = np.asarray(a), np.asarray(b)
     if left.dtype.hasobject or right.dtype.hasobject:
         return bool(a == b)
-    return left.shape == right.shape and left.astype(left.dtype.newbyteorder("=")).tobytes() == right.astype(
-        right.dtype.newbyteorder("=")
-    ).tobytes()
+    return (
+        left.shape == right.shape
+        and left.astype(left.dtype.newbyteorder("=")).tobytes()
+        == right.astype(right.dtype.newbyteorder("=")).tobytes()
+    )
 
 
 def _elements(path: str, a: Node, b: Node, context: Context) -> Iterator[Finding]:

@@ -85,7 +85,7 @@ def _cut(data: bytes) -> tuple[bytes, list[tuple[str, str]]]:
 def _spans(data: bytes) -> Iterator[tuple[int, int, bool]]:
     """Yield the parts of a PDF between and within its streams: in a stream nothing is bookkeeping."""
     at = 0
-    for match in iter(lambda: _STREAM.search(data, at), None):
+    while match := _STREAM.search(data, at):
         yield at, match.end(), False
         end = data.find(_END, match.end())
         at = len(data) if end < 0 else end

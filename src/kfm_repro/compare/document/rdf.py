@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare import text
@@ -88,7 +89,8 @@ def _compare(
 def _graph(path: Path, form: str) -> Any:  # noqa: ANN401  # rdflib is untyped here
     rdflib = need("rdflib", "rdf", "RDF with blank nodes")
     graph = rdflib.Graph()
-    with reading(path, "RDF"):
+    with reading(path, "RDF"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other libraries' futures
         try:
             graph.parse(data=path.read_bytes(), format=form)
         except Exception as exc:

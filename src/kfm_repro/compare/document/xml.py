@@ -97,9 +97,7 @@ def _substituted(element: list[Any], pairs: dict[str, str]) -> list[Any]:
     attributes = {
         name: other(value) if name == "id" or "#" in value else value for name, value in element[1].items()
     }
-    children = [
-        _substituted(child, pairs) if isinstance(child, list) else child for child in element[2:]
-    ]
+    children = [_substituted(child, pairs) if isinstance(child, list) else child for child in element[2:]]
     return [element[0], attributes, *children]
 
 
@@ -107,7 +105,9 @@ def _told(finding: Finding, a: list[Any], b: list[Any]) -> Iterator[Finding]:
     """Yield a finding with paths of elements for its places, one for each kind of element if all are shown."""
     if len(finding.examples) != finding.count:
         yield msgspec.structs.replace(
-            finding, where={"pointer": _place(finding.where.get("pointer", ""), a, b)}, examples=finding.examples[:0]
+            finding,
+            where={"pointer": _place(finding.where.get("pointer", ""), a, b)},
+            examples=finding.examples[:0],
         )
         return
     groups: dict[str, list[Example]] = {}
@@ -118,7 +118,9 @@ def _told(finding: Finding, a: list[Any], b: list[Any]) -> Iterator[Finding]:
             msgspec.structs.replace(example, key={"pointer": place})
         )
     for place, examples in groups.items():
-        where: dict[str, str | int] = {"pointer": _example_place(examples[0]) if len(examples) == 1 else place}
+        where: dict[str, str | int] = {
+            "pointer": _example_place(examples[0]) if len(examples) == 1 else place
+        }
         part = msgspec.structs.replace(finding, where=where, count=len(examples), examples=tuple(examples))
         yield _packaging(part, place, local_name(a[0]))
 

@@ -38,7 +38,9 @@ def in_one_order(a: list[Any], b: list[Any]) -> tuple[list[Any], list[Finding]]:
     return _ordered(a, b, kinds, found, f"/{local_name(a[0])}"), found
 
 
-def _ordered(a: list[Any], b: list[Any], kinds: frozenset[str], found: list[Finding], place: str) -> list[Any]:
+def _ordered(
+    a: list[Any], b: list[Any], kinds: frozenset[str], found: list[Finding], place: str
+) -> list[Any]:
     mine, theirs = (list(_features(element, kinds)) for element in (a, b))
     if len(mine) == len(theirs) and mine:
         made = _permuted([a[i] for i in mine], [b[j] for j in theirs])
@@ -52,7 +54,12 @@ def _ordered(a: list[Any], b: list[Any], kinds: frozenset[str], found: list[Find
                 where: dict[str, str | int] = {"pointer": place}
                 found.append(
                     Finding(
-                        kind=Kind.FEATURE_ORDER, rung=Rung.ORDER, where=where, count=moved, of=len(mine), evidence=evidence
+                        kind=Kind.FEATURE_ORDER,
+                        rung=Rung.ORDER,
+                        where=where,
+                        count=moved,
+                        of=len(mine),
+                        evidence=evidence,
                     )
                 )
             b = result
@@ -108,4 +115,8 @@ def _ids(element: list[Any]) -> Iterator[str]:
 def _bare(element: list[Any]) -> list[Any]:
     """Return an element without ids."""
     attributes = {name: value for name, value in element[1].items() if local_name(name) not in _IDS}
-    return [element[0], attributes, *(_bare(child) if isinstance(child, list) else child for child in element[2:])]
+    return [
+        element[0],
+        attributes,
+        *(_bare(child) if isinstance(child, list) else child for child in element[2:]),
+    ]

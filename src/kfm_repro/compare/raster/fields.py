@@ -22,7 +22,9 @@ _KNOWN = {
     306: ("DateTime", Kind.TIMESTAMP),
     316: ("HostComputer", Kind.HOST),
 }
-_TOLD = frozenset((254, 262, 320, 338, 339, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844, 330))
+_TOLD = frozenset(
+    (254, 262, 320, 338, 339, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844, 330)
+)
 """What `picture` compares by its meaning: photometric, palette, georeference, GDAL's metadata and nodata."""
 
 
@@ -46,7 +48,11 @@ def field_findings(
         example = Example(key={"field": name}, a=scalar(shown[0]), b=scalar(shown[1]))
         found.append(
             Finding(
-                kind=kind, rung=rung, where={**where, "pointer": f"/{name}"}, examples=(example,), evidence=evidence
+                kind=kind,
+                rung=rung,
+                where={**where, "pointer": f"/{name}"},
+                examples=(example,),
+                evidence=evidence,
             )
         )
     return found

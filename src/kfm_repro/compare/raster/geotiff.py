@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _LAYOUT = {
-    256: "width", 257: "height", 258: "bits", 259: "compression", 273: "offsets", 277: "samples", 278: "rows of a strip",
-    279: "sizes", 284: "interleaving", 317: "predictor", 322: "tile width", 323: "tile height", 324: "offsets",
-    325: "sizes", 347: "JPEG tables", 266: "fill order",
+    256: "width", 257: "height", 258: "bits", 259: "compression", 266: "fill order", 273: "offsets",
+    277: "samples", 278: "rows of a strip", 279: "sizes", 284: "interleaving", 317: "predictor",
+    322: "tile width", 323: "tile height", 324: "offsets", 325: "sizes", 347: "JPEG tables",
 }  # fmt: skip
 _SHOWN = (259, 266, 278, 284, 317, 322, 323)
 _COMPRESSIONS = {
@@ -104,8 +104,10 @@ def _shown(a: Directory, b: Directory) -> list[tuple[str, Any, Any]]:
     rows = []
     for tag in _SHOWN:
         values = [list(directory.numbers(tag)) for directory in (a, b)]
-        shown = [value[0] if len(value) == 1 else value or None for value in values]
+        shown: list[Any] = [value[0] if len(value) == 1 else value or None for value in values]
         if tag == 259:  # noqa: PLR2004  # Compression
-            shown = [_COMPRESSIONS.get(value, value) if isinstance(value, int) else value for value in shown]
+            shown = [
+                _COMPRESSIONS.get(value, str(value)) if isinstance(value, int) else value for value in shown
+            ]
         rows.append((_LAYOUT[tag], shown[0], shown[1]))
     return rows

@@ -14,7 +14,6 @@ from kfm_repro.compare.samples import scalar
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from kfm_repro.compare.context import Context
@@ -53,7 +52,9 @@ def compare_jpeg(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     return _compared(a, b, parts[0], parts[1], context, "JPEG")
 
 
-def _compared(a: Path, b: Path, left: Parts, right: Parts, context: Context, driver: str) -> tuple[Finding, ...]:
+def _compared(
+    a: Path, b: Path, left: Parts, right: Parts, context: Context, driver: str
+) -> tuple[Finding, ...]:
     found = [
         _said(name, left.get(name), right.get(name), context)
         for name in sorted({*left, *right})
@@ -82,7 +83,9 @@ def _said(name: str, a: bytes | None, b: bytes | None, context: Context) -> Find
         if Kind(part.kind) in (Kind.TIMESTAMP, Kind.IDENTIFIER, Kind.PATH, Kind.HOST):
             kind, rung, evidence = Kind(part.kind), Rung(part.rung), f"{name}: {part.evidence}"
     example = Example(key={"field": name}, a=scalar(shown[0]), b=scalar(shown[1]))
-    return Finding(kind=kind, rung=rung, where={"pointer": f"/{name}"}, examples=(example,), evidence=evidence)
+    return Finding(
+        kind=kind, rung=rung, where={"pointer": f"/{name}"}, examples=(example,), evidence=evidence
+    )
 
 
 def _text(value: bytes | None) -> object:

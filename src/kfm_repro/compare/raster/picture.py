@@ -56,7 +56,7 @@ def _grid(a: Any, b: Any) -> Iterator[Finding]:  # noqa: ANN401  # as above
 def _georeference(a: Any, b: Any) -> Iterator[Finding]:  # noqa: ANN401  # as above
     if a.crs != b.crs:
         shown = [crs.to_string() if crs else None for crs in (a.crs, b.crs)]
-        yield _one(Kind.CRS, "coordinate reference system", *shown)
+        yield _one(Kind.CRS, "coordinate reference system", shown[0], shown[1])
     left, right = tuple(a.transform)[:6], tuple(b.transform)[:6]
     if left != right:
         pixel = max(abs(left[0]), abs(left[4]), abs(left[1]), abs(left[3]))
@@ -91,14 +91,16 @@ def _bands(a: Any, b: Any) -> Iterator[Finding]:  # noqa: ANN401  # as above
             if not _same_number(*values):
                 yield _one(Kind.ATTRIBUTES, what.removesuffix("s"), *values, band=band)
         if a.colorinterp[i] != b.colorinterp[i]:
-            yield _one(Kind.BANDS, "meaning of the band", a.colorinterp[i].name, b.colorinterp[i].name, band=band)
+            yield _one(
+                Kind.BANDS, "meaning of the band", a.colorinterp[i].name, b.colorinterp[i].name, band=band
+            )
         palettes = _palette(a, band), _palette(b, band)
         if palettes[0] != palettes[1]:
             palettes = _unequal(*palettes)
             yield _one(Kind.BANDS, "palette", *palettes, band=band)
         flags = [sorted(flag.name for flag in file.mask_flag_enums[i]) for file in (a, b)]
         if flags[0] != flags[1] and _same_number(a.nodatavals[i], b.nodatavals[i]):
-            yield _one(Kind.NODATA, "mask", *flags, band=band)
+            yield _one(Kind.NODATA, "mask", flags[0], flags[1], band=band)
 
 
 def _same_number(a: object, b: object) -> bool:
@@ -107,7 +109,9 @@ def _same_number(a: object, b: object) -> bool:
     return a == b
 
 
-def _unequal(a: dict[str, list[int]], b: dict[str, list[int]]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+def _unequal(
+    a: dict[str, list[int]], b: dict[str, list[int]]
+) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
     """Return the entries of two palettes that differ."""
     keys = [key for key in {**a, **b} if a.get(key) != b.get(key)]
     return tuple({key: side[key] for key in keys if key in side} for side in (a, b))  # type: ignore[return-value]  # two
@@ -129,7 +133,9 @@ def _tags(a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN40
             for key in sorted({*left, *right}):
                 # The fields of TIFF are compared as such.
                 if left.get(key) != right.get(key) and not key.startswith("TIFFTAG_"):
-                    yield _tag(key, left.get(key), right.get(key), context, {"band": band} if band else {}, domain)
+                    yield _tag(
+                        key, left.get(key), right.get(key), context, {"band": band} if band else {}, domain
+                    )
 
 
 def _namespaces(file: Any, band: int) -> list[str]:  # noqa: ANN401  # as above
@@ -163,7 +169,11 @@ def _pixels(a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN
             raise LimitExceeded(f"a band of more than {context.limits.raster_bytes} bytes")
         where: dict[str, str | int] = {"band": band}
         diff = ArrayDiff(
-            Kind.PIXELS, where, context, tolerance.get(f"band {band}", tolerance.get("*")), axes=("rows", "columns")
+            Kind.PIXELS,
+            where,
+            context,
+            tolerance.get(f"band {band}", tolerance.get("*")),
+            axes=("rows", "columns"),
         )
         masked = any(flag.value & _DATASET_MASK for flag in a.mask_flag_enums[band - 1]) and (
             a.mask_flag_enums[band - 1] == b.mask_flag_enums[band - 1]

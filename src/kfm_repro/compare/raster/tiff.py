@@ -17,7 +17,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Directory", "Tiff", "read_tiff"]
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_SIZES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
 _MOST_DIRECTORIES = 4096
 _MOST_FIELDS = 4096
 _MOST_BYTES = 256 << 20
@@ -74,7 +91,11 @@ def read_tiff(path: Path) -> Tiff:
         head = _read(file, 8) + file.read(8)
         order = {b"II": "<", b"MM": ">"}[head[:2]]
         big = struct.unpack_from(f"{order}H", head, 2)[0] == 43  # noqa: PLR2004  # BigTIFF; 42 is classic
-        at = struct.unpack_from(f"{order}Q", head, 8)[0] if big else struct.unpack_from(f"{order}I", head, 4)[0]
+        at = (
+            struct.unpack_from(f"{order}Q", head, 8)[0]
+            if big
+            else struct.unpack_from(f"{order}I", head, 4)[0]
+        )
         found: list[Directory] = []
         seen: set[int] = set()
         left = _MOST_BYTES

@@ -86,8 +86,8 @@ def _metadata(side: Database) -> dict[str, object] | None:
     found = dict(zip(rows["name"], rows["value"], strict=True))
     if len(found) != len(rows["name"]) or not all(isinstance(name, str) for name in found):
         return None
-    with suppress(ValueError, TypeError, RecursionError):
-        found["json"] = json.loads(found.get("json"))
+    with suppress(ValueError, KeyError, RecursionError):
+        found["json"] = json.loads(str(found["json"]))
     return dict(sorted(found.items()))
 
 

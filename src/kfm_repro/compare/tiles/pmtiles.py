@@ -73,7 +73,9 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         for name, value in left.said.items()
         if value != right.said[name]
     ]
-    found.extend(findings_of(Walk(context), {"metadata": left.metadata}, {"metadata": right.metadata}, context))
+    found.extend(
+        findings_of(Walk(context), {"metadata": left.metadata}, {"metadata": right.metadata}, context)
+    )
     only = [[_address(n) for n in x.tiles if n not in y.tiles] for x, y in ((left, right), (right, left))]
     with reading(a, "PMTiles", zlib.error):
         common = ((_address(n), left.tile(n), right.tile(n)) for n in left.tiles if n in right.tiles)
@@ -111,8 +113,13 @@ def _unpacked(data: bytes, packing: int) -> bytes:
     return data
 
 
-def _entries(  # noqa: PLR0913  # the layout of a directory takes that many
-    data: Any, at: int, size: int, leaves: int, packing: int, depth: int  # noqa: ANN401  # a memory map
+def _entries(  # the layout of a directory takes that many
+    data: Any,  # noqa: ANN401  # a memory map
+    at: int,
+    size: int,
+    leaves: int,
+    packing: int,
+    depth: int,  # a memory map
 ) -> Iterator[tuple[int, int, int, int]]:
     """Yield (number of the first tile, how many share it, offset, size) of a directory and those below it."""
     if depth > 3:  # noqa: PLR2004  # the specification has two levels

@@ -33,7 +33,10 @@ class _Seen:
 
 
 def compare_tiles(
-    common: Iterable[tuple[Address, bytes, bytes]], only_a: list[Address], only_b: list[Address], context: Context
+    common: Iterable[tuple[Address, bytes, bytes]],
+    only_a: list[Address],
+    only_b: list[Address],
+    context: Context,
 ) -> tuple[Finding, ...]:
     """Compare tiles pair by pair; findings are counted over all tiles, with the first ones as examples."""
     found: dict[tuple[Kind, Rung, str], _Seen] = {}
@@ -66,7 +69,7 @@ def compare_tiles(
 def settled(metadata: Iterable[Finding], tiles: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Return all findings; statistics of the tiles say nothing more where all tiles mean the same.
 
-    They list the first values that were met (the ``tilestats`` of mapbox-geostats), which follow from the order of the features.
+    They list the first values that were met (``tilestats`` of mapbox-geostats), by the order of the features.
     """
     changed = any(finding.rung in (Rung.VALUE, Rung.UNKNOWN) for finding in tiles)
     found = []
@@ -145,7 +148,13 @@ def _layers(a: Tile, b: Tile) -> Iterator[Said]:
             note = "features that the other side does not have"
             yield Kind.VALUE, Rung.VALUE, name, max(removed, added), note
         elif ordered:
-            yield Kind.FEATURE_ORDER, Rung.ORDER, name, len(left.features), "the same features in another order"
+            yield (
+                Kind.FEATURE_ORDER,
+                Rung.ORDER,
+                name,
+                len(left.features),
+                "the same features in another order",
+            )
     if list(a) != list(b) and sorted(a) == sorted(b):
         yield Kind.LAYER_ORDER, Rung.ORDER, "", 1, "the same layers in another order"
 
@@ -160,5 +169,5 @@ def _other(a: bytes, b: bytes, context: Context) -> Iterator[Said]:
         for path, data in zip(paths, (a, b), strict=True):
             path.parent.mkdir()
             path.write_bytes(data)
-        for finding in context.inner(*paths, "tile", context):
+        for finding in context.inner(paths[0], paths[1], "tile", context):
             yield finding.kind, finding.rung, "", finding.count, str(scalar(finding.evidence))

@@ -100,7 +100,7 @@ def _sides(a: Path, b: Path, context: Context) -> tuple[Parts, Parts]:
     """Return the files of both datasets that are at hand, under the suffixes that they go by."""
     own = _suffix(context)
     found: tuple[Parts, Parts] = ({own: a}, {own: b})
-    if context.beside is None:
+    if not any(context.siblings):
         return found
     mains = context.beside(context.name)
     name = PurePosixPath(context.name)
@@ -193,7 +193,7 @@ def _declared(a: Dbf, b: Dbf, found: tuple[Finding, ...]) -> Iterator[Finding]:
 def _offsets(a: Path, b: Path, context: Context) -> Iterator[Finding]:
     """Report two indexes of shapes: they follow from the shapes, or they do not."""
     shapes: tuple[Path | None, Path | None] = (None, None)
-    if context.beside is not None:
+    if any(context.siblings):
         name = PurePosixPath(context.name)
         shapes = context.beside(str(name.with_suffix(".shp")))
         if shapes == (None, None):

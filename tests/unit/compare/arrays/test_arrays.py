@@ -18,7 +18,9 @@ import xarray as xr
 import zarr
 from compared import NOW_A, NOW_B, Write, brief, compared, written
 
-from kfm_repro.model.finding import OutputVerdict
+from kfm_repro.compare.context import Context
+from kfm_repro.compare.outputs import Output, compare_outputs
+from kfm_repro.model.finding import FileFacts, OutputVerdict
 
 GRID = np.arange(10_000.0).reshape(100, 100)
 
@@ -93,7 +95,11 @@ def test_npz_says_which_array(tmp_path: Path) -> None:
         (attribute("a"), attribute("b"), {"attributes:value@/@x"}),
         (attribute(np.arange(3)), attribute(np.array([0, 1, 5])), {"attributes:value@/@x"}),
         (dataset(), h5(lambda file: file.create_group("g")), {"schema:value@/g/a"}),
-        (dataset(), h5(lambda file: file.create_dataset("g/a", data=GRID), libver="latest"), {"layout:container"}),
+        (
+            dataset(),
+            h5(lambda file: file.create_dataset("g/a", data=GRID), libver="latest"),
+            {"layout:container"},
+        ),
     ],
 )
 def test_hdf5_object_by_object(tmp_path: Path, a: Write, b: Write, expected: set[str]) -> None:
@@ -230,7 +236,9 @@ def test_trouble_is_said_and_never_equal(tmp_path: Path, name: str, write: Write
         assert compared(tmp_path, *sides, name).verdict in (OutputVerdict.DIFFERENT, OutputVerdict.UNKNOWN)
 
 
-@pytest.mark.parametrize(("module", "name", "write"), [("h5py", "x.h5", dataset), ("zarr", "x.zarr.zip", store)])
+@pytest.mark.parametrize(
+    ("module", "name", "write"), [("h5py", "x.h5", dataset), ("zarr", "x.zarr.zip", store)]
+)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_without_the_library_the_answer_is_unknown_and_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, write: Any
@@ -240,3 +248,40 @@ def test_without_the_library_the_answer_is_unknown_and_names_the_extra(
     result = compared(tmp_path, *sides, name)
     assert result.verdict is OutputVerdict.UNKNOWN
     assert any("pip install 'kfm-repro[arrays]'" in finding.evidence for finding in result.findings)
+
+
+def folder_store(root: Path, values: Any, **options: Any) -> dict[str, Output]:
+    group = zarr.create_group(root, zarr_format=options.pop("zarr_format", 3))
+    array = group.create_array("a", shape=values.shape, dtype=values.dtype, **options)
+    array[:] = values
+    return {
+        path.relative_to(root.parent).as_posix(): Output(FileFacts(), path)
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_chunk_of_a_folder_is_told_by_its_elements(tmp_path: Path, version: int) -> None:
+    values = np.arange(10_000.0).reshape(100, 100)
+    other = values.copy()
+    other[60, 7] = -1
+    sides = [
+        folder_store(tmp_path / side / "s.zarr", data, chunks=(50, 100), zarr_format=version)
+        for side, data in (("a", values), ("b", other))
+    ]
+    outputs = compare_outputs(sides[0], sides[1], Context()).outputs
+    (differing,) = [output for output in outputs if output.verdict is not OutputVerdict.IDENTICAL]
+    (finding,) = differing.findings
+    assert (differing.format, finding.kind, finding.count) == ("zarr", "value", 1)
+    assert finding.detail["box"] == {"axis 0": [60, 60], "axis 1": [7, 7]}
+
+
+def test_a_chunk_packed_otherwise_is_no_other_chunk_and_its_description_says_so(tmp_path: Path) -> None:
+    sides = [
+        folder_store(tmp_path / side / "s.zarr", GRID, chunks=(50, 100), compressors=packed)
+        for side, packed in (("a", zarr.codecs.GzipCodec(level=1)), ("b", zarr.codecs.GzipCodec(level=9)))
+    ]
+    results = {output.path: output for output in compare_outputs(sides[0], sides[1], Context()).outputs}
+    assert {str(results[f"s.zarr/a/c/{i}/0"].findings[0].kind) for i in (0, 1)} == {"chunking"}
+    assert results["s.zarr/a/zarr.json"].verdict is OutputVerdict.DIFFERENT

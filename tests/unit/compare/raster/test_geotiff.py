@@ -152,7 +152,9 @@ def test_no_two_rasters_are_called_equal_unless_their_pixels_are(tmp_path: Path,
 
 @pytest.mark.parametrize("swapped", [False, True])
 @pytest.mark.parametrize("damage", ["cut", "empty", "header", "blocks", "text"])
-def test_trouble_on_either_side_is_said_and_never_equal(tmp_path: Path, damage: str, *, swapped: bool) -> None:
+def test_trouble_on_either_side_is_said_and_never_equal(
+    tmp_path: Path, damage: str, *, swapped: bool
+) -> None:
     whole = written(tmp_path, "w", "x.tif", tif(compress="deflate")).read_bytes()
     broken = {
         "cut": whole[: len(whole) // 2],

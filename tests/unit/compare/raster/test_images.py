@@ -55,7 +55,9 @@ def test_another_size_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("swapped", [False, True])
 @pytest.mark.parametrize(("name", "write"), [("x.png", png()), ("x.jpg", jpg())])
-def test_cut_or_damaged_pictures_are_never_equal(tmp_path: Path, name: str, write: Write, *, swapped: bool) -> None:
+def test_cut_or_damaged_pictures_are_never_equal(
+    tmp_path: Path, name: str, write: Write, *, swapped: bool
+) -> None:
     whole = written(tmp_path, "w", name, write).read_bytes()
     for broken in (whole[:500], b"", whole[:60] + b"\0\0\0\0" + whole[64:], whole + b"more"):
         sides = (broken, whole) if swapped else (whole, broken)
