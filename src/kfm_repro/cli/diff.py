@@ -28,6 +28,7 @@ def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hand
     Files are compared byte for byte and then by meaning. No project is needed for files and folders.
     """
     from kfm_repro.cli.output import print_report
+    from kfm_repro.cli.progress import moves, working
     from kfm_repro.cli.reports import reporting
     from kfm_repro.judge.diff import diff
     from kfm_repro.model.verdict import Accept, exit_code
@@ -35,13 +36,16 @@ def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hand
 
     key = tuple(name.strip() for name in (options["key"] or "").split(",") if name.strip())
     with reporting(options, "diff") as reports:
-        report = diff(
-            a,
-            b,
-            lambda: find_project(options["root"], options["runs"]),
-            key=key,
-            accept=Accept(options["accept"]) if options["accept"] else None,
-        )
+        loud = moves() and not options["quiet"] and not options["as_json"]
+        with working("comparing", 1, loud=loud) as begin:
+            begin(1)
+            report = diff(
+                a,
+                b,
+                lambda: find_project(options["root"], options["runs"]),
+                key=key,
+                accept=Accept(options["accept"]) if options["accept"] else None,
+            )
         reports.write(report)
     print_report(report, options)
     return int(exit_code(report.verdict, report.outputs))

@@ -20,13 +20,15 @@ def moves() -> bool:
 @contextmanager
 def working(what: str, steps: int, *, loud: bool) -> Iterator[Callable[[int], None]]:
     """Give a function that hears the number of each step as it begins, from 1; ``loud=False`` says nothing."""
+    from kfm_repro.present.visible import visible
+
     if not loud:
         yield lambda _: None
     elif moves():
-        with _bar(what, steps) as begin:
+        with _bar(visible(what, 200), steps) as begin:
             yield begin
     else:
-        yield lambda number: progress(_step(what, number, steps))
+        yield lambda number: progress(_step(visible(what, 200), number, steps))
 
 
 def _step(what: str, number: int, steps: int) -> str:
@@ -40,17 +42,14 @@ def _bar(what: str, steps: int) -> Iterator[Callable[[int], None]]:
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from kfm_repro.present.visible import visible
-
     columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
     if steps > 1:
         columns.insert(2, BarColumn(bar_width=24))
     console = Console(stderr=True, no_color=True if os.environ.get("NO_COLOR") else None, highlight=False)
     with Progress(*columns, console=console, transient=True) as bar:
-        named = visible(what, 200)
-        task = bar.add_task(escape(named), total=steps)
+        task = bar.add_task(escape(what), total=steps)
 
         def begin(number: int) -> None:
-            bar.update(task, description=escape(_step(named, number, steps)), completed=number - 1)
+            bar.update(task, description=escape(_step(what, number, steps)), completed=number - 1)
 
         yield begin

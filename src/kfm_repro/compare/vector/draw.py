@@ -23,7 +23,7 @@ __all__ = ["PAIR", "drawing_of"]
 PAIR = "pair"
 """Name under which a shape bears the number of its pair, until whoever knows its row names it."""
 
-_MOST_COORDINATES = 4_000_000
+_PART = 1_000_000
 _MOST_VERTICES, _FEWEST_VERTICES = 160, 8
 _ALL_VERTICES = 200_000
 """Most vertices of all outlines together: about two megabytes of a report."""
@@ -62,8 +62,7 @@ def drawing_of(pairs: Pairs, indexes: tuple[int, ...]) -> Drawing | None:
         return None
     a, b = pairs.a[at], pairs.b[at]
     bounds = np.hstack([shapely.bounds(a), shapely.bounds(b)])
-    count = shapely.get_num_coordinates(a) + shapely.get_num_coordinates(b)
-    if count.sum() > _MOST_COORDINATES or not np.isfinite(bounds).all():
+    if not np.isfinite(bounds).all():
         return None
     frame = _frame(bounds, pairs.ground)
     ways, metres = _ways(a, b, pairs.ground)
@@ -128,15 +127,24 @@ def _ways(a: npt.NDArray[np.object_], b: npt.NDArray[np.object_], ground: Ground
     if all(len(side) == len(a) for side in centres):
         ways[filled] = offsets(centres[0], centres[1], ground)[filled]
     metres = np.full(len(a), np.nan)
-    chosen = np.flatnonzero(alike & filled)
-    if chosen.size:
+    for chosen in _parts(np.flatnonzero(alike & filled), shapely.get_num_coordinates(a)):
         left, owner = shapely.get_coordinates(a[chosen], return_index=True)
         each = offsets(left, shapely.get_coordinates(b[chosen]), ground)
         far = np.hypot(*each.T)
-        order = np.lexsort((far, owner))
-        last = np.flatnonzero(np.append(np.diff(owner[order]) != 0, True))
-        ways[chosen], metres[chosen] = each[order[last]], far[order[last]]
+        most = np.maximum.reduceat(far, np.flatnonzero(np.diff(owner, prepend=-1)))
+        places = np.flatnonzero(far == most[owner])
+        pairs, first = np.unique(owner[places], return_index=True)
+        ways[chosen[pairs]], metres[chosen[pairs]] = each[places[first]], most[pairs]
     return np.nan_to_num(ways, posinf=0.0, neginf=0.0), metres
+
+
+def _parts(chosen: npt.NDArray[np.intp], counts: npt.NDArray[np.int32]) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the chosen geometries in parts of about ``_PART`` coordinates, so that memory stays bounded."""
+    import numpy as np
+
+    if chosen.size:
+        part = np.cumsum(counts[chosen], dtype=np.int64) // _PART
+        yield from np.split(chosen, np.flatnonzero(np.diff(part)) + 1)
 
 
 def _outline(geometry: Any, frame: _Frame, most: int) -> str:  # noqa: ANN401 - a shapely geometry

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from kfm_repro.model.figures import Times, Window
-from kfm_repro.model.report import Report
+from kfm_repro.model.report import Replay, Report, RunRef
 from kfm_repro.present.times import utc
 
 __all__ = ["Band", "Timeline", "timeline_of"]
@@ -46,20 +46,26 @@ def timeline_of(times: Times, report: Report) -> Timeline | None:
     """Return the times of a finding against the runs' windows, None where no window is known."""
     bands = tuple(
         _band(side, window, found)
-        for side, window, found in zip("AB", _windows(report), (times.a, times.b), strict=True)
+        for side, window, found in zip("AB", _windows(report, times.b), (times.a, times.b), strict=True)
         if window is not None and found
     )
     return Timeline(bands, times.of) if bands else None
 
 
-def _windows(report: Report) -> tuple[Window | None, Window | None]:
-    """Return the window of A, and that of B: of the run compared with, or of the first replay."""
-    first = report.run.window if not isinstance(report.run, msgspec.UnsetType) else msgspec.UNSET
-    second: Window | msgspec.UnsetType = report.replays[0].window if report.replays else msgspec.UNSET
+def _windows(report: Report, found: Sequence[float]) -> tuple[Window | None, Window | None]:
+    """Return the window of A, and that of B: of the run compared with, or of the replay that the times are from."""
+    sides: list[RunRef | Replay] = [*report.replays]
     if not isinstance(report.against, msgspec.UnsetType):
-        second = report.against.window
-    left, right = (None if isinstance(window, msgspec.UnsetType) else window for window in (first, second))
-    return left, right
+        sides = [report.against]
+    windows = [side.window for side in sides if not isinstance(side.window, msgspec.UnsetType)]
+    own = [window for window in windows if all(_is_in(when, window) for when in found)]
+    first = None if isinstance(report.run, msgspec.UnsetType) else report.run.window
+    return (None if isinstance(first, msgspec.UnsetType) else first), next(iter([*own, *windows]), None)
+
+
+def _is_in(when: float, window: Window) -> bool:
+    """Return whether a time lies in a window that is widened by a second, as the window test does."""
+    return window[0] - 1 <= when <= window[1] + 1
 
 
 def _band(side: str, window: Window, found: Sequence[float]) -> Band:
@@ -70,7 +76,7 @@ def _band(side: str, window: Window, found: Sequence[float]) -> Band:
     def place(seconds: float) -> float:
         return (seconds - low) / (high - low) * _WIDTH
 
-    inside = sum(window[0] - 1 <= when <= window[1] + 1 for when in found)
+    inside = sum(_is_in(when, window) for when in found)
     said = f"{len(found)} times from {utc(min(found), fraction=True)} to {utc(max(found), fraction=True)} UTC"
     if inside == len(found):
         said += ", all in the window of the run"

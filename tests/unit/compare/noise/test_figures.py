@@ -52,7 +52,14 @@ def test_values_are_counted_by_powers_of_ten_and_none_is_lost() -> None:
     assert len(histogram.edges) == len(histogram.counts) + 1
 
 
-@pytest.mark.parametrize("form", ["2026-02-{day:02}T00:00:{s:02}Z", "2026-02-{day:02}T00:00:{s:02}+00:00", "made 2026-02-{day:02} 00:00:{s:02} here"])  # fmt: skip
+@pytest.mark.parametrize(
+    "form",
+    [
+        "2026-02-{day:02}T00:00:{s:02}Z",
+        "2026-02-{day:02}T00:00:{s:02}+00:00",
+        "made 2026-02-{day:02} 00:00:{s:02} here",
+    ],
+)
 def test_times_are_told_in_utc(form: str) -> None:
     pairs = [(form.format(day=2, s=s), form.format(day=3, s=s)) for s in (5, 7)]
     (part,) = classify_pairs(pairs, RUNS)

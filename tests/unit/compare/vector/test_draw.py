@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import geopandas
+import numpy as np
 import pytest
 import shapely
 from shapely.geometry import Point, Polygon
@@ -36,7 +37,8 @@ def drawn(a: list[object], b: list[object], ground: Ground = GEOGRAPHIC) -> Draw
 def test_the_farthest_comes_first_with_its_way_in_metres() -> None:
     a = [square(-98.0 + n, 38.0) for n in range(3)]
     b = [
-        shapely.transform(g, lambda c, k=k: c + [0.0, k]) for g, k in zip(a, (1e-5, 3e-5, 2e-5), strict=True)
+        shapely.transform(g, lambda c, k=k: np.add(c, (0.0, k)))
+        for g, k in zip(a, (1e-5, 3e-5, 2e-5), strict=True)
     ]
     drawing = drawn(a, b)
     assert [shape.key[draw.PAIR] for shape in drawing.shapes] == [1, 2, 0]

@@ -142,3 +142,12 @@ def test_anchors_are_safe_stable_and_used_once() -> None:
     anchors = Anchors()
     names = [anchors.make(text) for text in ("data/a b.csv", "data/a b.csv", "7", "", '"><x>', "x" * 500)]
     assert names == ["data-a-b.csv", "data-a-b.csv-2", "at-7", "at-", "x", "x" * 96]
+
+
+def test_times_of_a_later_replay_are_held_against_its_own_window() -> None:
+    report = full_report()
+    (first,) = report.replays
+    early = msgspec.structs.replace(first, run_id="01K9AA", window=(0.0, 1.0))
+    page = render_html(msgspec.structs.replace(report, replays=(early, first)))
+    assert page.count("all in the window of the run") == 2
+    assert "1970-01-01 00:00:00.000" not in page
