@@ -14,7 +14,6 @@ import msgspec
 from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.tabular.exact import python_values
 from kfm_repro.compare.tabular.nested import as_scalar, classify_nested, float_width, is_seen_whole
 from kfm_repro.compare.tabular.rows import Residue, row_ids
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
@@ -59,13 +58,13 @@ def column_findings(
     most = len(first) if column.is_float else task.context.limits.pairs
     unseen = np.arange(len(first))[most:]
     first = first[:most]
-    a, b = python_values(column.a, rows_a[first]), python_values(column.b, rows_b[first])
+    a, b = column.values(rows_a[first], of_a=True), column.values(rows_b[first], of_a=False)
     findings: list[Finding] = []
     for part in (*_classified(column, a, b, task), *_unseen(unseen, column, task)):
         places = np.flatnonzero(np.isin(ids, np.array(part.indexes, np.int64)))
         shown = places[:MAX_EXAMPLES]
         names = row_keys(columns, pairing.key, rows_a[shown], of_a=True)
-        shown_a, shown_b = python_values(column.a, rows_a[shown]), python_values(column.b, rows_b[shown])
+        shown_a, shown_b = column.values(rows_a[shown], of_a=True), column.values(rows_b[shown], of_a=False)
         examples = tuple(
             Example(key=name, a=scalar(left), b=scalar(right))
             for name, left, right in zip(names, shown_a, shown_b, strict=True)
@@ -102,8 +101,7 @@ def row_keys(
     """Return what names each row: the values of its key columns, or its number from 0 on."""
     if not key:
         return [{"row": row} for row in rows.tolist()]
-    sides = [columns[i].a if of_a else columns[i].b for i in key]
-    values = [python_values(side, rows) for side in sides]
+    values = [columns[i].values(rows, of_a=of_a) for i in key]
     names = [columns[i].label for i in key]
     return [dict(zip(names, map(scalar, row), strict=True)) for row in zip(*values, strict=True)]
 

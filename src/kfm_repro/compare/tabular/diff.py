@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.cells import PairClassifier, Task, column_findings, row_keys
-from kfm_repro.compare.tabular.exact import python_values
 from kfm_repro.compare.tabular.match import Pairing, pair_rows, usable_columns
 from kfm_repro.compare.tabular.order import order_finding
 from kfm_repro.compare.tabular.rows import Residue, equal_elsewhere, residue
@@ -141,7 +140,7 @@ def _row_examples(
     """Show the first rows of one side whole, as one JSON text each."""
     rows = rows[:MAX_EXAMPLES]
     names = row_keys(columns, pairing.key, rows, of_a=of_a)
-    cells = [python_values(column.a if of_a else column.b, rows) for column in columns]
+    cells = [column.values(rows, of_a=of_a) for column in columns]
     whole = [
         scalar(dict(zip((column.label for column in columns), row, strict=True)))
         for row in zip(*cells, strict=True)

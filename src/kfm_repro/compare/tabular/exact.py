@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-__all__ = ["codes", "common_values", "exact", "python_values", "unequal"]
+__all__ = ["codes", "common_values", "exact", "python_values", "taken", "unequal"]
 
 _INTERVAL_BYTES = 16
 
@@ -247,14 +247,14 @@ def python_values(column: pa.ChunkedArray, rows: Ints | None = None) -> list[Any
     import pyarrow as pa
 
     if rows is not None:
-        column = _taken(column, rows)
+        column = taken(column, rows)
     try:
         return cast("list[Any]", column.to_pylist())
     except (ValueError, OverflowError, KeyError, TypeError, pa.ArrowException):
         return cast("list[Any]", exact(column).to_pylist())
 
 
-def _taken(column: pa.ChunkedArray, rows: Ints) -> pa.ChunkedArray:
+def taken(column: pa.ChunkedArray, rows: Ints) -> pa.ChunkedArray:
     """Return some rows of a column, of any type."""
     import pyarrow as pa
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import kfm_repro.compare.tabular.exact as ex
-from kfm_repro.compare.tabular.rows import is_unique, pair_equal, row_ids
+from kfm_repro.compare.tabular.rows import pair_equal, row_ids
 
 if TYPE_CHECKING:
     from kfm_repro.compare.tabular.rows import Residue
@@ -48,11 +48,7 @@ def candidates(
 
 
 def _unique_single(column: Column, rest: Residue, paired: int) -> bool:
-    spare = (len(rest.a) - paired, len(rest.b) - paired)
-    for side, unpaired in zip(column.exact, spare, strict=True):
-        if side.null_count or not is_unique(side, unpaired):
-            return False
-    return True
+    return column.names_rows((len(rest.a) - paired, len(rest.b) - paired))
 
 
 def _unique_pair(columns: Sequence[Column], pair: tuple[int, ...], rest: Residue) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.tabular import keys
-from kfm_repro.compare.tabular.rows import Residue, is_unique, pair_equal, row_ids
+from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.similar import pair_similar
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _naming_other_rows(
         for i in live
         if not overlaps[i]
         and not columns[i].is_measure
-        and all(not side.null_count and is_unique(side) for side in columns[i].exact)
+        and columns[i].names_rows()
     ]
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.tabular.exact import python_values
 from kfm_repro.compare.tabular.rows import Residue, whole_row_ids
 from kfm_repro.compare.tabular.sorting import explain_order
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
@@ -66,11 +65,8 @@ def _examples(columns: Sequence[Column], moved: _Moved, shown: Sequence[int]) ->
     columns = [columns[i] for i in (shown or (0,))]
     first = slice(0, MAX_EXAMPLES)
     names_a, names_b = (
-        [python_values(side, rows) for side in sides]
-        for sides, rows in (
-            ([column.a for column in columns], moved.a[first]),
-            ([column.b for column in columns], moved.b[first]),
-        )
+        [column.values(rows[first], of_a=of_a) for column in columns]
+        for rows, of_a in ((moved.a, True), (moved.b, False))
     )
     return tuple(
         Example(key={"position": rank}, a=_name(a), b=_name(b))

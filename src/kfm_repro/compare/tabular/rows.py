@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.unique import is_unique
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints, Mask
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["Residue", "equal_elsewhere", "is_unique", "pair_equal", "residue", "row_ids", "whole_row_ids"]
-
-
-_SAMPLE = 20_000
+__all__ = ["Residue", "equal_elsewhere", "pair_equal", "residue", "row_ids", "whole_row_ids"]
 
 
 @dataclass(frozen=True)
@@ -128,19 +126,6 @@ def _anchor(columns: Sequence[Column], equal: set[int], usable: Sequence[int]) -
         if i in equal and not columns[i].is_float and not values.null_count and is_unique(values):
             return i
     return None
-
-
-def is_unique(values: pa.ChunkedArray, allowed: int = 0) -> bool:
-    """Return whether at most ``allowed`` values repeat another one; a sample is asked first."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_null(values.type):
-        return len(values) <= 1 + allowed
-    return all(
-        pc.count_distinct(part, mode="all").as_py() >= len(part) - allowed
-        for part in (values.slice(0, _SAMPLE), values)
-    )
 
 
 def _anchored(columns: Sequence[Column], at: Ints, equal: set[int], anchor: int) -> Residue:

@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.noise.numbers import spells_each_once, spells_uniformly
-from kfm_repro.compare.tabular.exact import common_values, exact
+from kfm_repro.compare.tabular.exact import common_values, exact, python_values, taken
+from kfm_repro.compare.tabular.sorting import directions
+from kfm_repro.compare.tabular.unique import is_unique
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.exact import Ints
 
 __all__ = ["Column", "align", "labels", "plain_type"]
 
@@ -37,6 +40,33 @@ class Column:
         if self.same_type:
             return exact(self.a), exact(self.b)
         return common_values(self.a, self.b)
+
+    def values(self, rows: Ints, *, of_a: bool) -> list[Any]:
+        """Return the values of some rows of one side as Python objects."""
+        return python_values(self.a if of_a else self.b, rows)
+
+    def cells(self, rows: Ints, *, of_a: bool) -> pa.ChunkedArray:
+        """Return the cells of some rows of one side, as they are."""
+        return taken(self.a if of_a else self.b, rows)
+
+    def names_rows(self, repeats: tuple[int, int] = (0, 0)) -> bool:
+        """Return whether no cell is null and none occurs twice, but for so many ``repeats`` on each side."""
+        return all(
+            not side.null_count and is_unique(side, allowed)
+            for side, allowed in zip(self.exact, repeats, strict=True)
+        )
+
+    def directions(self, *, text: bool) -> tuple[str, str]:
+        """Return how A and B are sorted by this column; see `sorting.directions`."""
+        return directions(self.a, self.b, text=text)
+
+    def distinct(self, rows: Ints) -> int:
+        """Return how many values some rows of A hold."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        here = self.exact[0].take(rows)
+        return 1 if pa.types.is_null(here.type) else int(pc.count_distinct(here, mode="all").as_py())
 
     @property
     def is_float(self) -> bool:
