@@ -68,6 +68,8 @@ class Limits:
     """Deepest nesting of containers."""
     text_bytes: int = 64 << 20
     """Largest text that is compared line by line."""
+    whole_bytes: int = 64 << 20
+    """Smallest table, decoded, that is compared in pieces instead of being read whole."""
     pairs: int = 200_000
     """Most distinct pairs of differing values that are looked at one by one."""
 

@@ -14,6 +14,7 @@ import msgspec
 from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
+from kfm_repro.compare.tabular.bulk import Part, merged, settle
 from kfm_repro.compare.tabular.nested import as_scalar, classify_nested, float_width, is_seen_whole
 from kfm_repro.compare.tabular.rows import Residue, row_ids
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.match import Pairing
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["PairClassifier", "Task", "column_findings", "row_keys"]
+__all__ = ["PairClassifier", "Pairs", "Task", "column_findings", "looked_at", "part_findings", "row_keys"]
 
 PairClassifier = Callable[[list[Any], list[Any], Context], tuple[Classified, ...]]
 """Tells the differing values of one column apart: A's values, B's values at the same indexes, context."""
@@ -52,19 +53,52 @@ def column_findings(
         return []
     differing = differing[np.argsort(rest.a[pairing.a[differing]], kind="stable")]
     rows_a, rows_b = rest.a[pairing.a[differing]], rest.b[pairing.b[differing]]
-    ids, _ = row_ids([codes_a[differing], codes_b[differing]], [codes_a[:0], codes_b[:0]])
-    _, first = np.unique(ids, return_index=True)
+    pairs = Pairs(rows_a, rows_b, codes_a[differing], codes_b[differing])
+    return _pair_findings(columns, at, pairs, pairing, of, task)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rows whose cells of one column differ, by A's position, and the codes of these cells (see `exact.codes`)."""
+
+    rows_a: Ints
+    rows_b: Ints
+    codes_a: Ints
+    codes_b: Ints
+
+    def at(self, places: Ints) -> Pairs:
+        """Return some of them."""
+        return Pairs(*(part[places] for part in (self.rows_a, self.rows_b, self.codes_a, self.codes_b)))
+
+
+def _pair_findings(
+    columns: Sequence[Column], at: int, pairs: Pairs, pairing: Pairing, of: int, task: Task
+) -> list[Finding]:
+    """Return what differs in column ``at`` between rows whose cells of that column all differ."""
     column = columns[at]
-    most = len(first) if column.is_float else task.context.limits.pairs
-    unseen = np.arange(len(first))[most:]
-    first = first[:most]
-    a, b = column.values(rows_a[first], of_a=True), column.values(rows_b[first], of_a=False)
+    parts, places = settle(column, pairs, task)
+    if len(places):
+        looked = pairs if len(places) == len(pairs.rows_a) else pairs.at(places)
+        parts = merged([*parts, *(part.at(places) for part in looked_at(column, looked, task))])
+    shown = [(pairs.rows_a[part.first], pairs.rows_b[part.first]) for part in parts]
+    return part_findings(columns, at, parts, shown, pairing, of, task)
+
+
+def part_findings(
+    columns: Sequence[Column],
+    at: int,
+    parts: Sequence[Part],
+    shown: Sequence[tuple[Ints, Ints]],
+    pairing: Pairing,
+    of: int,
+    task: Task,
+) -> list[Finding]:
+    """Return a finding per part of the differing cells of column ``at``, with the rows that are ``shown`` of it."""
+    column = columns[at]
     findings: list[Finding] = []
-    for part in (*_classified(column, a, b, task), *_unseen(unseen, column, task)):
-        places = np.flatnonzero(np.isin(ids, np.array(part.indexes, np.int64)))
-        shown = places[:MAX_EXAMPLES]
-        names = row_keys(columns, pairing.key, rows_a[shown], of_a=True)
-        shown_a, shown_b = column.values(rows_a[shown], of_a=True), column.values(rows_b[shown], of_a=False)
+    for part, (rows_a, rows_b) in zip(parts, shown, strict=True):
+        names = row_keys(columns, pairing.key, rows_a, of_a=True)
+        shown_a, shown_b = column.values(rows_a, of_a=True), column.values(rows_b, of_a=False)
         examples = tuple(
             Example(key=name, a=scalar(left), b=scalar(right))
             for name, left, right in zip(names, shown_a, shown_b, strict=True)
@@ -74,7 +108,7 @@ def column_findings(
                 kind=Kind(part.kind),
                 rung=Rung(part.rung),
                 where={**task.where, "column": column.label},
-                count=len(places),
+                count=part.count,
                 of=of,
                 examples=examples,
                 evidence="; ".join(filter(None, (part.evidence, pairing.note))),
@@ -83,6 +117,33 @@ def column_findings(
             )
         )
     return findings
+
+
+def looked_at(column: Column, pairs: Pairs, task: Task) -> list[Part]:
+    """Classify pairs of cells one by one, every distinct pair once; those beyond the limit are values."""
+    import numpy as np
+
+    none = pairs.codes_a[:0]
+    ids, _ = row_ids([pairs.codes_a, pairs.codes_b], [none, none])
+    _, first = np.unique(ids, return_index=True)
+    most = len(first) if column.is_float else task.context.limits.pairs
+    unseen = np.arange(len(first))[most:]
+    first = first[:most]
+    a = column.values(pairs.rows_a[first], of_a=True)
+    b = column.values(pairs.rows_b[first], of_a=False)
+    return [
+        replace(
+            Part.of(
+                Kind(part.kind),
+                Rung(part.rung),
+                np.flatnonzero(np.isin(ids, np.array(part.indexes, np.int64))),
+                part.evidence,
+                part.detail,
+            ),
+            metres=part.metres,
+        )
+        for part in (*_classified(column, a, b, task), *_unseen(unseen, column, task))
+    ]
 
 
 def _unseen(indexes: Ints, column: Column, task: Task) -> list[Classified]:

@@ -11,8 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.tabular.cells import PairClassifier, Task, column_findings, row_keys
-from kfm_repro.compare.tabular.match import Pairing, pair_rows, usable_columns
+from kfm_repro.compare.tabular.cells import (
+    PairClassifier,
+    Task,
+    column_findings,
+    part_findings,
+    row_keys,
+)
+from kfm_repro.compare.tabular.match import Pairing, anchored, pair_rows, usable_columns
 from kfm_repro.compare.tabular.order import order_finding
 from kfm_repro.compare.tabular.rows import Residue, equal_elsewhere, residue
 from kfm_repro.compare.tabular.schema import Column, align
@@ -22,9 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
-    from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["PairClassifier", "compare_tables"]
+__all__ = ["PairClassifier", "compare_sources", "compare_tables"]
 
 _NO_CLASSIFIERS: Mapping[str, PairClassifier] = MappingProxyType({})
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
@@ -53,7 +60,35 @@ def compare_tables(
     rest = residue(columns, *counts, usable_columns(columns, context))
     if not len(rest.a) and not len(rest.b) and not len(rest.equal_a):
         return tuple(findings)
-    pairing = pair_rows(columns, rest, counts, context)
+    return (*findings, *residue_findings(columns, counts, rest, task))
+
+
+def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tuple[Finding, ...]:
+    """Return the same as `compare_tables` for two files that `large.can_be_reduced`, without reading them whole."""
+    from kfm_repro.compare.tabular import large
+
+    task = Task(context, text=False, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
+    shared, findings = align(a.schema.empty_table(), b.schema.empty_table(), context, _NOWHERE)
+    columns = large.file_columns(shared, a, b)
+    anchor = large.anchor_in_place(columns, usable_columns(columns, context))
+    if anchor is None:
+        columns, rest = large.reduce(columns)
+        if not len(rest.a) and not len(rest.b) and rest.partner is None and not len(rest.equal_a):
+            return tuple(findings)
+        return (*findings, *residue_findings(columns, (a.rows, b.rows), rest, task))
+    pairing = anchored(columns, anchor, context)
+    for i, parts in large.parts_in_place(columns, anchor, task):
+        shown = [(part.first, part.first) for part in parts]
+        findings += part_findings(columns, i, parts, shown, pairing, a.rows, task)
+    return tuple(findings)
+
+
+def residue_findings(
+    columns: Sequence[Column], counts: tuple[int, int], rest: Residue, task: Task
+) -> list[Finding]:
+    """Return everything in which two tables differ, given the rows of each without equal partner and what moved."""
+    findings: list[Finding] = []
+    pairing = pair_rows(columns, rest, counts, task.context)
     order = order_finding(columns, counts, rest, pairing, task)
     if order is not None:
         findings.append(order)
@@ -61,7 +96,7 @@ def compare_tables(
     of = counts[0] - len(rest.a) + len(pairing.a)
     for at in range(len(columns)):
         findings += column_findings(columns, at, rest, pairing, of, task)
-    return tuple(findings)
+    return findings
 
 
 def _lone_rows(
@@ -71,14 +106,28 @@ def _lone_rows(
     import numpy as np
 
     removed, added = np.delete(rest.a, pairing.a), np.delete(rest.b, pairing.b)
-    copies_a = equal_elsewhere(columns, removed, of_a=True)
-    copies_b = equal_elsewhere(columns, added, of_a=False)
+    copies_a = _elsewhere(columns, rest, removed, of_a=True)
+    copies_b = _elsewhere(columns, rest, added, of_a=False)
     found = [
         _one_sided(Kind.ROWS_REMOVED, removed[~copies_a], columns, counts, pairing, task),
         _one_sided(Kind.ROWS_ADDED, added[~copies_b], columns, counts, pairing, task),
         _duplicates(removed[copies_a], added[copies_b], columns, counts, pairing, task),
     ]
     return [finding for finding in found if finding is not None]
+
+
+def _elsewhere(columns: Sequence[Column], rest: Residue, rows: Ints, *, of_a: bool) -> Mask:
+    """Return which of some rows of one side the other side has as well."""
+    import numpy as np
+
+    if rest.lanes is None or not len(rows):
+        return equal_elsewhere(columns, rows, of_a=of_a)
+    own, other = rest.lanes() if of_a else rest.lanes()[::-1]
+    here = np.flatnonzero(np.isin(other.one, own.one[rows]))
+    known = set(zip(other.one[here].tolist(), other.two[here].tolist(), strict=True))
+    return np.array(
+        [pair in known for pair in zip(own.one[rows].tolist(), own.two[rows].tolist(), strict=True)], np.bool_
+    )
 
 
 def _counted(counts: tuple[int, int], task: Task) -> str:

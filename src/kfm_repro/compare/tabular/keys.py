@@ -22,7 +22,11 @@ _SAMPLE = 20_000
 
 
 def candidates(
-    columns: Sequence[Column], rest: Residue, stable: Sequence[int], overlaps: Sequence[int]
+    columns: Sequence[Column],
+    rest: Residue,
+    stable: Sequence[int],
+    overlaps: Sequence[int],
+    most: int = _MOST_SINGLE,
 ) -> list[tuple[int, ...]]:
     """Return the keys worth weighing, those that pair most residual rows first.
 
@@ -38,7 +42,7 @@ def candidates(
             continue
         if _unique_single(columns[i], rest, overlaps[i]):
             singles.append((i,))
-        if len(singles) == _MOST_SINGLE:
+        if len(singles) == most:
             break
     if any(overlaps[key[0]] for key in singles):
         return singles

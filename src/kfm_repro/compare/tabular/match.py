@@ -8,7 +8,7 @@ no partner. Columns whose values have (almost) nothing in common differ under an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.tabular import keys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["Pairing", "pair_rows", "usable_columns"]
+__all__ = ["Pairing", "anchored", "pair_rows", "usable_columns"]
 
 _VOLATILE_OVERLAP = 0.1
 """A column whose values overlap less than this between A and B names no row."""
@@ -53,7 +53,7 @@ def pair_rows(columns: Sequence[Column], rest: Residue, counts: tuple[int, int],
         if not note:
             return _by_declared_key(tuple(names[name] for name in context.options.key), columns, rest)
     if not len(rest.a) or not len(rest.b):
-        named = keys.candidates(columns, rest, _usable(columns, context), [0] * len(columns))
+        named = keys.candidates(columns, rest, _usable(columns, context), [0] * len(columns), most=1)
         return Pairing(*_nothing(), named[0] if named else (), note)
     found = _choose(columns, rest, counts, context)
     return Pairing(found.a, found.b, found.key, note + found.note)
@@ -63,11 +63,16 @@ def _anchored(columns: Sequence[Column], rest: Residue, anchor: int, context: Co
     import numpy as np
 
     rows = np.arange(len(rest.a))
+    return replace(anchored(columns, anchor, context), a=rows, b=rows)
+
+
+def anchored(columns: Sequence[Column], anchor: int, context: Context) -> Pairing:
+    """Return how rows are named that were matched in place by a column; the pairs themselves are left out."""
     name = columns[anchor].label
     if (name,) == tuple(context.options.key):
-        return Pairing(rows, rows, (anchor,), f"rows matched by the declared key ({name})", declared=True)
+        return Pairing(*_nothing(), (anchor,), f"rows matched by the declared key ({name})", declared=True)
     note = f"rows matched by {name}, which is unique on both sides"
-    return Pairing(rows, rows, (anchor,), _lacking(columns, context) + note)
+    return Pairing(*_nothing(), (anchor,), _lacking(columns, context) + note)
 
 
 def _lacking(columns: Sequence[Column], context: Context) -> str:

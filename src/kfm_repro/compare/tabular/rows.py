@@ -5,7 +5,7 @@ Everything here is exact. A row gets a number through a hash, and every hash mat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.numbering import Numbers
     from kfm_repro.compare.tabular.schema import Column
 
 __all__ = ["Residue", "equal_elsewhere", "pair_equal", "residue", "row_ids", "whole_row_ids"]
@@ -40,6 +41,10 @@ class Residue:
     equal_b: Ints
     anchor: int | None = None
     """A column that is unique and equal in place: rows at the same position belong together."""
+    partner: Ints | None = None
+    """B's row for every row of A outside of ``a``, for tables in files; else positions say it."""
+    lanes: Callable[[], tuple[Numbers, Numbers]] | None = None
+    """Gives the number of every row of A and of B, for tables in files."""
 
 
 def residue(columns: Sequence[Column], rows_a: int, rows_b: int, usable: Sequence[int]) -> Residue:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.context import Context
     from kfm_repro.compare.tabular.exact import Ints
 
-__all__ = ["Column", "align", "labels", "plain_type"]
+__all__ = ["Column", "align", "labels", "plain_type", "spells_fractions"]
 
 _SAMPLE = 20_000
 
@@ -85,7 +85,7 @@ class Column:
     @cached_property
     def is_measure(self) -> bool:
         """Whether the values are fractions, as floats or spelled out in text: they measure, and name no row."""
-        return self.is_float or all(map(_spells_fractions, (self.a, self.b)))
+        return self.is_float or all(map(spells_fractions, (self.a, self.b)))
 
     @cached_property
     def is_numeric_text(self) -> bool:
@@ -96,7 +96,7 @@ class Column:
         return all(spells_each_once(texts) and spells_uniformly(texts) for texts in sides)
 
 
-def _spells_fractions(column: pa.ChunkedArray) -> bool:
+def spells_fractions(column: pa.ChunkedArray) -> bool:
     """Return whether a column of texts holds decimal fractions alone, at least one; integers may be among them."""
     import pyarrow as pa
     import pyarrow.compute as pc

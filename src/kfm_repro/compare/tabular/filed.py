@@ -1,0 +1,197 @@
+"""A column that both tables have in files: what is asked of it is answered piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from kfm_repro.compare.tabular.exact import exact, python_values, taken
+from kfm_repro.compare.tabular.numbering import Numbers
+from kfm_repro.compare.tabular.schema import Column, spells_fractions
+from kfm_repro.compare.tabular.sorting import direction
+from kfm_repro.compare.tabular.unique import is_unique
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.source import ParquetSource
+
+__all__ = ["FileColumn", "repeats"]
+
+_SAMPLE = 20_000
+
+
+@dataclass(frozen=True)
+class FileColumn(Column):
+    """``a`` and ``b`` hold the cells of the rows ``rows_a`` and ``rows_b`` (ascending) and no others."""
+
+    sources: tuple[ParquetSource, ParquetSource] = field(default=(), repr=False)  # type: ignore[assignment]
+    at: tuple[int, int] = (0, 0)
+    rows_a: Ints = field(default=None)  # type: ignore[assignment]
+    rows_b: Ints = field(default=None)  # type: ignore[assignment]
+    settled: dict[int, bool] = field(default_factory=dict)
+    """What was found out before: whether A's (0) and B's (1) cells name the rows."""
+
+    def cells(self, rows: Ints, *, of_a: bool) -> pa.ChunkedArray:
+        """Return the cells of some rows: of those at hand, or else from the file."""
+        import numpy as np
+
+        held, here = (self.a, self.rows_a) if of_a else (self.b, self.rows_b)
+        if len(here):
+            places = np.minimum(np.searchsorted(here, rows), len(here) - 1)
+            if np.array_equal(here[places], rows):
+                return taken(held, places)
+        side = 0 if of_a else 1
+        return self.sources[side].take(self.at[side], rows)
+
+    def values(self, rows: Ints, *, of_a: bool) -> list[Any]:
+        """Return the values of some rows of one side as Python objects."""
+        return python_values(self.cells(rows, of_a=of_a))
+
+    def names_rows(self, repeats: tuple[int, int] = (0, 0)) -> bool:
+        """Return whether no cell is null and none occurs twice, but for so many ``repeats`` on each side."""
+        if any(repeats):
+            return all(self.names_rows_of(side, repeats[side]) for side in (0, 1))
+        return self.names_rows_of(0) and self._names_other_rows_of_b()
+
+    def _names_other_rows_of_b(self) -> bool:
+        """Return `names_rows_of` B, given that of A: but for ``rows_b``, B's rows equal rows of A outside ``rows_a``."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        cells = exact(self.b)
+        if cells.null_count or not is_unique(cells):
+            return False
+        if not len(cells):
+            return True
+        for start, piece in self.sources[0].pieces(self.at[0]):
+            here = exact(_chunked(piece))
+            places = np.flatnonzero(pc.is_in(here, value_set=cells.combine_chunks()).to_numpy()) + start
+            if not np.isin(places, self.rows_a).all():
+                return False
+        return True
+
+    def names_rows_of(self, side: int, allowed: int = 0) -> bool:
+        """Return `names_rows` for A (0) or B (1)."""
+        if self.settled.get(side):
+            return True
+        source, at = self.sources[side], self.at[side]
+        if source.rows:
+            for head in (source.head(at, _SAMPLE), source.piece(at, 0)):
+                cells = exact(_chunked(head))
+                if cells.null_count or not is_unique(cells, allowed):
+                    return False
+        found = _is_rising(source, at) or repeats([source], [[at]])[0] <= allowed
+        if found and not allowed:
+            self.settled[side] = True
+        return found
+
+    def directions(self, *, text: bool) -> tuple[str, str]:
+        """Return how A and B are sorted by this column; ``text`` has no meaning for typed columns."""
+        del text
+        first, second = (_direction(source, at) for source, at in zip(self.sources, self.at, strict=True))
+        return first, second
+
+    def distinct(self, rows: Ints) -> int:
+        """Return how many values some rows of A hold."""
+        import numpy as np
+
+        numbers = Numbers.of(self.sources[0].rows)
+        for start, piece in self.sources[0].pieces(self.at[0]):
+            numbers.part(start, start + len(piece)).mix(piece)
+        return len(np.unique(numbers.one[rows]))
+
+    @cached_property
+    def is_measure(self) -> bool:
+        """Whether the values are fractions: floats, or texts that spell some throughout."""
+        return self.is_float or all(
+            spells_fractions(_chunked(source.head(at, _SAMPLE)))
+            and all(spells_fractions(_chunked(piece)) for _, piece in source.pieces(at))
+            for source, at in zip(self.sources, self.at, strict=True)
+        )
+
+
+def _chunked(array: pa.Array) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    return pa.chunked_array([plain])
+
+
+def _is_rising(source: ParquetSource, at: int) -> bool:
+    """Return whether integers of whatever meaning rise strictly, without null: then none occurs twice."""
+    import numpy as np
+    import pyarrow as pa
+
+    last: int | None = None
+    for _, piece in source.pieces(at):
+        values = piece if pa.types.is_dictionary(piece.type) else exact(_chunked(piece)).chunk(0)
+        if not pa.types.is_integer(values.type) or values.null_count:
+            return False
+        numbers = values.to_numpy()
+        if not len(numbers):
+            continue
+        if (last is not None and numbers[0] <= last) or not (np.diff(numbers) > 0).all():
+            return False
+        last = int(numbers[-1])
+    return True
+
+
+def repeats(sources: list[ParquetSource], columns: list[list[int]]) -> list[int]:
+    """Return how many rows of each source repeat another one in some columns; all of them when a cell is null.
+
+    By one lane of the numbers: two values that share it would count as one, and a key would be missed.
+    """
+    import numpy as np
+
+    found = []
+    for source, chosen in zip(sources, columns, strict=True):
+        numbers = Numbers.of(source.rows)
+        nulls = 0
+        for at in chosen:
+            for start, piece in source.pieces(at):
+                nulls += piece.null_count
+                numbers.part(start, start + len(piece)).mix(piece)
+        lane = np.sort(numbers.one)
+        found.append(source.rows if nulls else int((lane[1:] == lane[:-1]).sum()))
+    return found
+
+
+def _direction(source: ParquetSource, at: int) -> str:
+    """Return `sorting.direction` of a column in a file, leaving off at the first piece that is not sorted."""
+    import pyarrow as pa
+
+    head = _chunked(source.head(at, _SAMPLE))
+    if not direction(head) and not _is_constant(head):
+        return ""
+    said = ""
+    last: pa.ChunkedArray | None = None
+    nulls = False
+    for _, piece in source.pieces(at):
+        column = _chunked(piece)
+        if not len(column):
+            continue
+        if nulls and column.null_count < len(column):
+            return ""
+        nulls = nulls or column.null_count > 0
+        filled = column if last is None else pa.chunked_array([*last.chunks, *column.chunks])
+        last = column.slice(len(column) - 1)
+        if column.null_count == len(column):
+            continue
+        values = filled.drop_null() if filled.null_count == len(filled) else filled
+        way = direction(values)
+        if not way and not _is_constant(values):
+            return ""
+        if way and said and way != said:
+            return ""
+        said = said or way
+    return said
+
+
+def _is_constant(column: pa.ChunkedArray) -> bool:
+    import pyarrow.compute as pc
+
+    filled = column.slice(0, len(column) - column.null_count)
+    return not filled.null_count and pc.count_distinct(filled, mode="all").as_py() <= 1

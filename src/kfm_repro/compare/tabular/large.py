@@ -1,0 +1,274 @@
+"""Two Parquet files that are not read whole: reduced to the rows in which they may differ, exactly, then compared.
+
+The ladder: bytes of column chunks; columns in place; rows as a multiset. What every step relies on: each row of A
+outside of the residue is proven equal to a row of B outside of it, one to one. So the multisets of what remains
+differ exactly as the tables do, multiset(A) - multiset(B) = multiset(rest of A) - multiset(rest of B), whatever was
+guessed on the way about keys or what is worth trying. What is left is compared as any small table is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
+from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
+from kfm_repro.compare.tabular.filed import FileColumn
+from kfm_repro.compare.tabular.inplace import differing, in_parallel, probe
+from kfm_repro.compare.tabular.numbering import Numbers, draw_seed, pair_rows_by_number
+from kfm_repro.compare.tabular.rows import Residue
+from kfm_repro.compare.tabular.schema import Column, plain_type
+from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.source import ParquetSource
+
+__all__ = ["anchor_in_place", "can_be_reduced", "file_columns", "number_rows", "parts_in_place", "reduce"]
+
+_ALIKE = 0.9
+"""Part of the first rows that is equal in place where it pays to compare the rest so."""
+_MOST_LOOKED_AT = 1_000_000
+"""Most pairs of a column that are kept to be looked at one by one (see `Limits.pairs`, which counts distinct ones)."""
+_MOST_IN_PLACE = 0.2
+"""Largest part of the rows that may differ in place, without anchor, before the rows are compared as a multiset."""
+
+
+def can_be_reduced(a: pa.Schema, b: pa.Schema, leaves: tuple[int, int]) -> bool:
+    """Return whether both tables consist of flat columns that `numbering` and `inplace` know, of equal types."""
+    if any(len(set(side.names)) != len(side.names) for side in (a, b)):
+        return False
+    if any(len(side.names) != count or not count for side, count in zip((a, b), leaves, strict=True)):
+        return False
+    shared = [name for name in a.names if name in set(b.names)]
+    return bool(shared) and all(
+        _is_flat(a.field(name).type)
+        and plain_type(a.field(name).type) == plain_type(b.field(name).type)
+        and _is_flat(b.field(name).type)
+        and a.field(name).nullable == b.field(name).nullable
+        for name in shared
+    )
+
+
+def _is_flat(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    if isinstance(kind, pa.BaseExtensionType) or types.is_dictionary(kind) or types.is_nested(kind):
+        return False
+    views = types.is_string_view(kind) or types.is_binary_view(kind) or types.is_run_end_encoded(kind)
+    return not (views or types.is_interval(kind) or types.is_null(kind))
+
+
+def file_columns(columns: Sequence[Column], a: ParquetSource, b: ParquetSource) -> list[FileColumn]:
+    """Return the columns that both files have as columns in files, none of their cells at hand."""
+    import numpy as np
+
+    none = np.zeros(0, np.int64)
+    places = {name: i for i, name in enumerate(a.schema.names)}, {
+        name: i for i, name in enumerate(b.schema.names)
+    }
+    return [
+        FileColumn(
+            column.label, column.a, column.b, column.same_type, (a, b),
+            (places[0][column.label], places[1][column.label]), none, none,
+        )
+        for column in columns
+    ]
+
+
+def anchor_in_place(columns: Sequence[FileColumn], usable: Sequence[int]) -> int | None:
+    """Return a column that is equal in place and names the rows: rows at the same position belong together."""
+    a, b = columns[0].sources
+    if a.rows != b.rows or not a.rows:
+        return None
+    for i in usable:
+        column = columns[i]
+        if column.is_float:
+            continue
+        alike, names = probe(column)
+        if alike < 1.0 or not names or next(differing([column], a.rows), None) is not None:
+            continue
+        if column.names_rows_of(0):  # and so it does in B: the cells are the same
+            return i
+    return None
+
+
+def parts_in_place(
+    columns: Sequence[FileColumn], anchor: int, task: Task
+) -> Iterator[tuple[int, list[Part]]]:
+    """Yield per differing column of tables with an anchor what its cells are, told apart; places are rows."""
+    settled: dict[int, list[Part]] = {}
+    left: dict[int, _Left] = {}
+    others = [i for i in range(len(columns)) if i != anchor]
+    for i, difference in differing([columns[i] for i in others], columns[anchor].sources[0].rows):
+        at = others[i]
+        parts, places = [], difference.places
+        if is_plain(columns[at], task):
+            parts, here = settle_cells(columns[at], difference.a, difference.b, task)
+            parts, places = [part.at(places) for part in parts], places[here]
+        settled[at] = merged([*settled.get(at, []), *parts])
+        left.setdefault(at, _Left()).add(places, bounded=not columns[at].is_float)
+    for i in sorted(settled):
+        yield i, merged([*settled[i], *left[i].parts(columns[i], task)])
+
+
+@dataclass
+class _Left:
+    """Rows whose cells of one column are to be looked at one by one: not all of them when there are very many."""
+
+    places: list[Ints] = field(default_factory=list)
+    count: int = 0
+    beyond: int = 0
+    beyond_first: Ints | None = None
+
+    def add(self, places: Ints, *, bounded: bool) -> None:
+        """Add rows; beyond the bound they are only counted."""
+        room = max(0, _MOST_LOOKED_AT - self.count) if bounded else len(places)
+        self.places.append(places[:room])
+        self.count += len(places[:room])
+        if len(places) > room:
+            self.beyond += len(places) - room
+            if self.beyond_first is None:
+                self.beyond_first = places[room : room + MAX_EXAMPLES].copy()
+
+    def parts(self, column: FileColumn, task: Task) -> list[Part]:
+        """Return what the cells are that were looked at; the others are values."""
+        import numpy as np
+
+        if not self.count:
+            return []
+        places = np.concatenate(self.places)
+        held = _with_cells([column], places, places)[0]
+        pairs = Pairs(places, places, *ex.codes(*held.exact))
+        parts = [part.at(places) for part in looked_at(held, pairs, task)]
+        if self.beyond_first is not None:
+            evidence = f"{self.beyond} further pairs were beyond the limit and not looked at one by one"
+            reason = task.context.options.ignore.get(column.label)
+            rung = Rung.VALUE if reason is None else Rung.TOLERANCE
+            evidence += "" if reason is None else f"; ignored by the settings: {reason}"
+            parts.append(Part(str(Kind.VALUE), str(rung), self.beyond, self.beyond_first, evidence))
+        return parts
+
+
+def reduce(columns: Sequence[FileColumn]) -> tuple[list[FileColumn], Residue]:
+    """Return the rows of two files without equal partner, their cells at hand, and all that moved."""
+    import numpy as np
+
+    a, b = columns[0].sources
+    at = _in_place(columns)
+    if at is None:
+        partner, state, lanes = _by_number(columns)
+        rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
+        held = _with_cells(columns, rest_a, rest_b)
+        codes_a, codes_b = _codes(held)
+        none = np.zeros(0, np.int64)
+        return held, Residue(
+            rest_a, rest_b, codes_a, codes_b, none, none, partner=partner, lanes=lambda: lanes
+        )
+    rest_a = np.concatenate([at, np.arange(min(a.rows, b.rows), a.rows)])
+    rest_b = np.concatenate([at, np.arange(min(a.rows, b.rows), b.rows)])
+    return _cancelled(columns, rest_a, rest_b)
+
+
+def _in_place(columns: Sequence[FileColumn]) -> Ints | None:
+    """Return the rows that differ in place, among those that both tables have; None when too many do."""
+    import numpy as np
+
+    a, b = columns[0].sources
+    least, most = min(a.rows, b.rows), max(a.rows, b.rows)
+    if most - least > _MOST_IN_PLACE * most or any(probe(column)[0] < _ALIKE for column in columns):
+        return None
+    mask = np.zeros(least, np.bool_)
+    for _, difference in differing(columns, least):
+        mask[difference.places] = True
+        if len(difference.places) > _MOST_IN_PLACE * least or mask.sum() > _MOST_IN_PLACE * least:
+            return None
+    return np.flatnonzero(mask)
+
+
+def _cancelled(
+    columns: Sequence[FileColumn], rest_a: Ints, rest_b: Ints
+) -> tuple[list[FileColumn], Residue]:
+    """Cancel the rows of a residue that are equal to one of the other side, and return what remains."""
+    import numpy as np
+
+    from kfm_repro.compare.tabular.rows import pair_equal, row_ids
+
+    none = np.zeros(0, np.int64)
+    held = _with_cells(columns, rest_a, rest_b)
+    codes_a, codes_b = _codes(held)
+    if not len(rest_a) or not len(rest_b):
+        return held, Residue(
+            rest_a, rest_b, codes_a, codes_b, none, none, lanes=cache(lambda: _numbers(columns))
+        )
+    equal_a, equal_b = pair_equal(*row_ids(codes_a, codes_b))
+    keep_a, keep_b = np.ones(len(rest_a), np.bool_), np.ones(len(rest_b), np.bool_)
+    keep_a[equal_a] = keep_b[equal_b] = False
+    left = Residue(
+        rest_a[keep_a],
+        rest_b[keep_b],
+        tuple(codes[keep_a] for codes in codes_a),
+        tuple(codes[keep_b] for codes in codes_b),
+        rest_a[equal_a],
+        rest_b[equal_b],
+        lanes=cache(lambda: _numbers(columns)),
+    )
+    return held, left
+
+
+def _codes(columns: Sequence[FileColumn]) -> tuple[tuple[Ints, ...], tuple[Ints, ...]]:
+    pairs = [ex.codes(*column.exact) for column in columns]
+    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+
+
+def _with_cells(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> list[FileColumn]:
+    """Return the columns with the cells of some rows (ascending) at hand."""
+    tasks = [(column, side) for column in columns for side in (0, 1)]
+
+    def taken(task: tuple[FileColumn, int]) -> pa.ChunkedArray:
+        column, side = task
+        return column.sources[side].take(column.at[side], (rows_a, rows_b)[side])
+
+    cells = list(in_parallel(taken, tasks))
+    return [
+        replace(column, a=cells[2 * i], b=cells[2 * i + 1], rows_a=rows_a, rows_b=rows_b)
+        for i, column in enumerate(columns)
+    ]
+
+
+def _by_number(
+    columns: Sequence[FileColumn],
+) -> tuple[Ints, NDArray[np.uint8], tuple[Numbers, Numbers]]:
+    lanes = _numbers(columns)
+    return *pair_rows_by_number(*lanes), lanes
+
+
+def _numbers(columns: Sequence[FileColumn]) -> tuple[Numbers, Numbers]:
+    seed = draw_seed()
+    a, b = (
+        number_rows(source, [column.at[side] for column in columns], seed)
+        for side, source in enumerate(columns[0].sources)
+    )
+    return a, b
+
+
+def number_rows(source: ParquetSource, columns: Sequence[int], seed: int) -> Numbers:
+    """Return the numbers of all rows of a file over some columns, in this order."""
+    numbers = Numbers.of(source.rows, seed)
+
+    def mixed(group: int) -> None:
+        part = numbers.part(int(source.starts[group]), int(source.starts[group + 1]))
+        for column in columns:
+            part.mix(source.piece(column, group))
+
+    for _ in in_parallel(mixed, range(source.groups)):
+        pass
+    return numbers
