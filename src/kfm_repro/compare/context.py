@@ -70,6 +70,8 @@ class Limits:
     """Largest text that is compared line by line."""
     whole_bytes: int = 64 << 20
     """Smallest table, decoded, that is compared in pieces instead of being read whole."""
+    whole_text_bytes: int = 4 << 20
+    """Smallest delimited text that is compared by its records instead of being read whole."""
     pairs: int = 200_000
     """Most distinct pairs of differing values that are looked at one by one."""
 

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
     from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["PairClassifier", "compare_sources", "compare_tables"]
+__all__ = ["PairClassifier", "compare_sources", "compare_tables", "compare_texts"]
 
 _NO_CLASSIFIERS: Mapping[str, PairClassifier] = MappingProxyType({})
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
@@ -81,6 +82,19 @@ def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tup
         shown = [(part.first, part.first) for part in parts]
         findings += part_findings(columns, i, parts, shown, pairing, a.rows, task)
     return tuple(findings)
+
+
+def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Finding, ...] | None:
+    """Return the same for two texts whose records differ; None where that is not for `lines` to tell."""
+    from kfm_repro.compare.tabular import large
+
+    task = Task(context, text=True, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
+    shared, _ = align(a.schema.empty_table(), b.schema.empty_table(), context, _NOWHERE)
+    reduced = large.reduce_texts(large.file_columns(shared, a, b), usable_columns(shared, context))
+    if reduced is None:
+        return None
+    columns, rest = reduced
+    return tuple(residue_findings(columns, (a.rows, b.rows), rest, task))
 
 
 def residue_findings(

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.tabular.exact import exact, python_values, taken
 from kfm_repro.compare.tabular.numbering import Numbers
-from kfm_repro.compare.tabular.schema import Column, spells_fractions
+from kfm_repro.compare.tabular.schema import Column, spell_numbers, spells_fractions
 from kfm_repro.compare.tabular.sorting import direction
 from kfm_repro.compare.tabular.unique import is_unique
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     import pyarrow as pa
 
     from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
+
+    Source = ParquetSource | TextSource
 
 __all__ = ["FileColumn", "repeats"]
 
@@ -27,7 +32,7 @@ _SAMPLE = 20_000
 class FileColumn(Column):
     """``a`` and ``b`` hold the cells of the rows ``rows_a`` and ``rows_b`` (ascending) and no others."""
 
-    sources: tuple[ParquetSource, ParquetSource] = field(default=(), repr=False)  # type: ignore[assignment]
+    sources: tuple[Source, Source] = field(default=(), repr=False)  # type: ignore[assignment]
     at: tuple[int, int] = (0, 0)
     rows_a: Ints = field(default=None)  # type: ignore[assignment]
     rows_b: Ints = field(default=None)  # type: ignore[assignment]
@@ -83,16 +88,19 @@ class FileColumn(Column):
                 cells = exact(_chunked(head))
                 if cells.null_count or not is_unique(cells, allowed):
                     return False
-        found = _is_rising(source, at) or repeats([source], [[at]])[0] <= allowed
+        found = source.rises(at) or repeats([source], [[at]])[0] <= allowed
         if found and not allowed:
             self.settled[side] = True
         return found
 
     def directions(self, *, text: bool) -> tuple[str, str]:
-        """Return how A and B are sorted by this column; ``text`` has no meaning for typed columns."""
-        del text
-        first, second = (_direction(source, at) for source, at in zip(self.sources, self.at, strict=True))
-        return first, second
+        """Return how A and B are sorted by this column; texts perhaps as the numbers that they spell."""
+        sides = list(zip(self.sources, self.at, strict=True))
+        plain = _direction(*sides[0], _chunked), _direction(*sides[1], _chunked)
+        if text and not all(plain):
+            numeric = _direction(*sides[0], _numbers), _direction(*sides[1], _numbers)
+            return numeric if sum(map(bool, numeric)) > sum(map(bool, plain)) else plain
+        return plain
 
     def distinct(self, rows: Ints) -> int:
         """Return how many values some rows of A hold."""
@@ -107,10 +115,20 @@ class FileColumn(Column):
     def is_measure(self) -> bool:
         """Whether the values are fractions: floats, or texts that spell some throughout."""
         return self.is_float or all(
-            spells_fractions(_chunked(source.head(at, _SAMPLE)))
-            and all(spells_fractions(_chunked(piece)) for _, piece in source.pieces(at))
+            spells_fractions(_chunked(piece) for piece in _growing(source, at))
             for source, at in zip(self.sources, self.at, strict=True)
         )
+
+    @cached_property
+    def is_numeric_text(self) -> bool:
+        """Whether the cells of each side are numbers throughout; see `Column`."""
+        import pyarrow as pa
+
+        sides = (
+            pa.chunked_array([piece.unique() for _, piece in source.pieces(at)], type=pa.string())
+            for source, at in zip(self.sources, self.at, strict=True)
+        )
+        return all(map(spell_numbers, sides))
 
 
 def _chunked(array: pa.Array) -> pa.ChunkedArray:
@@ -120,26 +138,7 @@ def _chunked(array: pa.Array) -> pa.ChunkedArray:
     return pa.chunked_array([plain])
 
 
-def _is_rising(source: ParquetSource, at: int) -> bool:
-    """Return whether integers of whatever meaning rise strictly, without null: then none occurs twice."""
-    import numpy as np
-    import pyarrow as pa
-
-    last: int | None = None
-    for _, piece in source.pieces(at):
-        values = piece if pa.types.is_dictionary(piece.type) else exact(_chunked(piece)).chunk(0)
-        if not pa.types.is_integer(values.type) or values.null_count:
-            return False
-        numbers = values.to_numpy()
-        if not len(numbers):
-            continue
-        if (last is not None and numbers[0] <= last) or not (np.diff(numbers) > 0).all():
-            return False
-        last = int(numbers[-1])
-    return True
-
-
-def repeats(sources: list[ParquetSource], columns: list[list[int]]) -> list[int]:
+def repeats(sources: list[Source], columns: list[list[int]]) -> list[int]:
     """Return how many rows of each source repeat another one in some columns; all of them when a cell is null.
 
     By one lane of the numbers: two values that share it would count as one, and a key would be missed.
@@ -159,18 +158,37 @@ def repeats(sources: list[ParquetSource], columns: list[list[int]]) -> list[int]
     return found
 
 
-def _direction(source: ParquetSource, at: int) -> str:
+def _numbers(array: pa.Array) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return _chunked(array).cast(pa.float64())
+
+
+def _direction(source: Source, at: int, as_column: Callable[[pa.Array], pa.ChunkedArray]) -> str:
     """Return `sorting.direction` of a column in a file, leaving off at the first piece that is not sorted."""
     import pyarrow as pa
 
-    head = _chunked(source.head(at, _SAMPLE))
-    if not direction(head) and not _is_constant(head):
+    try:
+        return _direction_of((as_column(piece) for piece in _growing(source, at)))
+    except pa.ArrowException:  # not all are numbers
         return ""
+
+
+def _growing(source: Source, at: int) -> Iterator[pa.Array]:
+    """Yield the first cells of a column, to be done soon, and then all of them."""
+    head = source.head(at, _SAMPLE)
+    yield head
+    for start, piece in source.pieces(at):
+        yield piece.slice(max(0, len(head) - start))
+
+
+def _direction_of(columns: Iterable[pa.ChunkedArray]) -> str:
+    import pyarrow as pa
+
     said = ""
     last: pa.ChunkedArray | None = None
     nulls = False
-    for _, piece in source.pieces(at):
-        column = _chunked(piece)
+    for column in columns:
         if not len(column):
             continue
         if nulls and column.null_count < len(column):

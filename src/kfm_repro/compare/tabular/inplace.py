@@ -66,6 +66,12 @@ class Difference:
     a: pa.ChunkedArray
     b: pa.ChunkedArray
 
+    def take(self, which: Ints) -> Difference:
+        """Return some of them."""
+        if len(which) == len(self.places):
+            return self
+        return Difference(self.places[which], self.a.take(which), self.b.take(which))
+
 
 def differing(columns: Sequence[FileColumn], rows: int) -> Iterator[tuple[int, Difference]]:
     """Yield where column ``i`` differs among the first ``rows`` rows, piece by piece, ascending per column."""

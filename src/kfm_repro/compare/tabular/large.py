@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
 from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
-from kfm_repro.compare.tabular.inplace import differing, in_parallel, probe
+from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel, probe
 from kfm_repro.compare.tabular.numbering import Numbers, draw_seed, pair_rows_by_number
-from kfm_repro.compare.tabular.rows import Residue
+from kfm_repro.compare.tabular.lines import differing_lines, number_lines
+from kfm_repro.compare.tabular.quotes import has_quoted_empty
+from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, plain_type
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
@@ -29,14 +31,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.filed import Source
+    from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["anchor_in_place", "can_be_reduced", "file_columns", "number_rows", "parts_in_place", "reduce"]
+__all__ = ["anchor_in_place", "can_be_reduced", "file_columns", "number_rows", "parts_in_place", "reduce", "reduce_texts"]
 
 _ALIKE = 0.9
 """Part of the first rows that is equal in place where it pays to compare the rest so."""
 _MOST_LOOKED_AT = 1_000_000
 """Most pairs of a column that are kept to be looked at one by one (see `Limits.pairs`, which counts distinct ones)."""
+_MOST_RECORDS = 200_000
+"""Most records that are read one by one; beyond it both texts are read whole."""
 _MOST_IN_PLACE = 0.2
 """Largest part of the rows that may differ in place, without anchor, before the rows are compared as a multiset."""
 
@@ -67,7 +73,7 @@ def _is_flat(kind: pa.DataType) -> bool:
     return not (views or types.is_interval(kind) or types.is_null(kind))
 
 
-def file_columns(columns: Sequence[Column], a: ParquetSource, b: ParquetSource) -> list[FileColumn]:
+def file_columns(columns: Sequence[Column], a: Source, b: Source) -> list[FileColumn]:
     """Return the columns that both files have as columns in files, none of their cells at hand."""
     import numpy as np
 
@@ -110,12 +116,13 @@ def parts_in_place(
     others = [i for i in range(len(columns)) if i != anchor]
     for i, difference in differing([columns[i] for i in others], columns[anchor].sources[0].rows):
         at = others[i]
-        parts, places = [], difference.places
+        parts: list[Part] = []
         if is_plain(columns[at], task):
-            parts, here = settle_cells(columns[at], difference.a, difference.b, task)
-            parts, places = [part.at(places) for part in parts], places[here]
+            found, here = settle_cells(columns[at], difference.a, difference.b, task)
+            parts = [part.at(difference.places) for part in found]
+            difference = difference.take(here)
         settled[at] = merged([*settled.get(at, []), *parts])
-        left.setdefault(at, _Left()).add(places, bounded=not columns[at].is_float)
+        left.setdefault(at, _Left()).add(difference, bounded=not columns[at].is_float)
     for i in sorted(settled):
         yield i, merged([*settled[i], *left[i].parts(columns[i], task)])
 
@@ -124,15 +131,17 @@ def parts_in_place(
 class _Left:
     """Rows whose cells of one column are to be looked at one by one: not all of them when there are very many."""
 
-    places: list[Ints] = field(default_factory=list)
+    found: list[Difference] = field(default_factory=list)
     count: int = 0
     beyond: int = 0
     beyond_first: Ints | None = None
 
-    def add(self, places: Ints, *, bounded: bool) -> None:
+    def add(self, difference: Difference, *, bounded: bool) -> None:
         """Add rows; beyond the bound they are only counted."""
+        places = difference.places
         room = max(0, _MOST_LOOKED_AT - self.count) if bounded else len(places)
-        self.places.append(places[:room])
+        if room and len(places):
+            self.found.append(Difference(places[:room], difference.a[:room], difference.b[:room]))
         self.count += len(places[:room])
         if len(places) > room:
             self.beyond += len(places) - room
@@ -145,8 +154,9 @@ class _Left:
 
         if not self.count:
             return []
-        places = np.concatenate(self.places)
-        held = _with_cells([column], places, places)[0]
+        places = np.concatenate([difference.places for difference in self.found])
+        a, b = (_of_type(side, [getattr(d, name) for d in self.found]) for side, name in ((column.a, "a"), (column.b, "b")))
+        held = replace(column, a=a, b=b, rows_a=places, rows_b=places)
         pairs = Pairs(places, places, *ex.codes(*held.exact))
         parts = [part.at(places) for part in looked_at(held, pairs, task)]
         if self.beyond_first is not None:
@@ -156,6 +166,12 @@ class _Left:
             evidence += "" if reason is None else f"; ignored by the settings: {reason}"
             parts.append(Part(str(Kind.VALUE), str(rung), self.beyond, self.beyond_first, evidence))
         return parts
+
+
+def _of_type(like: pa.ChunkedArray, parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return pa.chunked_array([chunk.cast(like.type) for part in parts for chunk in part.chunks], type=like.type)
 
 
 def reduce(columns: Sequence[FileColumn]) -> tuple[list[FileColumn], Residue]:
@@ -199,8 +215,6 @@ def _cancelled(
 ) -> tuple[list[FileColumn], Residue]:
     """Cancel the rows of a residue that are equal to one of the other side, and return what remains."""
     import numpy as np
-
-    from kfm_repro.compare.tabular.rows import pair_equal, row_ids
 
     none = np.zeros(0, np.int64)
     held = _with_cells(columns, rest_a, rest_b)
@@ -272,3 +286,68 @@ def number_rows(source: ParquetSource, columns: Sequence[int], seed: int) -> Num
     for _ in in_parallel(mixed, range(source.groups)):
         pass
     return numbers
+
+
+def reduce_texts(
+    columns: Sequence[FileColumn], usable: Sequence[int]
+) -> tuple[list[FileColumn], Residue] | None:
+    """Return the same for two texts, by their records; None where the strict reader is to be asked.
+
+    Records of other bytes may have the same cells (quoted or not): they cancel each other as cells.
+    """
+    import numpy as np
+
+    a, b = cast("tuple[TextSource, TextSource]", columns[0].sources)
+    none = np.zeros(0, np.int64)
+    if a.rows == b.rows:
+        at = differing_lines(a, b)
+        if len(at) <= _MOST_IN_PLACE * a.rows:
+            held = _with_records(columns, at, at)
+            anchor = None if held is None else _anchor_of_texts(held, usable)
+            if held is not None and anchor is not None:
+                return held, Residue(at, at, *_codes(held), none, none, anchor)
+    lanes = tuple(number_lines(side, seed) for seed in (draw_seed(),) for side in (a, b))
+    partner, state = pair_rows_by_number(*lanes)
+    rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
+    held = _with_records(columns, rest_a, rest_b)
+    if held is None:
+        return None
+    codes = _codes(held)
+    if len(rest_a) and len(rest_b) and len(pair_equal(*row_ids(*codes))[0]):
+        return None
+    return held, Residue(
+        rest_a, rest_b, *codes, none, none, partner=partner, lanes=lambda: (lanes[0], lanes[1])
+    )
+
+
+def _with_records(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> list[FileColumn] | None:
+    """Return the columns with the cells of some rows at hand; None for too many, or some not written plainly."""
+    import pyarrow as pa
+
+    if len(rows_a) + len(rows_b) > _MOST_RECORDS:
+        return None
+    sides = []
+    for source, rows in zip(cast("tuple[TextSource, TextSource]", columns[0].sources), (rows_a, rows_b), strict=True):
+        texts = [source.text(row) for row in rows.tolist()]
+        if any(b'""' in text and has_quoted_empty(text.decode(), source.delimiter) for text in texts):
+            return None
+        if not all(text.isascii() for text in texts) and not source.is_utf8:
+            return None
+        records = source.records(rows)
+        if any(len(record) != len(source.names) for record in records):
+            return None
+        sides.append([pa.chunked_array([pa.array(cells, pa.string())]) for cells in zip(*records, strict=True)]
+                     or [pa.chunked_array([], pa.string()) for _ in source.names])
+    return [
+        replace(column, a=sides[0][column.at[0]], b=sides[1][column.at[1]], rows_a=rows_a, rows_b=rows_b)
+        for column in columns
+    ]
+
+
+def _anchor_of_texts(columns: Sequence[FileColumn], usable: Sequence[int]) -> int | None:
+    """Return a column that is equal in place and names the rows; ``columns`` hold the rows that differ in place."""
+    for i in usable:
+        column = columns[i]
+        if column.a.equals(column.b) and column.names_rows_of(0):
+            return i
+    return None

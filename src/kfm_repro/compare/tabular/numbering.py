@@ -7,17 +7,17 @@ bring that about would have to know the seed, which a comparison draws anew. Dig
 
 from __future__ import annotations
 
-import ctypes
 import secrets
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.tabular.exact import exact
+from kfm_repro.compare.tabular.native import library
 from kfm_repro.compare.tabular.rows import pair_equal, row_ids
 
 if TYPE_CHECKING:
+    import ctypes
+
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -33,7 +33,6 @@ NOWHERE = -1
 ALL_TAKEN = -2
 """Partner of a further copy of a row that the other table has, but less often."""
 
-_LIBRARY = Path(__file__).parent / "native" / "librows.so"
 _SEEDS = (0x2545F4914F6CDD1D, 0x9FB21C651E98DF25)
 _MULTIPLIERS = (
     (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9),
@@ -48,26 +47,6 @@ _PARTITION_ROWS = 4096
 def draw_seed() -> int:
     """Return a fresh seed of 128 bits, for one comparison."""
     return secrets.randbits(128)
-
-
-@cache
-def _library() -> ctypes.CDLL | None:
-    """Return the compiled loops, None where there are none."""
-    try:
-        library = ctypes.CDLL(str(_LIBRARY))
-    except OSError:
-        return None
-    address, count = ctypes.c_void_p, ctypes.c_int64
-    library.kfm_mix_fixed.argtypes = [address, address, address, count, address, count, count]
-    library.kfm_mix_bytes.argtypes = [address, address, address, address, address, count, count]
-    library.kfm_mix_places.argtypes = [address, address, address, address, address, count]
-    library.kfm_number_bytes.argtypes = [address, address, address, address, count, count]
-    library.kfm_partition.argtypes = [address, count, ctypes.c_int, address, address]
-    library.kfm_pair.argtypes = [address, address, address, count] * 2 + [address, address]
-    for name in ("mix_fixed", "mix_bytes", "mix_places", "number_bytes", "partition"):
-        getattr(library, f"kfm_{name}").restype = None
-    library.kfm_pair.restype = ctypes.c_int
-    return library
 
 
 @dataclass(frozen=True)
@@ -109,12 +88,12 @@ class Numbers:
             self._mix_bytes(array)
 
     def _mix_fixed(self, array: pa.Array) -> None:
-        library = _library()
+        loops = library()
         width = array.type.bit_width // 8
-        if library is not None:
+        if loops is not None:
             valid, values = array.buffers()
             lanes = self.one.ctypes.data, self.two.ctypes.data
-            library.kfm_mix_fixed(
+            loops.kfm_mix_fixed(
                 *lanes, _address(values), width, _address(valid), array.offset, len(array)
             )
             return
@@ -122,11 +101,11 @@ class Numbers:
         self._mix_words(words, words, _nulls(array))
 
     def _mix_bytes(self, array: pa.Array) -> None:
-        library = _library()
-        if library is not None:
+        loops = library()
+        if loops is not None:
             valid, offsets, data = array.buffers()
             lanes = self.one.ctypes.data, self.two.ctypes.data
-            library.kfm_mix_bytes(
+            loops.kfm_mix_bytes(
                 *lanes, _address(offsets), _address(data), _address(valid), array.offset, len(array)
             )
             return
@@ -142,10 +121,10 @@ class Numbers:
             return
         places = np.ascontiguousarray(column.indices.cast(pa.int32()).fill_null(-1).to_numpy())
         first, second = _numbers_of_bytes(values)
-        library = _library()
-        if library is not None:
+        loops = library()
+        if loops is not None:
             lanes = self.one.ctypes.data, self.two.ctypes.data
-            library.kfm_mix_places(
+            loops.kfm_mix_places(
                 *lanes, places.ctypes.data, first.ctypes.data, second.ctypes.data, len(places)
             )
             return
@@ -193,9 +172,9 @@ def _numbers_of_bytes(array: pa.Array) -> tuple[Words, Words]:
     one, two = np.zeros(len(array), np.uint64), np.zeros(len(array), np.uint64)
     if not len(array):
         return one, two
-    library = _library()
-    if library is not None:
-        library.kfm_number_bytes(
+    loops = library()
+    if loops is not None:
+        loops.kfm_number_bytes(
             one.ctypes.data, two.ctypes.data, _address(offsets), _address(data), array.offset, len(array)
         )
         return one, two
@@ -232,11 +211,11 @@ def pair_rows_by_number(a: Numbers, b: Numbers) -> tuple[Ints, NDArray[np.uint8]
     state = np.ones(len(b.one), np.uint8)
     if not len(partner) or not len(state):
         return partner, state
-    library = _library()
-    if library is None or max(len(partner), len(state)) >= 1 << 32:
+    loops = library()
+    if loops is None or max(len(partner), len(state)) >= 1 << 32:
         _pair_plainly(a, b, partner, state)
     else:
-        _pair_compiled(library, a, b, partner, state)
+        _pair_compiled(loops, a, b, partner, state)
     return partner, state
 
 
@@ -254,7 +233,7 @@ def _pair_plainly(a: Numbers, b: Numbers, partner: Ints, state: NDArray[np.uint8
 
 
 def _pair_compiled(
-    library: ctypes.CDLL, a: Numbers, b: Numbers, partner: Ints, state: NDArray[np.uint8]
+    loops: ctypes.CDLL, a: Numbers, b: Numbers, partner: Ints, state: NDArray[np.uint8]
 ) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -263,13 +242,13 @@ def _pair_compiled(
     bits = max(0, (max(len(partner), len(state)) // _PARTITION_ROWS).bit_length() - 1)
     with ThreadPoolExecutor(workers()) as pool:
         (starts_a, order_a), (starts_b, order_b) = pool.map(
-            lambda side: _partitioned(library, side.one, bits), (a, b)
+            lambda side: _partitioned(loops, side.one, bits), (a, b)
         )
 
         def pair(part: int) -> int:
             (from_a, to_a), (from_b, to_b) = starts_a[part : part + 2], starts_b[part : part + 2]
             return int(
-                library.kfm_pair(
+                loops.kfm_pair(
                     *(a.one.ctypes.data, a.two.ctypes.data, order_a[from_a:].ctypes.data, to_a - from_a),
                     *(b.one.ctypes.data, b.two.ctypes.data, order_b[from_b:].ctypes.data, to_b - from_b),
                     *(partner.ctypes.data, state.ctypes.data),
@@ -281,11 +260,11 @@ def _pair_compiled(
             raise MemoryError("no memory to pair rows")
 
 
-def _partitioned(library: ctypes.CDLL, lane: Words, bits: int) -> tuple[list[int], NDArray[np.uint32]]:
+def _partitioned(loops: ctypes.CDLL, lane: Words, bits: int) -> tuple[list[int], NDArray[np.uint32]]:
     import numpy as np
 
     starts, order = np.zeros((1 << bits) + 1, np.int64), np.empty(len(lane), np.uint32)
-    library.kfm_partition(lane.ctypes.data, len(lane), bits, starts.ctypes.data, order.ctypes.data)
+    loops.kfm_partition(lane.ctypes.data, len(lane), bits, starts.ctypes.data, order.ctypes.data)
     if starts[-1] != len(lane):
         raise MemoryError("no memory to order rows")
     return starts.tolist(), order

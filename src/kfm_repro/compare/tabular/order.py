@@ -89,7 +89,7 @@ def _moved(
 
     partner = _partners(counts, rest, pairing)
     if counts[0] == counts[1] and (partner >= 0).all():
-        ranks = np.flatnonzero(partner != np.arange(len(partner)))
+        ranks = _places_of_others(partner, rest, pairing)
         return _Moved(ranks, ranks, ranks, len(partner)) if len(ranks) else None
     shared_a = np.flatnonzero(partner >= 0)
     sequence = partner[shared_a]
@@ -101,6 +101,19 @@ def _moved(
     if not len(ranks) or _in_order(labels_a, labels_b):
         return None
     return _Moved(shared_a[ranks], shared_b[ranks], ranks, len(shared_a))
+
+
+def _places_of_others(partner: Ints, rest: Residue, pairing: Pairing) -> Ints:
+    """Return the places that hold another row, where every row has a partner."""
+    import numpy as np
+
+    if rest.partner is None or rest.lanes is None:
+        return np.flatnonzero(partner != np.arange(len(partner)))
+    a, b = rest.lanes()
+    other = a.one != b.one  # equal rows are interchangeable
+    changed = rest.a[pairing.a]
+    other[changed] = partner[changed] != changed
+    return np.flatnonzero(other)
 
 
 def _partners(counts: tuple[int, int], rest: Residue, pairing: Pairing) -> Ints:

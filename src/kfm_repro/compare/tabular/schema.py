@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.context import Context
     from kfm_repro.compare.tabular.exact import Ints
 
-__all__ = ["Column", "align", "labels", "plain_type", "spells_fractions"]
+__all__ = ["Column", "align", "labels", "plain_type", "spell_numbers", "spells_fractions"]
 
 _SAMPLE = 20_000
 
@@ -85,29 +85,38 @@ class Column:
     @cached_property
     def is_measure(self) -> bool:
         """Whether the values are fractions, as floats or spelled out in text: they measure, and name no row."""
-        return self.is_float or all(map(spells_fractions, (self.a, self.b)))
+        return self.is_float or all(
+            spells_fractions((side.slice(0, _SAMPLE), side.slice(_SAMPLE))) for side in (self.a, self.b)
+        )
 
     @cached_property
     def is_numeric_text(self) -> bool:
         """Whether the cells of each side are numbers throughout, spelled by one rule, every number one way."""
-        import pyarrow.compute as pc
-
-        sides = (pc.unique(side).drop_null().to_pylist() for side in (self.a, self.b))
-        return all(spells_each_once(texts) and spells_uniformly(texts) for texts in sides)
+        return all(map(spell_numbers, (self.a, self.b)))
 
 
-def spells_fractions(column: pa.ChunkedArray) -> bool:
-    """Return whether a column of texts holds decimal fractions alone, at least one; integers may be among them."""
+def spell_numbers(column: pa.ChunkedArray) -> bool:
+    """Return whether all texts of a column are numbers, spelled by one rule, every number one way."""
+    import pyarrow.compute as pc
+
+    texts = pc.unique(column).drop_null().to_pylist()
+    return spells_each_once(texts) and spells_uniformly(texts)
+
+
+def spells_fractions(parts: Iterable[pa.ChunkedArray]) -> bool:
+    """Return whether parts of texts hold decimal fractions alone, at least one; integers may be among them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return False
-    for part in (column.slice(0, _SAMPLE), column):
+    point = False
+    for part in parts:
+        if not (pa.types.is_string(part.type) or pa.types.is_large_string(part.type)):
+            return False
         numbers = pc.match_substring_regex(part, r'^(?:[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?|"")?$')
         if not pc.all(numbers, min_count=0).as_py():
             return False
-    return bool(pc.any(pc.match_substring(column, "."), min_count=0).as_py())
+        point = point or bool(pc.any(pc.match_substring(part, "."), min_count=0).as_py())
+    return point
 
 
 def labels(names: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.context import reading
+from kfm_repro.compare.tabular.exact import exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +122,24 @@ class ParquetSource:
             back[order] = np.arange(len(order))
             found = found.take(pa.array(back))
         return found
+
+    def rises(self, column: int) -> bool:
+        """Return whether a column of integers of whatever meaning rises strictly, without null: none occurs twice."""
+        import numpy as np
+        import pyarrow as pa
+
+        last: int | None = None
+        for _, piece in self.pieces(column):
+            values = piece if pa.types.is_dictionary(piece.type) else exact(pa.chunked_array([piece])).chunk(0)
+            if not pa.types.is_integer(values.type) or values.null_count:
+                return False
+            numbers = values.to_numpy()
+            if not len(numbers):
+                continue
+            if (last is not None and numbers[0] <= last) or not (np.diff(numbers) > 0).all():
+                return False
+            last = int(numbers[-1])
+        return True
 
     def same_bytes(self, other: ParquetSource, column: int, group: int) -> bool:
         """Return whether both files hold the same bytes for a piece, decoded by the same rules: then it is equal.

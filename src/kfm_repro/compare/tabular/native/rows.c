@@ -194,3 +194,143 @@ EXPORT int kfm_pair(const uint64_t *a1, const uint64_t *a2, const uint32_t *rows
   free(next);
   return 0;
 }
+
+/* ---- lines of delimited text ---- */
+
+static inline int ends_field(uint8_t byte, uint8_t delimiter) {
+  return byte == delimiter || byte == '\n' || byte == '\r';
+}
+
+/* Pass over what a line quotes: a quote opens or closes a whole field, or stands doubled inside of one.
+ * Returns where to look on for the end of the record, or -1 when a quote stands anywhere else. */
+static int64_t past_quotes(const uint8_t *data, int64_t start, int64_t at, int64_t end, int64_t size,
+                           uint8_t delimiter) {
+  while (at < end) {
+    const uint8_t *open = memchr(data + at, '"', (size_t)(end - at));
+    if (open == NULL) return end;
+    int64_t from = open - data;
+    if (from > start && data[from - 1] != delimiter) return -1;
+    for (from++;; from += 2) {
+      const uint8_t *close = memchr(data + from, '"', (size_t)(size - from));
+      if (close == NULL) return -1;
+      from = close - data;
+      if (from + 1 >= size || data[from + 1] != '"') break;
+    }
+    at = from + 1;
+    if (at < size && !ends_field(data[at], delimiter)) return -1;
+    if (at >= end) return at; /* the field went on beyond this line */
+  }
+  return at;
+}
+
+/* Number of line feeds: a bound for the number of records. */
+EXPORT int64_t kfm_count_lines(const uint8_t *data, int64_t size) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < size; i++) count += data[i] == '\n';
+  return count + 1;
+}
+
+/* Where every record begins, and the end of the text. Returns the number of records, or -1 for a text that
+ * has blank lines, a carriage return by itself, a NUL, or quotes that RFC 4180 does not allow. */
+EXPORT int64_t kfm_find_lines(const uint8_t *data, int64_t size, int delimiter, int64_t *starts) {
+  int64_t rows = 0, at = 0;
+  int returns = memchr(data, '\r', (size_t)size) != NULL;
+  if (memchr(data, 0, (size_t)size) != NULL) return -1;
+  int quotes = memchr(data, '"', (size_t)size) != NULL;
+  while (at < size) {
+    starts[rows++] = at;
+    int64_t from = at, end;
+    for (;;) {
+      const uint8_t *feed = memchr(data + from, '\n', (size_t)(size - from));
+      end = feed == NULL ? size : feed - data;
+      if (!quotes) break;
+      int64_t past = past_quotes(data, at, from, end, size, (uint8_t)delimiter);
+      if (past < 0) return -1;
+      if (past <= end) break;
+      from = past;
+      if (from >= size) { end = size; break; }
+    }
+    if (end == at || (end == at + 1 && data[at] == '\r')) return -1;
+    if (returns) {
+      const uint8_t *lone = memchr(data + at, '\r', (size_t)(end - at));
+      if (lone != NULL && (lone - data != end - 1 || end == size)) return -1;
+    }
+    at = end + 1;
+  }
+  starts[rows] = size;
+  return rows;
+}
+
+/* Length of a record without its end of line. */
+static inline int64_t length_of(const uint8_t *data, const int64_t *starts, int64_t row) {
+  int64_t from = starts[row], to = starts[row + 1];
+  if (to > from && data[to - 1] == '\n') to--;
+  if (to > from && data[to - 1] == '\r') to--;
+  return to - from;
+}
+
+/* Mark the records that differ in place; returns how many. */
+EXPORT int64_t kfm_lines_differ(const uint8_t *a, const int64_t *starts_a, const uint8_t *b,
+                                const int64_t *starts_b, int64_t from, int64_t to, uint8_t *mask) {
+  int64_t count = 0;
+  for (int64_t i = from; i < to; i++) {
+    int64_t size = length_of(a, starts_a, i);
+    mask[i] = size != length_of(b, starts_b, i) ||
+              memcmp(a + starts_a[i], b + starts_b[i], (size_t)size) != 0;
+    count += mask[i];
+  }
+  return count;
+}
+
+/* Take in every record as one byte string. */
+EXPORT void kfm_mix_lines(uint64_t *one, uint64_t *two, const uint8_t *data, const int64_t *starts,
+                          int64_t from, int64_t to) {
+  for (int64_t i = from; i < to; i++) {
+    uint64_t a, b;
+    mix_bytes(data + starts[i], (size_t)length_of(data, starts, i), &a, &b);
+    one[i] = mix(one[i], a, 0);
+    two[i] = mix(two[i], b, 1);
+  }
+}
+
+/* Whether the cells of a column rise strictly, shorter before longer and else by their bytes; then none occurs
+ * twice. A quoted or missing cell says no. */
+EXPORT int kfm_column_rises(const uint8_t *data, const int64_t *starts, int64_t from, int64_t to,
+                            int delimiter, int64_t column) {
+  const uint8_t *last = NULL;
+  size_t last_size = 0;
+  for (int64_t i = from; i < to; i++) {
+    const uint8_t *at = data + starts[i], *end = at + length_of(data, starts, i);
+    if (memchr(at, '"', column ? (size_t)(end - at) : (size_t)(end > at)) != NULL && column) {
+      /* a quote may hide a delimiter: step over it field by field */
+      int64_t skipped = 0;
+      while (skipped < column) {
+        if (at < end && *at == '"') {
+          for (at++; at < end && !(at[0] == '"' && (at + 1 == end || at[1] != '"')); at++)
+            if (at[0] == '"') at++;
+          at++;
+        } else {
+          const uint8_t *next = memchr(at, delimiter, (size_t)(end - at));
+          at = next == NULL ? end : next;
+        }
+        if (at >= end) return 0;
+        at++;
+        skipped++;
+      }
+    } else {
+      for (int64_t skipped = 0; skipped < column; skipped++) {
+        const uint8_t *next = memchr(at, delimiter, (size_t)(end - at));
+        if (next == NULL) return 0;
+        at = next + 1;
+      }
+    }
+    if (at >= end || *at == '"') return 0;
+    const uint8_t *stop = memchr(at, delimiter, (size_t)(end - at));
+    size_t size = (size_t)((stop == NULL ? end : stop) - at);
+    if (size == 0) return 0;
+    if (last != NULL && (size < last_size || (size == last_size && memcmp(last, at, size) >= 0))) return 0;
+    last = at;
+    last_size = size;
+  }
+  return 1;
+}
