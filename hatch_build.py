@@ -19,7 +19,16 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _AGENT = "kfm_repro/execute/perturb/agent"
 _ROWS = "kfm_repro/compare/tabular/native"
-_ROWS_FLAGS = ("-std=c11", "-O3", "-g0", "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,--build-id=none", "-Wl,-s")
+_ROWS_FLAGS = (
+    "-std=c11",
+    "-O3",
+    "-g0",
+    "-fPIC",
+    "-shared",
+    "-fvisibility=hidden",
+    "-Wl,--build-id=none",
+    "-Wl,-s",
+)
 
 
 class AgentBuildHook(BuildHookInterface):  # type: ignore[type-arg]

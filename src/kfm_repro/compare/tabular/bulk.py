@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.noise.floats import MAX_NOISE_ULP
+from kfm_repro.compare.tabular.arrays import filled, numpy_of
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class Part:
     metres: Mapping[str, float] | None = None
 
     @staticmethod
-    def of(kind: Kind, rung: Rung, places: Ints, evidence: str = "", detail: Mapping[str, object] = _NONE) -> Part:
+    def of(
+        kind: Kind, rung: Rung, places: Ints, evidence: str = "", detail: Mapping[str, object] = _NONE
+    ) -> Part:
         """Return the pairs at some places as one part."""
         return Part(str(kind), str(rung), len(places), places[:MAX_EXAMPLES].copy(), evidence, detail)
 
@@ -146,13 +149,13 @@ def _may_be_more(column: Column, task: Task) -> bool:
 
 
 def _is_null(column: pa.ChunkedArray) -> Mask:
-    mask: Mask = column.is_null().to_numpy()
+    mask: Mask = numpy_of(column.is_null())
     return mask
 
 
 def _floats(column: pa.ChunkedArray) -> NDArray[np.floating]:
     """Return floats with their own width and bits; 0 for null."""
-    values: NDArray[np.floating] = column.fill_null(0).to_numpy() if column.null_count else column.to_numpy()
+    values: NDArray[np.floating] = numpy_of(filled(column, 0))
     return values
 
 

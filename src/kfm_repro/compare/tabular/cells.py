@@ -17,7 +17,7 @@ from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.bulk import Part, merged, settle
 from kfm_repro.compare.tabular.nested import as_scalar, classify_nested, float_width, is_seen_whole
 from kfm_repro.compare.tabular.rows import Residue, row_ids
-from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.schema import Column
 
 __all__ = ["PairClassifier", "Pairs", "Task", "column_findings", "looked_at", "part_findings", "row_keys"]
+
+_FIRST_LOOK = 5_000
+"""Distinct pairs of a column that are looked at before it is decided whether to look at the others."""
 
 PairClassifier = Callable[[list[Any], list[Any], Context], tuple[Classified, ...]]
 """Tells the differing values of one column apart: A's values, B's values at the same indexes, context."""
@@ -129,6 +132,12 @@ def looked_at(column: Column, pairs: Pairs, task: Task) -> list[Part]:
     most = len(first) if column.is_float else task.context.limits.pairs
     unseen = np.arange(len(first))[most:]
     first = first[:most]
+    if (
+        len(first) > 4 * _FIRST_LOOK
+        and not column.is_float
+        and _are_values(column, pairs, first[:_FIRST_LOOK], task)
+    ):
+        first, unseen = first[:_FIRST_LOOK], np.arange(_FIRST_LOOK, len(first) + len(unseen))
     a = column.values(pairs.rows_a[first], of_a=True)
     b = column.values(pairs.rows_b[first], of_a=False)
     return [
@@ -146,11 +155,18 @@ def looked_at(column: Column, pairs: Pairs, task: Task) -> list[Part]:
     ]
 
 
+def _are_values(column: Column, pairs: Pairs, first: Ints, task: Task) -> bool:
+    """Return whether there is nothing to say of some pairs but that they differ: then a look at more is idle."""
+    a = column.values(pairs.rows_a[first], of_a=True)
+    b = column.values(pairs.rows_b[first], of_a=False)
+    return all(part.kind == Kind.VALUE and not part.evidence for part in _classified(column, a, b, task))
+
+
 def _unseen(indexes: Ints, column: Column, task: Task) -> list[Classified]:
     """Return the distinct pairs beyond the limit: values, since nobody looked at them."""
     if not len(indexes):
         return []
-    evidence = f"{len(indexes)} further distinct pairs were beyond the limit and not looked at one by one"
+    evidence = f"{len(indexes)} further distinct pairs were not looked at one by one"
     part = Classified(str(Kind.VALUE), str(Rung.VALUE), tuple(indexes.tolist()), evidence)
     reason = task.context.options.ignore.get(column.label)
     return [part if reason is None else _ignored(part, reason)]

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.samples import scalar
+from kfm_repro.compare.tabular.arrays import empty_table
 from kfm_repro.compare.tabular.cells import (
     PairClassifier,
     Task,
@@ -69,7 +70,7 @@ def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tup
     from kfm_repro.compare.tabular import large
 
     task = Task(context, text=False, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
-    shared, findings = align(a.schema.empty_table(), b.schema.empty_table(), context, _NOWHERE)
+    shared, findings = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
     columns = large.file_columns(shared, a, b)
     anchor = large.anchor_in_place(columns, usable_columns(columns, context))
     if anchor is None:
@@ -89,7 +90,7 @@ def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Findi
     from kfm_repro.compare.tabular import large
 
     task = Task(context, text=True, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
-    shared, _ = align(a.schema.empty_table(), b.schema.empty_table(), context, _NOWHERE)
+    shared, _ = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
     reduced = large.reduce_texts(large.file_columns(shared, a, b), usable_columns(shared, context))
     if reduced is None:
         return None

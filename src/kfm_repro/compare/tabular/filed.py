@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kfm_repro.compare.tabular.arrays import numpy_of
 from kfm_repro.compare.tabular.exact import exact, python_values, taken
 from kfm_repro.compare.tabular.numbering import Numbers
 from kfm_repro.compare.tabular.schema import Column, spell_numbers, spells_fractions
@@ -73,7 +74,7 @@ class FileColumn(Column):
             return True
         for start, piece in self.sources[0].pieces(self.at[0]):
             here = exact(_chunked(piece))
-            places = np.flatnonzero(pc.is_in(here, value_set=cells.combine_chunks()).to_numpy()) + start
+            places = np.flatnonzero(numpy_of(pc.is_in(here, value_set=cells.combine_chunks()))) + start
             if not np.isin(places, self.rows_a).all():
                 return False
         return True
@@ -83,12 +84,13 @@ class FileColumn(Column):
         if self.settled.get(side):
             return True
         source, at = self.sources[side], self.at[side]
-        if source.rows:
-            for head in (source.head(at, _SAMPLE), source.piece(at, 0)):
-                cells = exact(_chunked(head))
-                if cells.null_count or not is_unique(cells, allowed):
-                    return False
-        found = source.rises(at) or repeats([source], [[at]])[0] <= allowed
+        if source.rows and not _may_name(source.head(at, _SAMPLE), allowed):
+            return False
+        found = (
+            not source.rows
+            or source.rises(at)
+            or (_may_name(source.piece(at, 0), allowed) and repeats([source], [[at]])[0] <= allowed)
+        )
         if found and not allowed:
             self.settled[side] = True
         return found
@@ -98,8 +100,14 @@ class FileColumn(Column):
         sides = list(zip(self.sources, self.at, strict=True))
         plain = _direction(*sides[0], _chunked), _direction(*sides[1], _chunked)
         if text and not all(plain):
-            numeric = _direction(*sides[0], _numbers), _direction(*sides[1], _numbers)
-            return numeric if sum(map(bool, numeric)) > sum(map(bool, plain)) else plain
+            numeric = ["", ""]
+            for side in (0, 1):  # as numbers more sides must be sorted: the unsorted ones are asked first
+                numeric[side] = "" if plain[side] else _direction(*sides[side], _numbers)
+            if any(numeric):
+                numeric = [
+                    found or _direction(*at, _numbers) for found, at in zip(numeric, sides, strict=True)
+                ]
+            return (numeric[0], numeric[1]) if sum(map(bool, numeric)) > sum(map(bool, plain)) else plain
         return plain
 
     def distinct(self, rows: Ints) -> int:
@@ -138,6 +146,11 @@ def _chunked(array: pa.Array) -> pa.ChunkedArray:
     return pa.chunked_array([plain])
 
 
+def _may_name(cells: pa.Array, allowed: int) -> bool:
+    values = exact(_chunked(cells))
+    return not values.null_count and is_unique(values, allowed)
+
+
 def repeats(sources: list[Source], columns: list[list[int]]) -> list[int]:
     """Return how many rows of each source repeat another one in some columns; all of them when a cell is null.
 
@@ -169,7 +182,7 @@ def _direction(source: Source, at: int, as_column: Callable[[pa.Array], pa.Chunk
     import pyarrow as pa
 
     try:
-        return _direction_of((as_column(piece) for piece in _growing(source, at)))
+        return _direction_of(as_column(piece) for piece in _growing(source, at))
     except pa.ArrowException:  # not all are numbers
         return ""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
 from kfm_repro.compare.tabular.workers import workers
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Difference:
         """Return some of them."""
         if len(which) == len(self.places):
             return self
-        return Difference(self.places[which], self.a.take(which), self.b.take(which))
+        return Difference(self.places[which], *(side.take(integers(which)) for side in (self.a, self.b)))
 
 
 def differing(columns: Sequence[FileColumn], rows: int) -> Iterator[tuple[int, Difference]]:
@@ -116,9 +117,7 @@ def _differences(column: FileColumn, group: int, rows: int) -> Iterator[Differen
 
 
 def _cells(piece: pa.Array, places: Ints) -> pa.ChunkedArray:
-    import pyarrow as pa
-
-    return _chunked(piece if len(places) == len(piece) else piece.take(pa.array(places)))
+    return _chunked(piece if len(places) == len(piece) else piece.take(integers(places)))
 
 
 def _unequal(a: pa.Array, b: pa.Array) -> Mask | None:
@@ -139,9 +138,9 @@ def _unequal_places(a: pa.DictionaryArray, b: pa.DictionaryArray) -> Mask | None
     values_a, values_b = (ex.exact(pa.chunked_array([side.dictionary])).chunk(0) for side in (a, b))
     sides = []
     for side, values, missing in ((a, values_a, -3), (b, values_b, -2)):
-        places = pc.index_in(values, value_set=values_a, skip_nulls=True).fill_null(missing).to_numpy()
+        places = numpy_of(filled(pc.index_in(values, value_set=values_a, skip_nulls=True), missing))
         places = np.append(places, -1)  # the last one stands for null
-        sides.append(places[side.indices.fill_null(len(places) - 1).to_numpy()])
+        sides.append(places[numpy_of(filled(side.indices, len(places) - 1))])
     mask: Mask = sides[0] != sides[1]
     return mask if mask.any() else None
 

@@ -14,12 +14,13 @@ from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.arrays import texts
 from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
 from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
 from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel, probe
-from kfm_repro.compare.tabular.numbering import Numbers, draw_seed, pair_rows_by_number
 from kfm_repro.compare.tabular.lines import differing_lines, number_lines
+from kfm_repro.compare.tabular.numbering import Numbers, draw_seed, pair_rows_by_number
 from kfm_repro.compare.tabular.quotes import has_quoted_empty
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, plain_type
@@ -35,13 +36,21 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["anchor_in_place", "can_be_reduced", "file_columns", "number_rows", "parts_in_place", "reduce", "reduce_texts"]
+__all__ = [
+    "anchor_in_place",
+    "can_be_reduced",
+    "file_columns",
+    "number_rows",
+    "parts_in_place",
+    "reduce",
+    "reduce_texts",
+]
 
 _ALIKE = 0.9
 """Part of the first rows that is equal in place where it pays to compare the rest so."""
 _MOST_LOOKED_AT = 1_000_000
 """Most pairs of a column that are kept to be looked at one by one (see `Limits.pairs`, which counts distinct ones)."""
-_MOST_RECORDS = 200_000
+_MOST_RECORDS = 20_000
 """Most records that are read one by one; beyond it both texts are read whole."""
 _MOST_IN_PLACE = 0.2
 """Largest part of the rows that may differ in place, without anchor, before the rows are compared as a multiset."""
@@ -78,13 +87,20 @@ def file_columns(columns: Sequence[Column], a: Source, b: Source) -> list[FileCo
     import numpy as np
 
     none = np.zeros(0, np.int64)
-    places = {name: i for i, name in enumerate(a.schema.names)}, {
-        name: i for i, name in enumerate(b.schema.names)
-    }
+    places = (
+        {name: i for i, name in enumerate(a.schema.names)},
+        {name: i for i, name in enumerate(b.schema.names)},
+    )
     return [
         FileColumn(
-            column.label, column.a, column.b, column.same_type, (a, b),
-            (places[0][column.label], places[1][column.label]), none, none,
+            column.label,
+            column.a,
+            column.b,
+            column.same_type,
+            (a, b),
+            (places[0][column.label], places[1][column.label]),
+            none,
+            none,
         )
         for column in columns
     ]
@@ -155,7 +171,10 @@ class _Left:
         if not self.count:
             return []
         places = np.concatenate([difference.places for difference in self.found])
-        a, b = (_of_type(side, [getattr(d, name) for d in self.found]) for side, name in ((column.a, "a"), (column.b, "b")))
+        a, b = (
+            _of_type(side, [getattr(d, name) for d in self.found])
+            for side, name in ((column.a, "a"), (column.b, "b"))
+        )
         held = replace(column, a=a, b=b, rows_a=places, rows_b=places)
         pairs = Pairs(places, places, *ex.codes(*held.exact))
         parts = [part.at(places) for part in looked_at(held, pairs, task)]
@@ -171,7 +190,9 @@ class _Left:
 def _of_type(like: pa.ChunkedArray, parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     import pyarrow as pa
 
-    return pa.chunked_array([chunk.cast(like.type) for part in parts for chunk in part.chunks], type=like.type)
+    return pa.chunked_array(
+        [chunk.cast(like.type) for part in parts for chunk in part.chunks], type=like.type
+    )
 
 
 def reduce(columns: Sequence[FileColumn]) -> tuple[list[FileColumn], Residue]:
@@ -210,9 +231,7 @@ def _in_place(columns: Sequence[FileColumn]) -> Ints | None:
     return np.flatnonzero(mask)
 
 
-def _cancelled(
-    columns: Sequence[FileColumn], rest_a: Ints, rest_b: Ints
-) -> tuple[list[FileColumn], Residue]:
+def _cancelled(columns: Sequence[FileColumn], rest_a: Ints, rest_b: Ints) -> tuple[list[FileColumn], Residue]:
     """Cancel the rows of a residue that are equal to one of the other side, and return what remains."""
     import numpy as np
 
@@ -327,17 +346,21 @@ def _with_records(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> 
     if len(rows_a) + len(rows_b) > _MOST_RECORDS:
         return None
     sides = []
-    for source, rows in zip(cast("tuple[TextSource, TextSource]", columns[0].sources), (rows_a, rows_b), strict=True):
-        texts = [source.text(row) for row in rows.tolist()]
-        if any(b'""' in text and has_quoted_empty(text.decode(), source.delimiter) for text in texts):
+    for source, rows in zip(
+        cast("tuple[TextSource, TextSource]", columns[0].sources), (rows_a, rows_b), strict=True
+    ):
+        raw = [source.text(row) for row in rows.tolist()]
+        if any(b'""' in text and has_quoted_empty(text.decode(), source.delimiter) for text in raw):
             return None
-        if not all(text.isascii() for text in texts) and not source.is_utf8:
+        if not all(text.isascii() for text in raw) and not source.is_utf8:
             return None
         records = source.records(rows)
         if any(len(record) != len(source.names) for record in records):
             return None
-        sides.append([pa.chunked_array([pa.array(cells, pa.string())]) for cells in zip(*records, strict=True)]
-                     or [pa.chunked_array([], pa.string()) for _ in source.names])
+        sides.append(
+            [pa.chunked_array([texts(cells)]) for cells in zip(*records, strict=True)]
+            or [pa.chunked_array([], pa.string()) for _ in source.names]
+        )
     return [
         replace(column, a=sides[0][column.at[0]], b=sides[1][column.at[1]], rows_a=rows_a, rows_b=rows_b)
         for column in columns

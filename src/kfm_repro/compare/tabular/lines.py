@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from kfm_repro.compare.tabular.arrays import texts
 from kfm_repro.compare.tabular.dialect import header, sniff
 from kfm_repro.compare.tabular.inplace import in_parallel
 from kfm_repro.compare.tabular.native import library
@@ -32,7 +33,7 @@ _HEAD_ROWS = 2_000
 _BLOCK_ROWS = 1 << 17
 
 
-class Unsure(Exception):  # noqa: N818  # no error: the other reader is asked
+class Unsure(Exception):  # no error: the other reader is asked
     """The text is written in a way for which the strict reader is to be asked."""
 
 
@@ -85,8 +86,13 @@ class TextSource:
         """Return the cells of some rows. Raises Unsure where the strict reader finds more or less than a record."""
         texts = [_decoded(self.text(row)) for row in rows.tolist()]
         try:
-            found = list(csv.reader(io.StringIO("".join(_ended(text) for text in texts), newline=""),
-                                    delimiter=self.delimiter, strict=True))
+            found = list(
+                csv.reader(
+                    io.StringIO("".join(_ended(text) for text in texts), newline=""),
+                    delimiter=self.delimiter,
+                    strict=True,
+                )
+            )
         except csv.Error as exc:
             raise Unsure from exc
         if len(found) != len(texts):
@@ -170,9 +176,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _cells(records: list[list[str]], column: int) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array([record[column] if column < len(record) else None for record in records], pa.string())
+    return texts([record[column] if column < len(record) else None for record in records])
 
 
 def open_texts(a: Path, b: Path) -> tuple[TextSource, TextSource]:

@@ -164,9 +164,7 @@ def _naming_other_rows(
     return [
         Pairing(*_nothing(), (i,), f"rows matched by {columns[i].label}, which is unique on both sides")
         for i in live
-        if not overlaps[i]
-        and not columns[i].is_measure
-        and columns[i].names_rows()
+        if not overlaps[i] and not columns[i].is_measure and columns[i].names_rows()
     ]
 
 

@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kfm_repro.compare.tabular.arrays import filled, numpy_of
 from kfm_repro.compare.tabular.exact import exact
 from kfm_repro.compare.tabular.native import library
 from kfm_repro.compare.tabular.rows import pair_equal, row_ids
@@ -93,11 +94,9 @@ class Numbers:
         if loops is not None:
             valid, values = array.buffers()
             lanes = self.one.ctypes.data, self.two.ctypes.data
-            loops.kfm_mix_fixed(
-                *lanes, _address(values), width, _address(valid), array.offset, len(array)
-            )
+            loops.kfm_mix_fixed(*lanes, _address(values), width, _address(valid), array.offset, len(array))
             return
-        words = array.fill_null(0).to_numpy().view(f"u{width}").astype("u8")
+        words = numpy_of(filled(array, 0)).view(f"u{width}").astype("u8")
         self._mix_words(words, words, _nulls(array))
 
     def _mix_bytes(self, array: pa.Array) -> None:
@@ -119,7 +118,7 @@ class Numbers:
         if not pa.types.is_large_binary(values.type) or values.null_count:
             self.mix(column.dictionary_decode())
             return
-        places = np.ascontiguousarray(column.indices.cast(pa.int32()).fill_null(-1).to_numpy())
+        places = np.ascontiguousarray(numpy_of(filled(column.indices.cast(pa.int32()), -1)))
         first, second = _numbers_of_bytes(values)
         loops = library()
         if loops is not None:
@@ -150,7 +149,7 @@ def _address(buffer: pa.Buffer | None) -> int | None:
 
 
 def _nulls(array: pa.Array) -> Any:  # noqa: ANN401  # a mask or None
-    return array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    return numpy_of(array.is_null()) if array.null_count else None
 
 
 def _mixed(lane: Words, words: Words | np.uint64, which: int) -> Words:
@@ -255,8 +254,12 @@ def _pair_compiled(
                 )
             )
 
-        if any(pool.map(lambda first: max(pair(p) != 0 for p in range(first, min(first + 64, 1 << bits))),
-                        range(0, 1 << bits, 64))):
+        if any(
+            pool.map(
+                lambda first: max(pair(p) != 0 for p in range(first, min(first + 64, 1 << bits))),
+                range(0, 1 << bits, 64),
+            )
+        ):
             raise MemoryError("no memory to pair rows")
 
 

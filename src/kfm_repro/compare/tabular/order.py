@@ -149,9 +149,7 @@ def _labels(columns: Sequence[Column], rest: Residue, pairing: Pairing) -> tuple
     return ids_a, ids_b
 
 
-def _labels_by_number(
-    lanes: tuple[Numbers, Numbers], rest: Residue, pairing: Pairing
-) -> tuple[Ints, Ints]:
+def _labels_by_number(lanes: tuple[Numbers, Numbers], rest: Residue, pairing: Pairing) -> tuple[Ints, Ints]:
     """Return the same, from 0 on, by the numbers of the rows of two files."""
     import numpy as np
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.unique import is_unique
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
     from kfm_repro.compare.tabular.numbering import Numbers
@@ -103,7 +103,7 @@ def _without(size: int, indexes: Ints) -> Ints:
 def taken_codes(column: Column, at_a: Ints, at_b: Ints) -> tuple[Ints, Ints]:
     """Return the numbers (see `exact.codes`) of a column's cells at some positions of A and of B."""
     sides = (
-        side if len(at) == len(side) else side.take(at)
+        side if len(at) == len(side) else side.take(integers(at))
         for side, at in zip(column.exact, (at_a, at_b), strict=True)
     )
     return ex.codes(*sides)
@@ -210,9 +210,8 @@ def _mixed(parts: Sequence[Ints]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]
 def _dense(numbers: Ints) -> Ints:
     """Return each number's rank by first appearance."""
     import numpy as np
-    import pyarrow as pa
 
-    ids: Ints = pa.array(numbers).dictionary_encode().indices.to_numpy().astype(np.int64)
+    ids: Ints = numpy_of(integers(numbers).dictionary_encode().indices).astype(np.int64)
     return ids
 
 
@@ -271,7 +270,7 @@ def equal_elsewhere(columns: Sequence[Column], rows: Ints, *, of_a: bool) -> Mas
         if pa.types.is_null(own.type):
             continue
         here = other if len(candidates) == len(other) else other.take(candidates)
-        candidates = candidates[pc.is_in(here, value_set=own.combine_chunks()).to_numpy()]
+        candidates = candidates[numpy_of(pc.is_in(here, value_set=own.combine_chunks()))]
     if not len(candidates):
         return np.zeros(len(rows), np.bool_)
     codes = [ex.codes(own, other.take(candidates)) for own, (_, other) in zip(wanted, pairs, strict=True)]

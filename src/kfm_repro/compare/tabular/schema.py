@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.noise.numbers import spells_each_once, spells_uniformly
+from kfm_repro.compare.tabular.arrays import integers
 from kfm_repro.compare.tabular.exact import common_values, exact, python_values, taken
 from kfm_repro.compare.tabular.sorting import directions
 from kfm_repro.compare.tabular.unique import is_unique
@@ -65,7 +66,7 @@ class Column:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        here = self.exact[0].take(rows)
+        here = self.exact[0].take(integers(rows))
         return 1 if pa.types.is_null(here.type) else int(pc.count_distinct(here, mode="all").as_py())
 
     @property

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from kfm_repro.compare.context import reading
+from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ParquetSource:
         self._open: list[Any] = []
         self._lock = threading.Lock()
 
-    def __enter__(self) -> ParquetSource:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,13 +115,13 @@ class ParquetSource:
         for group in range(self.groups):
             here = ascending[cuts[group] : cuts[group + 1]] - self.starts[group]
             if len(here):
-                cells = _plain(self.piece(column, group).take(pa.array(here)))
+                cells = _plain(self.piece(column, group).take(integers(here)))
                 parts.append(cells if cells.type == kind else cells.cast(kind))
         found = pa.chunked_array(parts, type=kind)
         if len(rows) and not np.array_equal(order, np.arange(len(rows))):
             back = np.empty(len(order), np.int64)
             back[order] = np.arange(len(order))
-            found = found.take(pa.array(back))
+            found = found.take(integers(back))
         return found
 
     def rises(self, column: int) -> bool:
@@ -130,10 +131,12 @@ class ParquetSource:
 
         last: int | None = None
         for _, piece in self.pieces(column):
-            values = piece if pa.types.is_dictionary(piece.type) else exact(pa.chunked_array([piece])).chunk(0)
+            values = (
+                piece if pa.types.is_dictionary(piece.type) else exact(pa.chunked_array([piece])).chunk(0)
+            )
             if not pa.types.is_integer(values.type) or values.null_count:
                 return False
-            numbers = values.to_numpy()
+            numbers = numpy_of(values)
             if not len(numbers):
                 continue
             if (last is not None and numbers[0] <= last) or not (np.diff(numbers) > 0).all():
@@ -151,7 +154,7 @@ class ParquetSource:
         for aspect in ("compression", "num_values", "physical_type", "total_compressed_size", "file_path"):
             if getattr(mine, aspect) != getattr(theirs, aspect):
                 return False
-        if not self._leaves.column(column).equals(other._leaves.column(column)) or mine.file_path:  # noqa: SLF001
+        if not self._leaves.column(column).equals(other._leaves.column(column)) or mine.file_path:
             return False
         return _same_range(
             (self.path, _start(mine)), (other.path, _start(theirs)), mine.total_compressed_size
@@ -186,7 +189,11 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
     elif pa.types.is_binary(column.type):
         column = column.cast(pa.large_binary())
     joined = column.combine_chunks()
-    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks or [pa.nulls(0, column.type)])
+    return (
+        joined
+        if isinstance(joined, pa.Array)
+        else pa.concat_arrays(joined.chunks or [pa.nulls(0, column.type)])
+    )
 
 
 def _plain(array: pa.Array) -> pa.Array:

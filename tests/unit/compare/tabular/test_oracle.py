@@ -146,9 +146,9 @@ def as_texts(rows: list[Row]) -> list[Row]:
     return [(row[0], *("" if value is None else str(value) for value in row[1:])) for row in rows]
 
 
-def check_csv(rows: tuple[list[Row], list[Row]], folder: Path) -> None:
+def check_csv(rows: tuple[list[Row], list[Row]], folder: Path, context: Context = KEYED) -> None:
     a, b = rows
-    findings = csv_files.compare(written(a, folder / "a.csv"), written(b, folder / "b.csv"), KEYED)
+    findings = csv_files.compare(written(a, folder / "a.csv"), written(b, folder / "b.csv"), context)
     texts = as_texts(a), as_texts(b)
     spelled = {f.where["column"] for f in findings if f.kind is Kind.ENCODING and "column" in f.where}
     assert not spelled  # str() spells a number in one way
@@ -164,7 +164,7 @@ def check_parquet(rows: tuple[list[Row], list[Row]], folder: Path) -> None:
 
 
 def in_pieces(context: Context) -> Context:
-    return replace(context, limits=Limits(whole_bytes=0))
+    return replace(context, limits=Limits(whole_bytes=0, whole_text_bytes=0))
 
 
 def parquet_files(folder: Path, a: list[Row], b: list[Row], groups: tuple[int, int]) -> tuple[Path, Path]:
@@ -227,6 +227,13 @@ def test_parquet_files_give_the_brute_force_counts(tmp_path: Path, rows: tuple[l
     check_parquet(rows, tmp_path)
 
 
+def check_multiset_of_texts(a: list[Row], b: list[Row], folder: Path) -> None:
+    """Without a key, as texts: the counts balance, by records as by whole tables."""
+    files = written(a, folder / "a.csv"), written(b, folder / "b.csv")
+    found = csv_files.compare(*files, in_pieces(Context()))
+    check_balance(as_texts(a), as_texts(b), tuple(f for f in found if f.kind is not Kind.ENCODING))
+
+
 group_sizes = st.tuples(st.integers(1, 5), st.integers(1, 5))
 
 
@@ -247,6 +254,21 @@ def test_files_of_few_distinct_rows_compared_in_pieces_balance(
     check_multiset_in_pieces(a, b, tmp_path, groups)
 
 
+@quick
+@given(edited())
+def test_texts_compared_by_record_give_the_brute_force_counts(
+    tmp_path: Path, rows: tuple[list[Row], list[Row]]
+) -> None:
+    check_csv(rows, tmp_path, in_pieces(KEYED))
+
+
+@quick
+@given(few, st.data())
+def test_texts_of_few_distinct_records_balance(tmp_path: Path, a: list[Row], data: st.DataObject) -> None:
+    b = data.draw(st.permutations(a)) if data.draw(st.booleans()) else data.draw(few)
+    check_multiset_of_texts(a, b, tmp_path)
+
+
 @pytest.mark.full
 @thorough
 @given(edited(), small_rows, small_rows, few, few, group_sizes)
@@ -260,6 +282,8 @@ def test_every_oracle_in_pieces_at_length(
     groups: tuple[int, int],
 ) -> None:
     check_in_pieces(*rows, tmp_path, groups)
+    check_csv(rows, tmp_path, in_pieces(KEYED))
+    check_multiset_of_texts(c, d, tmp_path)
     check_multiset_in_pieces(*rows, tmp_path, groups)
     check_multiset_in_pieces(a, b, tmp_path, groups)
     check_multiset_in_pieces(c, d, tmp_path, groups)
