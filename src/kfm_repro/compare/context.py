@@ -72,8 +72,19 @@ class Limits:
     """Smallest table, decoded, that is compared in pieces instead of being read whole."""
     whole_text_bytes: int = 4 << 20
     """Smallest delimited text that is compared by its records instead of being read whole."""
+    memory_bytes: int | None = None
+    """Most memory that the rows of one comparison may take; None for half of what is available."""
     pairs: int = 200_000
     """Most distinct pairs of differing values that are looked at one by one."""
+
+    @property
+    def memory(self) -> int:
+        """Most memory that the rows of one comparison may take, in bytes."""
+        if self.memory_bytes is not None:
+            return self.memory_bytes
+        from kfm_repro.compare.memory import available
+
+        return available()
 
 
 Inner = Callable[[Path, Path, str, "Context"], tuple[Finding, ...]]

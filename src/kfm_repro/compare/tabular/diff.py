@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.arrays import empty_table
@@ -19,6 +19,7 @@ from kfm_repro.compare.tabular.cells import (
     part_findings,
     row_keys,
 )
+from kfm_repro.compare.tabular.many import CodesOnDemand, pair_many
 from kfm_repro.compare.tabular.match import Pairing, anchored, pair_rows, usable_columns
 from kfm_repro.compare.tabular.order import order_finding
 from kfm_repro.compare.tabular.rows import Residue, equal_elsewhere, residue
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
     from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.filed import FileColumn
     from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
 
@@ -74,7 +76,7 @@ def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tup
     columns = large.file_columns(shared, a, b)
     anchor = large.anchor_in_place(columns, usable_columns(columns, context))
     if anchor is None:
-        columns, rest = large.reduce(columns)
+        columns, rest = large.reduce(columns, context.limits.memory)
         if not len(rest.a) and not len(rest.b) and rest.partner is None and not len(rest.equal_a):
             return tuple(findings)
         return (*findings, *residue_findings(columns, (a.rows, b.rows), rest, task))
@@ -103,7 +105,10 @@ def residue_findings(
 ) -> list[Finding]:
     """Return everything in which two tables differ, given the rows of each without equal partner and what moved."""
     findings: list[Finding] = []
-    pairing = pair_rows(columns, rest, counts, task.context)
+    if isinstance(rest.codes_a, CodesOnDemand):
+        pairing = pair_many(cast("list[FileColumn]", columns), rest, task.context)
+    else:
+        pairing = pair_rows(columns, rest, counts, task.context)
     order = order_finding(columns, counts, rest, pairing, task)
     if order is not None:
         findings.append(order)
@@ -135,13 +140,17 @@ def _elsewhere(columns: Sequence[Column], rest: Residue, rows: Ints, *, of_a: bo
     """Return which of some rows of one side the other side has as well."""
     import numpy as np
 
+    if rest.copies is not None:
+        rows_of, known = (rest.a, rest.copies[0]) if of_a else (rest.b, rest.copies[1])
+        copied: Mask = known[np.searchsorted(rows_of, rows)]
+        return copied
     if rest.lanes is None or not len(rows):
         return equal_elsewhere(columns, rows, of_a=of_a)
     own, other = rest.lanes() if of_a else rest.lanes()[::-1]
     here = np.flatnonzero(np.isin(other.one, own.one[rows]))
-    known = set(zip(other.one[here].tolist(), other.two[here].tolist(), strict=True))
+    pairs = set(zip(other.one[here].tolist(), other.two[here].tolist(), strict=True))
     return np.array(
-        [pair in known for pair in zip(own.one[rows].tolist(), own.two[rows].tolist(), strict=True)], np.bool_
+        [pair in pairs for pair in zip(own.one[rows].tolist(), own.two[rows].tolist(), strict=True)], np.bool_
     )
 
 

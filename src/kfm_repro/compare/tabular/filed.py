@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kfm_repro.compare.tabular.arrays import numpy_of
 from kfm_repro.compare.tabular.exact import exact, python_values, taken
@@ -15,18 +15,51 @@ from kfm_repro.compare.tabular.unique import is_unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     import pyarrow as pa
 
     from kfm_repro.compare.tabular.exact import Ints
-    from kfm_repro.compare.tabular.lines import TextSource
-    from kfm_repro.compare.tabular.source import ParquetSource
-
-    Source = ParquetSource | TextSource
-
-__all__ = ["FileColumn", "repeats"]
+__all__ = ["FileColumn", "Source", "repeats"]
 
 _SAMPLE = 20_000
+
+
+class Source(Protocol):
+    """A table in a file, whose columns are read in pieces; columns and pieces go by their number."""
+
+    path: Path
+    schema: Any
+    rows: int
+    groups: int
+    starts: Ints
+    """The number of the first row of every piece, and at the end the number of rows."""
+
+    def head(self, column: int, rows: int) -> pa.Array:
+        """Return the first cells of a column, at most ``rows``."""
+        ...
+
+    def piece(self, column: int, group: int) -> pa.Array:
+        """Return the cells of a column in one piece."""
+        ...
+
+    def pieces(self, column: int) -> Iterator[tuple[int, pa.Array]]:
+        """Yield every piece of a column with the number of its first row."""
+        ...
+
+    def take(self, column: int, rows: Ints) -> pa.ChunkedArray:
+        """Return some cells of a column, in the order asked for."""
+        ...
+
+    def rises(self, column: int) -> bool:
+        """Return whether some strict order of the cells proves that none occurs twice."""
+        ...
+
+
+def _no_rows() -> Ints:
+    import numpy as np
+
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -35,8 +68,8 @@ class FileColumn(Column):
 
     sources: tuple[Source, Source] = field(default=(), repr=False)  # type: ignore[assignment]
     at: tuple[int, int] = (0, 0)
-    rows_a: Ints = field(default=None)  # type: ignore[assignment]
-    rows_b: Ints = field(default=None)  # type: ignore[assignment]
+    rows_a: Ints = field(default_factory=_no_rows)
+    rows_b: Ints = field(default_factory=_no_rows)
     settled: dict[int, bool] = field(default_factory=dict)
     """What was found out before: whether A's (0) and B's (1) cells name the rows."""
 
@@ -63,7 +96,10 @@ class FileColumn(Column):
         return self.names_rows_of(0) and self._names_other_rows_of_b()
 
     def _names_other_rows_of_b(self) -> bool:
-        """Return `names_rows_of` B, given that of A: but for ``rows_b``, B's rows equal rows of A outside ``rows_a``."""
+        """Return `names_rows_of` B, given that of A.
+
+        But for ``rows_b``, B's rows equal rows of A outside of ``rows_a``, one to one.
+        """
         import numpy as np
         import pyarrow.compute as pc
 

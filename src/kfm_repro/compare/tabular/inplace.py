@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
     from kfm_repro.compare.tabular.filed import FileColumn
+    from kfm_repro.compare.tabular.source import ParquetSource
 
 __all__ = ["Difference", "differing", "in_parallel", "probe"]
 
@@ -96,7 +97,8 @@ def _differences(column: FileColumn, group: int, rows: int) -> Iterator[Differen
     """Yield where a column differs within a row group of A."""
     import numpy as np
 
-    (a, b), (at_a, at_b) = column.sources, column.at
+    a, b = cast("tuple[ParquetSource, ParquetSource]", column.sources)
+    at_a, at_b = column.at
     start, stop = int(a.starts[group]), min(rows, int(a.starts[group + 1]))
     other = int(np.searchsorted(b.starts, start, "right")) - 1
     alike = (b.starts[other], b.starts[other + 1]) == (start, a.starts[group + 1])

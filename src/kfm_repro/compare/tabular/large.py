@@ -20,18 +20,18 @@ from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
 from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel, probe
 from kfm_repro.compare.tabular.lines import differing_lines, number_lines
-from kfm_repro.compare.tabular.numbering import Numbers, draw_seed, pair_rows_by_number
+from kfm_repro.compare.tabular.many import codes_on_demand
+from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed, pair_rows_by_number
 from kfm_repro.compare.tabular.quotes import has_quoted_empty
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, plain_type
+from kfm_repro.compare.tabular.spill import BYTES_PER_ROW, pair_spilled
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
-    from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.exact import Ints, Mask
     from kfm_repro.compare.tabular.filed import Source
     from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
@@ -52,6 +52,8 @@ _MOST_LOOKED_AT = 1_000_000
 """Most pairs of a column that are kept to be looked at one by one (see `Limits.pairs`, which counts distinct ones)."""
 _MOST_RECORDS = 20_000
 """Most records that are read one by one; beyond it both texts are read whole."""
+_MOST_AT_HAND = 1_000_000
+"""Most rows without equal partner that are read as rows; beyond it they are read a column at a time."""
 _MOST_IN_PLACE = 0.2
 """Largest part of the rows that may differ in place, without anchor, before the rows are compared as a multiset."""
 
@@ -127,6 +129,8 @@ def parts_in_place(
     columns: Sequence[FileColumn], anchor: int, task: Task
 ) -> Iterator[tuple[int, list[Part]]]:
     """Yield per differing column of tables with an anchor what its cells are, told apart; places are rows."""
+    import numpy as np
+
     settled: dict[int, list[Part]] = {}
     left: dict[int, _Left] = {}
     others = [i for i in range(len(columns)) if i != anchor]
@@ -136,9 +140,10 @@ def parts_in_place(
         if is_plain(columns[at], task):
             found, here = settle_cells(columns[at], difference.a, difference.b, task)
             parts = [part.at(difference.places) for part in found]
-            difference = difference.take(here)
+        else:
+            here = np.arange(len(difference.places))
         settled[at] = merged([*settled.get(at, []), *parts])
-        left.setdefault(at, _Left()).add(difference, bounded=not columns[at].is_float)
+        left.setdefault(at, _Left()).add(difference.take(here), bounded=not columns[at].is_float)
     for i in sorted(settled):
         yield i, merged([*settled[i], *left[i].parts(columns[i], task)])
 
@@ -195,24 +200,74 @@ def _of_type(like: pa.ChunkedArray, parts: Sequence[pa.ChunkedArray]) -> pa.Chun
     )
 
 
-def reduce(columns: Sequence[FileColumn]) -> tuple[list[FileColumn], Residue]:
-    """Return the rows of two files without equal partner, their cells at hand, and all that moved."""
+def reduce(columns: Sequence[FileColumn], memory: int) -> tuple[list[FileColumn], Residue]:
+    """Return the rows of two files without equal partner, their cells at hand if not too many, and all that moved.
+
+    ``memory`` is in bytes: where the numbers of all rows would take more, they go through files.
+    """
     import numpy as np
 
     a, b = columns[0].sources
     at = _in_place(columns)
     if at is None:
-        partner, state, lanes = _by_number(columns)
-        rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
-        held = _with_cells(columns, rest_a, rest_b)
-        codes_a, codes_b = _codes(held)
-        none = np.zeros(0, np.int64)
-        return held, Residue(
-            rest_a, rest_b, codes_a, codes_b, none, none, partner=partner, lanes=lambda: lanes
-        )
+        return _as_multisets(columns, memory)
     rest_a = np.concatenate([at, np.arange(min(a.rows, b.rows), a.rows)])
     rest_b = np.concatenate([at, np.arange(min(a.rows, b.rows), b.rows)])
+    if len(rest_a) + len(rest_b) > _MOST_AT_HAND:
+        return _as_multisets(columns, memory)
     return _cancelled(columns, rest_a, rest_b)
+
+
+def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[FileColumn], Residue]:
+    import numpy as np
+
+    a, b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
+    lanes = cache(lambda: _numbers(columns))
+    if (a.rows + b.rows) * BYTES_PER_ROW > memory:
+        seed = draw_seed()
+        partner, state = pair_spilled(
+            (_blocks(columns, 0, seed), _blocks(columns, 1, seed)), (a.rows, b.rows), memory
+        )
+        others = lambda: _others(columns)  # noqa: E731
+    else:
+        partner, state = pair_rows_by_number(*lanes())
+        others = lambda: lanes()[0].one != lanes()[1].one  # noqa: E731
+    rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
+    copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
+    none = np.zeros(0, np.int64)
+    if len(rest_a) + len(rest_b) > _MOST_AT_HAND:
+        held = list(columns)
+        codes: tuple[Sequence[Ints], Sequence[Ints]] = codes_on_demand(held, rest_a, rest_b)
+    else:
+        held = _with_cells(columns, rest_a, rest_b)
+        codes = _codes(held)
+    return held, Residue(
+        rest_a, rest_b, *codes, none, none, partner=partner, copies=copies, others=others, lanes=lanes
+    )
+
+
+def _blocks(columns: Sequence[FileColumn], side: int, seed: int) -> Iterator[tuple[int, Numbers]]:
+    """Yield the numbers of the rows of A (0) or B (1), a row group at a time."""
+    source = cast("ParquetSource", columns[0].sources[side])
+
+    def numbered(group: int) -> tuple[int, Numbers]:
+        start, stop = (int(row) for row in source.starts[group : group + 2])
+        numbers = Numbers.of(stop - start, seed)
+        for column in columns:
+            numbers.mix(source.piece(column.at[side], group))
+        return start, numbers
+
+    yield from in_parallel(numbered, range(source.groups))
+
+
+def _others(columns: Sequence[FileColumn]) -> Mask:
+    """Return the places at which two files of as many rows do not hold equal rows, by their columns in place."""
+    import numpy as np
+
+    mask = np.zeros(columns[0].sources[0].rows, np.bool_)
+    for _, difference in differing(columns, len(mask)):
+        mask[difference.places] = True
+    return mask
 
 
 def _in_place(columns: Sequence[FileColumn]) -> Ints | None:
@@ -277,13 +332,6 @@ def _with_cells(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> li
     ]
 
 
-def _by_number(
-    columns: Sequence[FileColumn],
-) -> tuple[Ints, NDArray[np.uint8], tuple[Numbers, Numbers]]:
-    lanes = _numbers(columns)
-    return *pair_rows_by_number(*lanes), lanes
-
-
 def _numbers(columns: Sequence[FileColumn]) -> tuple[Numbers, Numbers]:
     seed = draw_seed()
     a, b = (
@@ -293,7 +341,7 @@ def _numbers(columns: Sequence[FileColumn]) -> tuple[Numbers, Numbers]:
     return a, b
 
 
-def number_rows(source: ParquetSource, columns: Sequence[int], seed: int) -> Numbers:
+def number_rows(source: Source, columns: Sequence[int], seed: int) -> Numbers:
     """Return the numbers of all rows of a file over some columns, in this order."""
     numbers = Numbers.of(source.rows, seed)
 
@@ -326,7 +374,7 @@ def reduce_texts(
             if held is not None and anchor is not None:
                 return held, Residue(at, at, *_codes(held), none, none, anchor)
     lanes = tuple(number_lines(side, seed) for seed in (draw_seed(),) for side in (a, b))
-    partner, state = pair_rows_by_number(*lanes)
+    partner, state = pair_rows_by_number(lanes[0], lanes[1])
     rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
     held = _with_records(columns, rest_a, rest_b)
     if held is None:
@@ -334,8 +382,17 @@ def reduce_texts(
     codes = _codes(held)
     if len(rest_a) and len(rest_b) and len(pair_equal(*row_ids(*codes))[0]):
         return None
+    copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
     return held, Residue(
-        rest_a, rest_b, *codes, none, none, partner=partner, lanes=lambda: (lanes[0], lanes[1])
+        rest_a,
+        rest_b,
+        *codes,
+        none,
+        none,
+        partner=partner,
+        copies=copies,
+        others=lambda: lanes[0].one != lanes[1].one,
+        lanes=lambda: (lanes[0], lanes[1]),
     )
 
 

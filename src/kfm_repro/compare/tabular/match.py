@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["Pairing", "anchored", "pair_rows", "usable_columns"]
+__all__ = ["Pairing", "anchored", "lacking", "pair_rows", "usable_columns"]
 
 _VOLATILE_OVERLAP = 0.1
 """A column whose values overlap less than this between A and B names no row."""
@@ -49,7 +49,7 @@ def pair_rows(columns: Sequence[Column], rest: Residue, counts: tuple[int, int],
         return _anchored(columns, rest, rest.anchor, context)
     if context.options.key:
         names = {column.label: i for i, column in enumerate(columns)}
-        note = _lacking(columns, context)
+        note = lacking(columns, context)
         if not note:
             return _by_declared_key(tuple(names[name] for name in context.options.key), columns, rest)
     if not len(rest.a) or not len(rest.b):
@@ -72,10 +72,10 @@ def anchored(columns: Sequence[Column], anchor: int, context: Context) -> Pairin
     if (name,) == tuple(context.options.key):
         return Pairing(*_nothing(), (anchor,), f"rows matched by the declared key ({name})", declared=True)
     note = f"rows matched by {name}, which is unique on both sides"
-    return Pairing(*_nothing(), (anchor,), _lacking(columns, context) + note)
+    return Pairing(*_nothing(), (anchor,), lacking(columns, context) + note)
 
 
-def _lacking(columns: Sequence[Column], context: Context) -> str:
+def lacking(columns: Sequence[Column], context: Context) -> str:
     """Say which declared key column is missing, if any."""
     names = [column.label for column in columns]
     lacking = next((name for name in context.options.key if name not in names), None)

@@ -191,9 +191,9 @@ def _mix_octets(one: Words, two: Words, octets: NDArray[np.uint8], starts: Ints,
         places = starts[rows, None] + at + np.arange(_WORD)
         inside = np.arange(at, at + _WORD) < sizes[rows, None]
         words = np.where(inside, octets[np.where(inside, places, 0)], 0).astype(np.uint8)
-        words = np.ascontiguousarray(words).view("<u8").reshape(-1).astype(np.uint64)
+        packed = np.ascontiguousarray(words).view("<u8").reshape(-1).astype(np.uint64)
         for which, lane in enumerate((one, two)):
-            lane[rows] = _mixed(lane[rows], words, which)
+            lane[rows] = _mixed(lane[rows], packed, which)
     for which, lane in enumerate((one, two)):
         lane[:] = _mixed(lane, sizes.astype(np.uint64), which)
 

@@ -107,10 +107,9 @@ def _places_of_others(partner: Ints, rest: Residue, pairing: Pairing) -> Ints:
     """Return the places that hold another row, where every row has a partner."""
     import numpy as np
 
-    if rest.partner is None or rest.lanes is None:
+    if rest.others is None:
         return np.flatnonzero(partner != np.arange(len(partner)))
-    a, b = rest.lanes()
-    other = a.one != b.one  # equal rows are interchangeable
+    other = rest.others()  # equal rows are interchangeable
     changed = rest.a[pairing.a]
     other[changed] = partner[changed] != changed
     return np.flatnonzero(other)

@@ -55,7 +55,7 @@ def _is_large(a: pq.ParquetFile, b: pq.ParquetFile, context: Context) -> bool:
 def _declared(metadata: pq.FileMetaData) -> int:
     """Return how many bytes a file's values take at least, decoded."""
     sizes = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    return max(sum(sizes), metadata.num_rows * metadata.num_columns * _WIDTH)
+    return int(max(sum(sizes), metadata.num_rows * metadata.num_columns * _WIDTH))
 
 
 def _compared(a: pa.Table, b: pa.Table, context: Context) -> tuple[Finding, ...]:

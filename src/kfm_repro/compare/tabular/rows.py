@@ -35,14 +35,18 @@ class Residue:
 
     a: Ints
     b: Ints
-    codes_a: tuple[Ints, ...]
-    codes_b: tuple[Ints, ...]
+    codes_a: Sequence[Ints]
+    codes_b: Sequence[Ints]
     equal_a: Ints
     equal_b: Ints
     anchor: int | None = None
     """A column that is unique and equal in place: rows at the same position belong together."""
     partner: Ints | None = None
     """B's row for every row of A outside of ``a``, for tables in files; else positions say it."""
+    copies: tuple[Mask, Mask] | None = None
+    """Which rows of ``a`` and ``b`` the other side has as well, but less often; None where it is to be found."""
+    others: Callable[[], Mask] | None = None
+    """Gives the places at which A and B hold rows that are not equal, for tables in files of as many rows."""
     lanes: Callable[[], tuple[Numbers, Numbers]] | None = None
     """Gives the number of every row of A and of B, for tables in files."""
 

@@ -163,7 +163,7 @@ class ParquetSource:
 
 def _start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
     offsets = (chunk.dictionary_page_offset, chunk.data_page_offset)
-    return min(offset for offset in offsets if offset is not None and offset > 0)
+    return min(int(offset) for offset in offsets if offset is not None and offset > 0)
 
 
 def _same_range(a: tuple[Path, int], b: tuple[Path, int], size: int) -> bool:

@@ -24,7 +24,8 @@ def library() -> ctypes.CDLL | None:
     loops.kfm_mix_places.argtypes = [address, address, address, address, address, count]
     loops.kfm_number_bytes.argtypes = [address, address, address, address, count, count]
     loops.kfm_partition.argtypes = [address, count, ctypes.c_int, address, address]
-    loops.kfm_pair.argtypes = [address, address, address, count] * 2 + [address, address]
+    side = (address, address, address, count)
+    loops.kfm_pair.argtypes = [*side, *side, address, address]
     for name in ("mix_fixed", "mix_bytes", "mix_places", "number_bytes", "partition"):
         getattr(loops, f"kfm_{name}").restype = None
     loops.kfm_pair.restype = ctypes.c_int
