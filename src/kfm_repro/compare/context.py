@@ -42,12 +42,14 @@ class Options:
     """What the settings or the command line say of one output.
 
     ``key`` are the columns that name a row; ``tolerance`` the largest absolute difference allowed per
-    column (``*`` for every float column); ``ignore`` the columns that may differ, with the reason.
+    column (``*`` for every float column); ``ignore`` the columns that may differ, with the reason. ``memory_bytes`` is
+    the most memory that comparing two tables may take, None for half of what is available.
     """
 
     key: tuple[str, ...] = ()
     tolerance: Mapping[str, float] = field(default_factory=dict)
     ignore: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,19 +74,8 @@ class Limits:
     """Smallest table, decoded, that is compared in pieces instead of being read whole."""
     whole_text_bytes: int = 4 << 20
     """Smallest delimited text that is compared by its records instead of being read whole."""
-    memory_bytes: int | None = None
-    """Most memory that the rows of one comparison may take; None for half of what is available."""
     pairs: int = 200_000
     """Most distinct pairs of differing values that are looked at one by one."""
-
-    @property
-    def memory(self) -> int:
-        """Most memory that the rows of one comparison may take, in bytes."""
-        if self.memory_bytes is not None:
-            return self.memory_bytes
-        from kfm_repro.compare.memory import available
-
-        return available()
 
 
 Inner = Callable[[Path, Path, str, "Context"], tuple[Finding, ...]]
@@ -106,6 +97,13 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     depth: int = 0
     inner: Inner | None = None
+
+    @property
+    def memory(self) -> int:
+        """Most memory that comparing two tables may take, in bytes."""
+        from kfm_repro.compare.memory import available
+
+        return available() if self.options.memory_bytes is None else self.options.memory_bytes
 
     def deeper(self) -> Context:
         """Return this context one container further in."""

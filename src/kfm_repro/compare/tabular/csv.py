@@ -12,7 +12,7 @@ from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
 from kfm_repro.compare.tabular.diff import compare_tables, compare_texts
 from kfm_repro.compare.tabular.lines import Unsure, open_texts
 from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
-from kfm_repro.errors import Unreadable
+from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
+_COPIES = 12
+"""So many times its size a text takes while it is compared whole."""
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NEWLINES = {"\r\n": "CRLF", "\n": "LF", "\r": "CR", "": "none"}
 
@@ -55,6 +57,9 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     found = _in_pieces(a, b, context)
     if found is not None:
         return found
+    most, size = context.options.memory_bytes, a.stat().st_size + b.stat().st_size
+    if most is not None and size * _COPIES > most:
+        raise LimitExceeded(f"reading both whole would take about {size * _COPIES} bytes, more than {most}")
     left, right = _open(load(a)), _open(load(b))
     if left.delimiter != right.delimiter and sorted(left.names) != sorted(right.names):
         left, right = _same_delimiter(left, right)

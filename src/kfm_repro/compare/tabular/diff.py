@@ -76,7 +76,7 @@ def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tup
     columns = large.file_columns(shared, a, b)
     anchor = large.anchor_in_place(columns, usable_columns(columns, context))
     if anchor is None:
-        columns, rest = large.reduce(columns, context.limits.memory)
+        columns, rest = large.reduce(columns, context.memory)
         if not len(rest.a) and not len(rest.b) and rest.partner is None and not len(rest.equal_a):
             return tuple(findings)
         return (*findings, *residue_findings(columns, (a.rows, b.rows), rest, task))

@@ -207,15 +207,20 @@ def reduce(columns: Sequence[FileColumn], memory: int) -> tuple[list[FileColumn]
     """
     import numpy as np
 
-    a, b = columns[0].sources
+    a, b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
     at = _in_place(columns)
     if at is None:
         return _as_multisets(columns, memory)
     rest_a = np.concatenate([at, np.arange(min(a.rows, b.rows), a.rows)])
     rest_b = np.concatenate([at, np.arange(min(a.rows, b.rows), b.rows)])
-    if len(rest_a) + len(rest_b) > _MOST_AT_HAND:
+    if len(rest_a) + len(rest_b) > _most_at_hand(a, b, memory):
         return _as_multisets(columns, memory)
     return _cancelled(columns, rest_a, rest_b)
+
+
+def _most_at_hand(a: ParquetSource, b: ParquetSource, memory: int) -> int:
+    """Return how many rows may be read as rows: with their codes they take a few times their size."""
+    return min(_MOST_AT_HAND, int(memory) // (8 * max(1, int(a.row_bytes), int(b.row_bytes))))
 
 
 def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[FileColumn], Residue]:
@@ -235,7 +240,7 @@ def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[File
     rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
     copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
     none = np.zeros(0, np.int64)
-    if len(rest_a) + len(rest_b) > _MOST_AT_HAND:
+    if len(rest_a) + len(rest_b) > _most_at_hand(a, b, memory):
         held = list(columns)
         codes: tuple[Sequence[Ints], Sequence[Ints]] = codes_on_demand(held, rest_a, rest_b)
     else:

@@ -27,6 +27,8 @@ __all__ = ["compare", "metadata_findings", "open_parquet", "read_table"]
 
 _WIDTH = 8
 """Bytes that a decoded value takes at least, offsets and padding counted."""
+_COPIES = 4
+"""So many times its decoded size a table takes while it is compared whole."""
 _DECODED = 4
 """Decoded tables may be this many times as large as one member of an archive."""
 
@@ -39,6 +41,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     with open_parquet(a) as left, open_parquet(b) as right:
         if _is_large(left, right, context):
             with ParquetSource(left, a) as source_a, ParquetSource(right, b) as source_b:
+                for source in (source_a, source_b):
+                    source.bound(context.memory)
                 findings = compare_sources(source_a, source_b, context)
         else:
             findings = _compared(read_table(left, a, context), read_table(right, b, context), context)
@@ -47,9 +51,11 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
 
 def _is_large(a: pq.ParquetFile, b: pq.ParquetFile, context: Context) -> bool:
     """Return whether two files are better compared in pieces, and can be."""
-    size = min(_declared(a.metadata), _declared(b.metadata))
+    sizes = _declared(a.metadata), _declared(b.metadata)
+    if min(sizes) < context.limits.whole_bytes and sum(sizes) * _COPIES <= context.memory:
+        return False
     leaves = len(a.schema.names), len(b.schema.names)
-    return size >= context.limits.whole_bytes and can_be_reduced(a.schema_arrow, b.schema_arrow, leaves)
+    return can_be_reduced(a.schema_arrow, b.schema_arrow, leaves)
 
 
 def _declared(metadata: pq.FileMetaData) -> int:
@@ -89,6 +95,8 @@ def read_table(file: pq.ParquetFile, path: Path, context: Context) -> pa.Table:
     metadata = file.metadata
     declared = _declared(metadata)
     most = _DECODED * context.limits.member_bytes
+    if context.options.memory_bytes is not None:
+        most = min(most, context.options.memory_bytes // _COPIES // 2)
     if declared > most:
         raise LimitExceeded(f"the table would take {declared} bytes, more than {most}")
     with reading(path, "Parquet", pa.ArrowException):

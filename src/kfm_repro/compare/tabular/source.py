@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
+from kfm_repro.compare.tabular.workers import workers
+from kfm_repro.errors import LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ParquetSource"]
 
 _BLOCK = 1 << 20
+_PIECES = 2
 _DICTIONARY_BYTES = 3
 """A chunk of strings with at most so many bytes per value is coded by a dictionary, and read so."""
 
@@ -41,6 +44,10 @@ class ParquetSource:
         self.starts: Ints = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         self.rows = int(self.starts[-1])
         self.groups = len(sizes)
+        self.row_bytes = sum(file.metadata.row_group(i).total_byte_size for i in range(self.groups)) // max(
+            1, self.rows
+        )
+        """Bytes of a row, about."""
         self._local = threading.local()
         self._open: list[Any] = []
         self._lock = threading.Lock()
@@ -51,6 +58,21 @@ class ParquetSource:
     def __exit__(self, *_: object) -> None:
         for file in self._open:
             file.close()
+
+    def bound(self, memory: int) -> None:
+        """Raise LimitExceeded when the smallest pieces would not fit into ``memory`` bytes, two for every thread."""
+        largest = max(
+            (
+                self.metadata.row_group(group).column(column).total_uncompressed_size
+                for group in range(self.groups)
+                for column in range(self.metadata.num_columns)
+            ),
+            default=0,
+        )
+        if largest * _PIECES * workers() > memory:
+            raise LimitExceeded(
+                f"one column of one row group takes {largest} bytes: too much for {memory} bytes of memory"
+            )
 
     @cached_property
     def _coded(self) -> list[str]:
