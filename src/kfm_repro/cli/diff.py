@@ -18,6 +18,7 @@ __all__ = ["command"]
 @click.argument("a")
 @click.argument("b")
 @click.option("--key", help="Columns that name a row, separated by commas.")
+@click.option("--memory", metavar="SIZE", help="Most memory that comparing two tables may take, such as 2G.")
 @accept_option
 @project_options
 @report_options
@@ -33,6 +34,7 @@ def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hand
     from kfm_repro.judge.diff import diff
     from kfm_repro.model.verdict import Accept, exit_code
     from kfm_repro.runs.project import find_project
+    from kfm_repro.runs.sizes import parse_size
 
     key = tuple(name.strip() for name in (options["key"] or "").split(",") if name.strip())
     with reporting(options, "diff") as reports:
@@ -44,6 +46,7 @@ def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hand
                 b,
                 lambda: find_project(options["root"], options["runs"]),
                 key=key,
+                memory_bytes=parse_size(options["memory"], what="--memory") if options["memory"] else None,
                 accept=Accept(options["accept"]) if options["accept"] else None,
             )
         reports.write(report)

@@ -43,12 +43,14 @@ class Options:
     """What the settings or the command line say of one output.
 
     ``key`` are the columns that name a row; ``tolerance`` the largest absolute difference allowed per
-    column (``*`` for every float column); ``ignore`` the columns that may differ, with the reason.
+    column (``*`` for every float column); ``ignore`` the columns that may differ, with the reason. ``memory_bytes`` is
+    the most memory that comparing two tables may take, None for half of what is available.
     """
 
     key: tuple[str, ...] = ()
     tolerance: Mapping[str, float] = field(default_factory=dict)
     ignore: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class Limits:
     """Deepest nesting of containers."""
     text_bytes: int = 64 << 20
     """Largest text that is compared line by line."""
+    whole_bytes: int = 64 << 20
+    """Smallest table, decoded, that is compared in pieces instead of being read whole."""
+    whole_text_bytes: int = 4 << 20
+    """Smallest delimited text that is compared by its records instead of being read whole."""
     pairs: int = 200_000
     """Most distinct pairs of differing values that are looked at one by one."""
 
@@ -96,6 +102,13 @@ class Context:
     depth: int = 0
     inner: Inner | None = None
     siblings: tuple[Mapping[str, Path], Mapping[str, Path]] = field(default_factory=lambda: ({}, {}))
+
+    @property
+    def memory(self) -> int:
+        """Most memory that comparing two tables may take, in bytes."""
+        from kfm_repro.compare.memory import available
+
+        return available() if self.options.memory_bytes is None else self.options.memory_bytes
 
     def deeper(self) -> Context:
         """Return this context one container further in."""

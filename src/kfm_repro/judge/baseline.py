@@ -26,6 +26,7 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.sizes import parse_size
 from kfm_repro.runs.trouble import home_folder
 from kfm_repro.runs.write import aware
 
@@ -101,14 +102,20 @@ def source_of(run: Run) -> str | msgspec.UnsetType:
     return str(path)
 
 
-def rule_for(project: Project, path: str, accept: Accept | None, key: tuple[str, ...] = ()) -> Rule:
+def rule_for(project: Project, path: str, accept: Accept | None, given: Options | None = None) -> Rule:
     """Return how one output is compared: what the command line says, else the settings."""
     settings = project.settings.for_output(path)
     own_key = (settings.key,) if isinstance(settings.key, str) else tuple(settings.key)
     tolerance = (
         settings.tolerance if isinstance(settings.tolerance, dict) else {"*": float(settings.tolerance)}
     )
-    options = Options(key=key or own_key, tolerance=tolerance, ignore=settings.ignore)
+    given = given or Options()
+    memory = given.memory_bytes
+    if memory is None and project.settings.compare_memory is not None:
+        memory = parse_size(project.settings.compare_memory, what="compare-memory")
+    options = Options(
+        key=given.key or own_key, tolerance=tolerance, ignore=settings.ignore, memory_bytes=memory
+    )
     return Rule(options=options, accept=accept or settings.accept or Accept.IDENTICAL)
 
 

@@ -42,7 +42,13 @@ FindProject = Callable[[], Project]
 
 
 def diff(
-    a: str, b: str, find_project: FindProject, *, key: tuple[str, ...] = (), accept: Accept | None = None
+    a: str,
+    b: str,
+    find_project: FindProject,
+    *,
+    key: tuple[str, ...] = (),
+    accept: Accept | None = None,
+    memory_bytes: int | None = None,
 ) -> Report:
     """Compare A with B: both files, both folders, or both runs.
 
@@ -52,13 +58,14 @@ def diff(
     sides = [_path_or_none(text) for text in (a, b)]
     left, right = sides
     if left is not None and right is not None:
-        comparison = compare_paths(left, right, key=key, accept=accept)
+        options = Options(key=key, memory_bytes=memory_bytes)
+        comparison = compare_paths(left, right, accept=accept, options=options)
         return _report(comparison)
     if left is not None or right is not None:
         path, run = (a, b) if left is not None else (b, a)
         raise _not_both_paths(path, run, find_project)
     try:
-        return _diff_runs(find_project(), a, b, key, accept)
+        return _diff_runs(find_project(), a, b, Options(key=key, memory_bytes=memory_bytes), accept)
     except (RunNotFound, RootNotFound) as exc:
         paths = [text for text in (a, b) if "/" in text or "." in text]
         if paths or isinstance(exc, RootNotFound):
@@ -100,7 +107,7 @@ def compare_paths(
     return compare_outputs(left, right, Context(), lambda _: rule)
 
 
-def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: Accept | None) -> Report:
+def _diff_runs(project: Project, a: str, b: str, options: Options, accept: Accept | None) -> Report:
     directories = [resolve_run(project, spec) for spec in (a, b)]
     runs = [read_run(directory) for directory in directories]
     manifests = [
@@ -122,7 +129,7 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
             sets[0],
             sets[1],
             Context(a=sides[0], b=sides[1]),
-            lambda path: rule_for(project, path, accept, key),
+            lambda path: rule_for(project, path, accept, options),
         )
     outputs = comparison.outputs
     inputs = [_inputs_of(directory, run) for directory, run in zip(directories, runs, strict=True)]
