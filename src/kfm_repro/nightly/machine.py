@@ -6,9 +6,8 @@ import hashlib
 import os
 import platform
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-
-import kfm_repro
 
 __all__ = ["environment_key"]
 
@@ -21,7 +20,7 @@ def environment_key(python: str) -> str:
 
     Where it is the same, today's environment is taken to be that of the night before.
     """
-    told = [platform.system(), platform.release(), platform.machine(), *platform.libc_ver(), kfm_repro.__version__]
+    told = [platform.system(), platform.release(), platform.machine(), *platform.libc_ver(), version("kfm-repro")]
     told += [python, *_facts(Path(python))] if python else []
     text = "\n".join(told)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]

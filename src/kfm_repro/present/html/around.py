@@ -148,10 +148,17 @@ def _replays(report: Report) -> Part:
 
 def _waivers(report: Report) -> Part:
     rows = tuple(
-        (", ".join(f"{visible(k)}: {visible(v, 300)}" for k, v in item.items()),)
+        (
+            visible(item.output, 200),
+            ", ".join([visible(item.kind), *(f"{k} {visible(v, 80)}" for k, v in sorted(item.where.items()))]),
+            visible(item.state),
+            f"{item.found} of {item.count}" if item.state != "not-checked" else "",
+            visible(item.reason, 300),
+            visible(item.expires),
+        )
         for item in report.waivers[:_MOST]
     )
-    return Part("waivers", "Waivers", ("waiver",), rows)
+    return Part("waivers", "Waivers", ("output", "what", "state", "found of allowed", "reason", "until"), rows)
 
 
 def _side(value: str | None) -> str:
