@@ -66,8 +66,8 @@ def compare_part(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare what stands beside shapes: the reference system, the code page, spatial indexes."""
     suffix = _suffix(context)
     if suffix in _INDEXES:
-        evidence = "a spatial index, which follows from the shapes; it was not read"
-        return (Finding(kind=Kind.SPATIAL_INDEX, rung=Rung.CONTAINER, evidence=evidence),)
+        evidence = "a spatial index that is not read: whether it leads to the shapes is not known"
+        return (Finding(kind=Kind.SPATIAL_INDEX, rung=Rung.UNKNOWN, evidence=evidence),)
     texts = []
     for path in (a, b):
         with reading(path, suffix):
