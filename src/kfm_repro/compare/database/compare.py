@@ -178,7 +178,7 @@ def _in_place(pair: _Pair, found: Settled, context: Context) -> Iterator[Finding
     yield from _headers(pair, found.a, found.b, found.heads)
     _geometry_last(found.a, found.b, pair.packages[0].geometry(name))
     of = pair.a.count(name)
-    for finding in _judge(pair, context, {"layer": name}, found.a, found.b):
+    for finding in _judge(pair, context, {"layer": name}, found.a, found.b, some=True):
         yield msgspec.structs.replace(finding, of=of) if "column" in finding.where else finding
 
 
@@ -192,9 +192,15 @@ def _reference(pair: _Pair, count: int) -> str:
 
 
 def _judge(
-    pair: _Pair, context: Context, where: dict[str, str], a: dict[str, list[Any]], b: dict[str, list[Any]]
+    pair: _Pair,
+    context: Context,
+    where: dict[str, str],
+    a: dict[str, list[Any]],
+    b: dict[str, list[Any]],
+    *,
+    some: bool = False,
 ) -> tuple[Finding, ...]:
-    table_a, table_b, classifiers = _arrow(a, b)
+    table_a, table_b, classifiers = _arrow(a, b, some=some)
     shown = ShownGeometries()
     for package, table in zip(pair.packages, (pair.table_a, pair.table_b), strict=True):
         geometry = package.geometry(table.name)
@@ -216,14 +222,14 @@ def _packaging(a: list[Any], b: list[Any], context: Context) -> tuple[Classified
 
 
 def _arrow(
-    a: dict[str, list[Any]], b: dict[str, list[Any]]
+    a: dict[str, list[Any]], b: dict[str, list[Any]], *, some: bool
 ) -> tuple[pa.Table, pa.Table, dict[str, PairClassifier]]:
     import pyarrow as pa
 
     sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     classifiers: dict[str, PairClassifier] = {}
     for name in [*a, *(name for name in b if name not in a)]:
-        *arrays, classifier = typed_columns(a.get(name, []), b.get(name, []))
+        *arrays, classifier = typed_columns(a.get(name, []), b.get(name, []), some=some)
         for side, source, array in zip(sides, (a, b), arrays, strict=True):
             if name in source:
                 side[name] = array
