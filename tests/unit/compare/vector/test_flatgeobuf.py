@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyogrio
 import pytest
 import shapely
 
@@ -52,3 +53,13 @@ def test_an_index_that_leads_elsewhere_is_data(pair: Any, counties: Any) -> None
 
 def test_another_name_of_the_layer_is_said(pair: Any, counties: Any) -> None:
     assert pair(counties, counties, layer="towns") == [("layer-name", "value")]
+
+
+def test_options_of_the_library_are_left_as_they_were(pair: Any, counties: Any) -> None:
+    pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": "NO"})
+    try:
+        pair(counties, counties.iloc[:9])
+        assert pyogrio.get_gdal_config_option("SHAPE_RESTORE_SHX") is False
+        assert pyogrio.get_gdal_config_option("CPL_VSIL_CURL_ALLOWED_EXTENSIONS") is None
+    finally:
+        pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})

@@ -109,3 +109,12 @@ def test_in_an_archive_an_order_is_not_known_to_be_one(shapes: Any, counties: An
                 archive.write(path.with_suffix(suffix), f"counties{suffix}")
     (output,) = compare_paths(*packed).outputs
     assert output.verdict == "unknown"
+
+
+@pytest.mark.parametrize("part", [".shp", ".dbf"])
+def test_an_order_is_not_known_to_be_one_where_a_half_is_gone(shapes: Any, counties: Any, part: str) -> None:
+    a, b = shapes("a"), shapes("b", shuffled(counties))
+    a.with_suffix(".dbf" if part == ".shp" else ".shp").unlink()
+    (output,) = [o for o in compare_paths(a.parent, b.parent).outputs if o.path.endswith(part)]
+    assert output.verdict == "unknown"
+    assert ("feature-order" if part == ".shp" else "row-order") in {str(f.kind) for f in output.findings}
