@@ -59,7 +59,7 @@ def test_options_of_the_library_are_left_as_they_were(pair: Any, counties: Any) 
     pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": "NO"})
     try:
         pair(counties, counties.iloc[:9])
-        assert pyogrio.get_gdal_config_option("SHAPE_RESTORE_SHX") is False
+        assert pyogrio.get_gdal_config_option("SHAPE_RESTORE_SHX") == "NO"
         assert pyogrio.get_gdal_config_option("CPL_VSIL_CURL_ALLOWED_EXTENSIONS") is None
     finally:
         pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
