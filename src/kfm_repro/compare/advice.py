@@ -21,6 +21,18 @@ _IN_DATA: Mapping[Kind, str] = {
     Kind.FEATURE_ORDER: "sort by a unique key before writing",
     Kind.ARRAY_ORDER: "sort the list before writing",
     Kind.KEY_ORDER: "write with sorted keys (json.dumps(..., sort_keys=True))",
+    Kind.RING_START: "bring polygons into one form before writing (shapely.normalize)",
+    Kind.RING_ORIENTATION: "bring polygons into one form before writing (shapely.orient_polygons)",
+    Kind.PART_ORDER: "bring geometries into one form before writing (shapely.normalize)",
+    Kind.REPEATED_VERTEX: "drop repeated vertices before writing (shapely.remove_repeated_points)",
+    Kind.PRECISION: "round coordinates to one precision before writing, and state it (GDAL: COORDINATE_PRECISION)",
+    Kind.LINE_DIRECTION: "keep the direction of lines: merging and dissolving may turn them",
+    Kind.SINGLE_MULTI: "write all features of a layer as multi-geometries (GDAL: PROMOTE_TO_MULTI)",
+    Kind.DIMENSION: "write all features of a layer with heights, or none (shapely.force_2d, force_3d)",
+    Kind.EMPTY_NULL: "write a missing geometry in one way: null",
+    Kind.AXIS_SWAP: "keep x before y: in pyproj always_xy=True",
+    Kind.LONGITUDE_WRAP: "write longitudes between -180 and 180 degrees",
+    Kind.CRS: "state the CRS by its code when writing; it says where everything is drawn",
 }
 
 
@@ -43,3 +55,12 @@ def advice_for(finding: Finding) -> str:
     if finding.kind is Kind.IDENTIFIER and "run" in finding.evidence:
         return "leave the run's id out of the dataset; the run record has it"
     return _IN_DATA.get(finding.kind, "")
+
+
+def _of_a_header(finding: Finding) -> str:
+    """Return how the known clocks of packaging are kept still."""
+    if finding.where.get("column") == "last_change":
+        return "set OGR_CURRENT_DATE=2000-01-01T00:00:00.000Z while writing the GeoPackage"
+    if finding.where.get("pointer") == "/header/date":
+        return "write the table with the layer option DBF_DATE_LAST_UPDATE=2000-01-01 (GDAL)"
+    return _GZIP if "gzip" in str(finding.where.get("member", "")) else ""

@@ -173,7 +173,7 @@ def _in_place(pair: _Pair, found: Settled, context: Context) -> Iterator[Finding
     yield from _headers(pair, found.a, found.b, found.heads)
     _geometry_last(found.a, found.b, pair.packages[0].geometry(name))
     of = pair.a.count(name)
-    for finding in _judge(pair, context, {"layer": name}, found.a, found.b):
+    for finding in _judge(pair, context, {"layer": name}, found.a, found.b, some=True):
         yield msgspec.structs.replace(finding, of=of) if "column" in finding.where else finding
 
 
@@ -187,9 +187,15 @@ def _reference(pair: _Pair, count: int) -> str:
 
 
 def _judge(
-    pair: _Pair, context: Context, where: dict[str, str], a: dict[str, list[Any]], b: dict[str, list[Any]]
+    pair: _Pair,
+    context: Context,
+    where: dict[str, str],
+    a: dict[str, list[Any]],
+    b: dict[str, list[Any]],
+    *,
+    some: bool = False,
 ) -> tuple[Finding, ...]:
-    table_a, table_b, classifiers = typed_tables(a, b)
+    table_a, table_b, classifiers = typed_tables(a, b, some=some)
     shown = ShownGeometries()
     for package, table in zip(pair.packages, (pair.table_a, pair.table_b), strict=True):
         geometry = package.geometry(table.name)

@@ -68,7 +68,7 @@ _SCALARS = (bool, int, float, str, bytes)
 
 
 def typed_columns(
-    a: Sequence[object], b: Sequence[object]
+    a: Sequence[object], b: Sequence[object], *, some: bool = False
 ) -> tuple[pa.Array, pa.Array, PairClassifier | None]:
     """Return the values of one column of A and of B as Arrow arrays, and how differing pairs are told apart.
 
@@ -76,14 +76,20 @@ def typed_columns(
     keys that begin with NUL are the marks of this module. Arrays are typed
     when each side has one type of scalar and no more than one form of absence occurs; the classifier is then
     None, or, of texts, one that knows times of these formats. Otherwise they hold text (see ``canonical``),
-    which `classify_spelt` reads back.
+    which `classify_spelt` reads back. ``some`` says that these are not all values of the column: then two types
+    are those of values and not of the columns, and text as well.
     """
     import pyarrow as pa
 
     mine = _kinds(a)
     kinds = [mine, mine if a is b else _kinds(b)]
     absent = {None, MISSING} & (kinds[0][1] | kinds[1][1])
-    if len(absent) <= 1 and all(len(kind) <= 1 and kind <= set(_SCALARS) for kind, _ in kinds):
+    two_types = some and all(kind for kind, _ in kinds) and kinds[0][0] != kinds[1][0]
+    if (
+        not two_types
+        and len(absent) <= 1
+        and all(len(kind) <= 1 and kind <= set(_SCALARS) for kind, _ in kinds)
+    ):
         try:
             left = _array(a, _arrow_type(kinds, 0))
             right = left if a is b else _array(b, _arrow_type(kinds, 1))

@@ -13,7 +13,7 @@ from kfm_repro.compare.vector.crs import compare_crs, ground_of
 from kfm_repro.compare.vector.crs import parse as parse_crs
 from kfm_repro.compare.vector.extent import each_extent, whole_extent
 from kfm_repro.compare.vector.markup import Features, compare_features, references
-from kfm_repro.compare.vector.xml_read import GML_ID, NIL, canonical, local, parse, text_of
+from kfm_repro.compare.vector.xml_read import GML_ID, NIL, canonical, local, loose_texts, parse, text_of
 from kfm_repro.compare.vector.xml_shapes import GEOMETRIES, wkb_of
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -77,6 +77,9 @@ class _Reader:
                 row.append((local(child), canonical(child)))
             else:
                 row.append((local(child), None if child.get(NIL) == "true" else text_of(child)))
+        loose = loose_texts(feature)
+        if loose:
+            row.append(("text between elements", str(loose)))
         self.boxes.append(box)
         self.found.add(row, wkb)
 

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from kfm_repro.compare.context import Context, Limits, reading
 from kfm_repro.compare.vector.markup import Features, compare_features, references
 from kfm_repro.compare.vector.measure import GEOGRAPHIC
-from kfm_repro.compare.vector.xml_read import canonical, local, parse, text_of
+from kfm_repro.compare.vector.xml_read import canonical, local, loose_texts, parse, text_of
 from kfm_repro.compare.vector.xml_shapes import GEOMETRIES, wkb_of
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ def _add(placemark: Element, folder: str, found: Features) -> None:
             row += _data(child)
         else:
             row.append((name, canonical(child) if len(child) or child.attrib else text_of(child)))
+    loose = loose_texts(placemark)
+    if loose:
+        row.append(("text between elements", str(loose)))
     found.add(row, wkb)
 
 
@@ -83,11 +86,19 @@ def _data(element: Element) -> list[tuple[str, str | None]]:
             local(child) == "Data"
             and set(child.attrib) == {"name"}
             and [local(v) for v in child] == ["value"]
+            and _is_plain(child[0])
         ):
             row.append((child.attrib["name"], text_of(child[0])))
-        elif local(child) == "SchemaData" and all(local(v) == "SimpleData" for v in child):
+        elif local(child) == "SchemaData" and all(
+            local(v) == "SimpleData" and _is_plain(v, "name") for v in child
+        ):
             row.append(("schemaUrl", child.get("schemaUrl")))
             row += [(str(value.get("name")), text_of(value)) for value in child]
         else:
             row.append((local(child), canonical(child)))
     return row
+
+
+def _is_plain(element: Element, *attributes: str) -> bool:
+    """Return whether an element says nothing but its text, and these attributes."""
+    return not len(element) and set(element.attrib) <= set(attributes)

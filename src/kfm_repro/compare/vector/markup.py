@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Features", "compare_features", "references"]
 
+_NAMES = ("folder", "schemaUrl", "feature type")
+"""Labels that name a layer."""
 _COUNTED = re.compile(r"(.*?)([0-9]{1,18})", re.DOTALL)
 
 
@@ -82,6 +84,7 @@ def references(root: Element) -> frozenset[str]:
 
 def compare_features(a: Features, b: Features, ground: Ground, context: Context) -> tuple[Finding, ...]:
     """Compare what two documents hold: features as rows of texts, and the trees around them."""
+    named = tuple(_named_after_files(a, b))
     renumbered = {name for name in (*a.numbers, *b.numbers) if a.counts(name) and b.counts(name)}
     labels = [label for label in _labels(a, b) if label not in renumbered]
     geometry = "geometry"
@@ -93,7 +96,30 @@ def compare_features(a: Features, b: Features, ground: Ground, context: Context)
     classifiers[geometry] = shown.watch(geometry, partial(classify_geometries, ground=ground))
     left, right = (_table(side, labels, geometry) for side in (a, b))
     rows = compare_tables(left, right, context, text=True, unit="feature", classifiers=classifiers)
-    return (*_trees(a.rest, b.rest, f"/{local(a.rest)}", (a.stem, b.stem), context), *shown.render(rows))
+    return (
+        *named,
+        *_trees(a.rest, b.rest, f"/{local(a.rest)}", (a.stem, b.stem), context),
+        *shown.render(rows),
+    )
+
+
+def _named_after_files(a: Features, b: Features) -> Iterator[Finding]:
+    """Call layers of B as in A where both sides name them after their files, and report that."""
+    for label in _NAMES:
+        sides = [{row[label] for row in side.rows if label in row} for side in (a, b)]
+        bare = [
+            {name.replace(side.stem, "\0") for name in names}
+            for side, names in zip((a, b), sides, strict=True)
+        ]
+        if sides[0] != sides[1] and bare[0] == bare[1]:
+            for row in b.rows:
+                if label in row:
+                    row[label] = row[label].replace(b.stem, a.stem)
+            example = Example(a=scalar(min(sides[0])), b=scalar(min(sides[1])))
+            yield Finding(
+                kind=Kind.LAYER_NAME, rung=Rung.CONTAINER, where={"column": label}, examples=(example,),
+                evidence="named after the file on both sides",
+            )  # fmt: skip
 
 
 def _labels(*sides: Features) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,19 @@ _OPTIONS = {
 }
 
 
+@contextmanager
+def _configured() -> Iterator[None]:
+    """Set the options of GDAL for the length of the block: the process may be that of somebody else."""
+    import pyogrio
+
+    before = {name: pyogrio.get_gdal_config_option(name) for name in _OPTIONS}
+    pyogrio.set_gdal_config_options(_OPTIONS)
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options(before)
+
+
 def read_table(path: Path, what: str) -> tuple[pa.Table, str]:
     """Return the features of a file that is known to be ``what``, and the name of their column of WKB.
 
@@ -34,8 +49,7 @@ def read_table(path: Path, what: str) -> tuple[pa.Table, str]:
     """
     import pyogrio
 
-    pyogrio.set_gdal_config_options(_OPTIONS)
-    with reading(path, what, RuntimeError), warnings.catch_warnings():
+    with reading(path, what, RuntimeError), _configured(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         meta, table = pyogrio.raw.read_arrow(path, datetime_as_string=True)
         table.validate(full=True)

@@ -57,7 +57,7 @@ def compare_table(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     sides = _sides(a, b, context)
     found, geometry = _rows(sides, context)
     kept = [f for f in found if not geometry or f.where.get("column") != geometry]
-    if context.depth:
+    if context.depth or _has_shapes(context):
         kept = _doubtful(kept, sides, ".shp")
     return (*_declared(*heads, found), *kept)
 
@@ -66,8 +66,8 @@ def compare_part(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare what stands beside shapes: the reference system, the code page, spatial indexes."""
     suffix = _suffix(context)
     if suffix in _INDEXES:
-        evidence = "a spatial index, which follows from the shapes; it was not read"
-        return (Finding(kind=Kind.SPATIAL_INDEX, rung=Rung.CONTAINER, evidence=evidence),)
+        evidence = "a spatial index that is not read: whether it leads to the shapes is not known"
+        return (Finding(kind=Kind.SPATIAL_INDEX, rung=Rung.UNKNOWN, evidence=evidence),)
     texts = []
     for path in (a, b):
         with reading(path, suffix):
@@ -111,7 +111,21 @@ def _sides(a: Path, b: Path, context: Context) -> tuple[Parts, Parts]:
             file = other[0][side] or other[1][side]
             if file is not None:
                 parts.setdefault(suffix, file)
+    for suffix in (".shp", ".dbf"):
+        if not all(suffix in parts for parts in found):
+            # The other half of the features counts where both sides have it.
+            for parts in found:
+                parts.pop(suffix, None)
     return found
+
+
+def _has_shapes(context: Context) -> bool:
+    """Return whether a table belongs to shapes on either side, even if they are not at hand on both."""
+    name = PurePosixPath(context.name)
+    beside = context.beside
+    return beside is not None and any(
+        file for suffix in (".shp", ".SHP") for file in beside(str(name.with_suffix(suffix)))
+    )
 
 
 def _rows(sides: tuple[Parts, Parts], context: Context) -> tuple[tuple[Finding, ...], str]:

@@ -11,7 +11,7 @@ from xml.parsers import expat
 from kfm_repro.compare.context import Limits, reading
 from kfm_repro.compare.vector.geojson_read import check_size
 
-__all__ = ["GML_ID", "NIL", "canonical", "local", "parse", "text_of"]
+__all__ = ["GML_ID", "NIL", "canonical", "local", "loose_texts", "parse", "text_of"]
 
 NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 GML_ID: Final = ("{http://www.opengis.net/gml}id", "{http://www.opengis.net/gml/3.2}id")
@@ -80,6 +80,16 @@ def text_of(element: Element) -> str:
 def canonical(element: Element) -> str:
     """Return one text for an element: the same exactly for the same names, attributes, texts and children."""
     return json.dumps(_listed(element), separators=(",", ":"))
+
+
+def loose_texts(feature: Element) -> list[str]:
+    """Return the texts of a feature that stand where none belongs: in it, between its elements and theirs."""
+    said = []
+    for part in feature.iter():
+        if text_of(part) and (len(part) or part is feature):
+            said.append(text_of(part))
+        said += [child.tail.strip() for child in part if child.tail and child.tail.strip()]
+    return said
 
 
 def _listed(element: Element) -> list[object]:
