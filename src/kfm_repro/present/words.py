@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from kfm_repro.model.finding import Finding, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.report import Report
 from kfm_repro.model.verdict import Verdict
-from kfm_repro.present.advice import advice_for
 from kfm_repro.present.kinds import told
 from kfm_repro.present.visible import visible
 
@@ -94,5 +93,5 @@ def usual_remedy(finding: Finding) -> str:
 
 
 def advice(finding: Finding) -> str:
-    """Return what to do: the fix that the report carries, else the advice that its kind allows."""
-    return finding.fix.text if finding.fix else advice_for(finding)
+    """Return what to do, as far as the report says; empty where it does not."""
+    return finding.fix.text if finding.fix else ""
