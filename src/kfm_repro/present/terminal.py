@@ -153,7 +153,7 @@ def _scalar(value: object) -> str:
 def _notes(report: Report) -> Iterator[Line]:
     for item in report.preconditions:
         if item.state not in ("ok", "assumed"):
-            yield [(f"  !  {item.name}: ", "yellow"), (visible(item.detail, 300), "")]
+            yield [(f"  !  {visible(item.name)}: ", "yellow"), (visible(item.detail, 300), "")]
     lost = [
         (number, replay) for number, replay in enumerate(report.replays, 1) if replay.outcome != "success"
     ]
