@@ -136,5 +136,5 @@ def test_a_report_that_is_hostile_throughout_stays_on_its_lines(*, color: bool) 
     plain = render(hostile_report(), color=False)
     assert all(char == "\n" or char.isprintable() for char in plain)
     assert len(plain) < 200_000
-    colored = render(hostile_report(), color=color)
-    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", render(hostile_report(), color=color))
+    assert [line.rstrip() for line in shown.split("\n")] == plain.split("\n")
