@@ -48,7 +48,9 @@ def kinds_index() -> str:
 def kind_page(kind: Kind) -> str:
     """Return the page of one kind: what it means, its rule in findings.md, what makes it, what ends it."""
     words = told(kind)
-    rules = [f"- **{rung or 'value in data, container in packaging'}**: {says}" for rung, says in _rules(kind)]
+    rules = [
+        f"- **{rung or 'value in data, container in packaging'}**: {says}" for rung, says in _rules(kind)
+    ]
     parts = [
         f"# {words.title}: `{kind}`",
         _GENERATED,

@@ -193,6 +193,7 @@ def full_report() -> Report:
         where={"pointer": "/run_dir"},
         examples=(Example(key={"pointer": "/run_dir"}, a="/srv/kfm", b="/var/replay/workspace"),),
         evidence="a folder of the run or its machine",
+        fix=Fix(text="write paths relative to the project root, or leave them out"),
     )
     outputs = (
         OutputComparison(
@@ -213,7 +214,7 @@ def full_report() -> Report:
         ),
         OutputComparison(
             path="data/processed/order.csv", verdict=OutputVerdict.EQUIVALENT, accepted=True, format="csv",
-            findings=(Finding(kind=Kind.ROW_ORDER, rung=Rung.ORDER, count=82, of=105),),
+            findings=(Finding(kind=Kind.ROW_ORDER, rung=Rung.ORDER, count=82, of=105, fix=Fix(text="sort it")),),
         ),
         OutputComparison(
             path="data/processed/quiet.csv", verdict=OutputVerdict.IDENTICAL, format="csv",
@@ -274,7 +275,7 @@ def hostile_report() -> Report:
         run=RunRef(run_id=HOSTILE[0], pipeline=text, git_commit=text, source=text),
         preconditions=tuple(Precondition(name=t, state=t, detail=t, code=t) for t in HOSTILE),
         environment=Environment(drift=tuple(Drift(what=t, a=t, b=None, matters=t) for t in HOSTILE)),
-        scope=Scope(held=dict.fromkeys(HOSTILE, text), notes=HOSTILE),
+        scope=Scope(held=dict.fromkeys(HOSTILE, text), not_exercised=HOSTILE, shown=text, notes=HOSTILE),
         waivers=({text: text},),
         error=ErrorInfo(code=text, message="\n".join(HOSTILE), hint=text),
     )

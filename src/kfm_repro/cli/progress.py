@@ -42,7 +42,12 @@ def _bar(what: str, steps: int) -> Iterator[Callable[[int], None]]:
     from rich.markup import escape
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+    dots = (sys.stderr.encoding or "").lower().startswith("utf")
+    columns = [
+        SpinnerColumn("dots" if dots else "line"),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    ]
     if steps > 1:
         columns.insert(2, BarColumn(bar_width=24))
     console = Console(stderr=True, no_color=True if os.environ.get("NO_COLOR") else None, highlight=False)

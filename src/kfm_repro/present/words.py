@@ -93,5 +93,5 @@ def usual_remedy(finding: Finding) -> str:
 
 
 def advice(finding: Finding) -> str:
-    """Return what to do: the fix that the report carries, else the advice that its kind allows."""
+    """Return what to do, as far as the report says; empty where it does not."""
     return finding.fix.text if finding.fix else ""

@@ -41,6 +41,13 @@ def test_a_terminal_gets_a_line_that_moves_and_goes() -> None:
     assert b"\x1b[2K" in said
 
 
+def test_a_terminal_without_utf_8_gets_signs_that_it_has() -> None:
+    said = on_terminal(PYTHONIOENCODING="ascii")
+    assert said.isascii()
+    assert b"\\u28" not in said
+    assert b"3 of 3" in said
+
+
 @pytest.mark.parametrize("extra", [{"CI": "true"}, {"TERM": "dumb"}])
 def test_ci_and_dumb_terminals_get_plain_lines(extra: dict[str, str]) -> None:
     said = on_terminal(**extra)

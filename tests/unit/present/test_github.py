@@ -80,3 +80,12 @@ def test_text_is_fenced_by_what_it_cannot_contain() -> None:
 
 def test_the_gold_file() -> None:
     assert render_github(full_report()) == (GOLD / "report.github.txt").read_text(encoding="utf-8")
+
+
+def test_line_ends_and_percent_signs_are_escaped_where_github_reads_them() -> None:
+    finding = Finding(kind=Kind.VALUE, rung=Rung.VALUE, where={"column": "100%0A"})
+    two = OutputComparison(path="a,b:c%", verdict=OutputVerdict.DIFFERENT, findings=(finding, finding))
+    (line,) = render_github(report_of(two)).splitlines()
+    assert "title=different%3A a%2Cb%3Ac%25::" in line
+    assert line.count("column 100%250A") == 2
+    assert line.count("%0A") == 1

@@ -236,7 +236,7 @@ class _Maker:
             often=flip_share(finding.flips) if isinstance(finding.flips, Flips) else "",
             metres=", ".join(f"{visible(name, 20)} {value:.3g} m" for name, value in metres.items()),
             evidence=visible(finding.evidence, _TEXT),
-            advice=visible(finding.fix.text if finding.fix else _sentence_case(advice(finding)), _TEXT),
+            advice=visible(_sentence_case(advice(finding)), _TEXT),
             often_helps="" if advice(finding) or finding.causes else usual_remedy(finding),
             verified=bool(finding.fix and finding.fix.verified),
             causes=tuple(_reasons(finding)),
@@ -248,7 +248,9 @@ class _Maker:
 
 
 def _sentence_case(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Return advice begun as a sentence, unless it begins with what may be code."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
 
 
 def _reasons(finding: Finding) -> Iterator[Reason]:
