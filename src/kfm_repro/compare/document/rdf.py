@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def _compare(
     if not len(only_a) and not len(only_b):
         evidence = "the same graph: blank nodes bear other names, or statements stand in another order"
         count = len({term for triple in graphs[0] for term in triple if _is_blank(term)})
-        if count:
+        if count and all(b"_:" in data for data in raw):
             return (
                 Finding(kind=Kind.IDENTIFIER, rung=Rung.CONTAINER, count=count, of=count, evidence=evidence),
             )
@@ -89,6 +90,9 @@ def _compare(
 def _graph(path: Path, form: str) -> Any:  # noqa: ANN401  # rdflib is untyped here
     rdflib = need("rdflib", "rdf", "RDF with blank nodes")
     graph = rdflib.Graph()
+    # What rdflib thinks of names goes to its log, which is not ours to show.
+    logging.getLogger("rdflib.term").addHandler(logging.NullHandler())
+    logging.getLogger("rdflib.term").propagate = False
     with reading(path, "RDF"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other libraries' futures
         try:
@@ -106,11 +110,18 @@ def _is_blank(term: object) -> bool:
 
 
 def _examples(graph: Any, side: str) -> tuple[Example, ...]:  # noqa: ANN401  # as above
-    lines = sorted(" ".join(term.n3() for term in triple) for triple in graph)[:MAX_EXAMPLES]
+    lines = sorted(" ".join(_shown(term) for term in triple) for triple in graph)[:MAX_EXAMPLES]
     return tuple(
         Example(a=scalar(line) if side == "a" else None, b=scalar(line) if side == "b" else None)
         for line in lines
     )
+
+
+def _shown(term: Any) -> str:  # noqa: ANN401  # as above
+    try:
+        return str(term.n3())
+    except Exception:  # noqa: BLE001  # rdflib reads names that it refuses to write
+        return f"<{term}>"
 
 
 def _refers_to_context(path: Path) -> bool:
