@@ -155,7 +155,18 @@ def test_odd_shapes_have_an_answer(tmp_path: Path, suffix: str, shape: str) -> N
         assert_clear(outcome(a, b))
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix in WRITERS if suffix not in NARROW])
+SLOW_WIDE = ("orc", "parquet", "jsonl")
+"""Formats whose own writers and readers take most of a test's time over so many columns."""
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        pytest.param(suffix, marks=[pytest.mark.full] if suffix in SLOW_WIDE else [])
+        for suffix in WRITERS
+        if suffix not in NARROW
+    ],
+)
 def test_one_cell_of_ten_thousand_columns_is_one_finding(tmp_path: Path, suffix: str) -> None:
     wide = {f"c{i}": [f"{i}x", f"{i}y"] for i in range(10_000)}
     write(pa.table(wide), tmp_path / f"a.{suffix}")
