@@ -1,4 +1,7 @@
-"""What the pipeline itself takes longer in a replay than bare: the whole stack, beyond set-up and comparison."""
+"""What the pipeline itself takes longer in a replay than bare: the whole stack, beyond set-up and comparison.
+
+Set-up is what a pipeline that does nothing takes longer: making and entering its private root, loading the agent.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,11 @@ for n in range(200):
 for n in range(20_000):
     with open(f"data/processed/job/{n % 200}", "rb") as file:
         file.read()
+"""
+_NOTHING = """
+import pathlib
+out = pathlib.Path("data/processed/job"); out.mkdir(parents=True, exist_ok=True)
+(out / "0").write_text("x")
 """
 _CASES = {"geopandas": (_GEOPANDAS, 1.10, 5), "20 000 small opens": (_SMALL_OPENS, 1.30, 15)}
 """What it runs, how many times as long it may take in a replay, and rounds: a short one needs more of them."""
@@ -116,27 +124,31 @@ def test_the_pipeline_of_a_replay_against_the_bare_command(
     case: str,
 ) -> None:
     code, limit, rounds = _CASES[case]
-    project = _recorded(tmp_path, code)
+    project, nothing = (
+        _recorded(tmp_path / name, work) for name, work in (("case", code), ("none", _NOTHING))
+    )
 
-    def bare(taken: _Taken, *prefix: str) -> None:
-        shutil.rmtree(tmp_path / _OUTPUT)
+    def bare(project: Project, taken: _Taken, *prefix: str) -> None:
+        shutil.rmtree(project.root / _OUTPUT)
         used = _processors()
-        taken.pipeline.append(run((*prefix, *_COMMAND), cwd=tmp_path))
+        taken.pipeline.append(run((*prefix, *_COMMAND), cwd=project.root))
         taken.processors.append(_processors() - used)
 
-    plain, logged, unlogged, peer = _Taken(), _Taken(), _Taken(), _Taken()
+    plain, logged, unlogged, peer, least, entered = (_Taken() for _ in range(6))
     ways = [
-        lambda: bare(plain),
+        lambda: bare(project, plain),
         lambda: _replay(project, logged),
         lambda: _replay_without_log(project, unlogged),
+        lambda: bare(nothing, least),
+        lambda: _replay(nothing, entered),
     ]
-    bare(_Taken())  # fills the caches
+    bare(project, _Taken())  # fills the caches
     for number in range(rounds):
         # Each comes after each other one: what a run leaves to be written slows down the next.
-        for way in (*ways[number % 3 :], *ways[: number % 3]):
+        for way in (*ways[number % len(ways) :], *ways[: number % len(ways)]):
             way()
     if strace := shutil.which("strace"):
-        bare(peer, strace, "-f", "-o", os.devnull, "-e", "trace=file,network")
+        bare(project, peer, strace, "-f", "-o", os.devnull, "-e", "trace=file,network")
     benchmark.pedantic(_replay, (project, _Taken()), rounds=1)  # type: ignore[attr-defined]
     before, after = (statistics.median(part) * 1000 for part in (logged.before, logged.after))
     with capsys.disabled():
@@ -144,12 +156,17 @@ def test_the_pipeline_of_a_replay_against_the_bare_command(
             f"\n{case}: a replay takes {before:.0f} ms before its pipeline starts, {after:.0f} ms after it has ended"
         )
     took = statistics.median(plain.pipeline)
+    set_up = statistics.median(entered.pipeline) - statistics.median(least.pipeline)
+    beyond = statistics.median(
+        (mine - set_up) / other for mine, other in zip(logged.pipeline, plain.pipeline, strict=True)
+    )
     peers = f"; strace -f {peer.pipeline[0] / took:.2f}" if peer.pipeline else ""
     promise(
-        f"pipeline in a replay / bare, {case}",
-        _ratio(logged.pipeline, plain.pipeline),
+        f"pipeline in a replay beyond set-up / bare, {case}",
+        beyond,
         at_most=limit,
-        detail=f"{took:.2f} s; processors {_ratio(logged.processors, plain.processors):.2f}; without the log "
+        detail=f"{took:.2f} s; set-up {set_up * 1000:.0f} ms, with it {_ratio(logged.pipeline, plain.pipeline):.2f}; "
+        f"processors {_ratio(logged.processors, plain.processors):.2f}; without the log "
         f"{_ratio(unlogged.pipeline, plain.pipeline):.2f}, {_ratio(unlogged.processors, plain.processors):.2f}{peers}",
     )
 

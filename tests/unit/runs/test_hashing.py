@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kfm_repro.runs import hashing
+from kfm_repro.runs.hash_process import HashProcess, Record
 from kfm_repro.runs.hashing import Digest, digest_file, digest_many
 from kfm_repro.runs.objects import copy_file
 
@@ -63,6 +65,57 @@ def test_the_first_unreadable_path_in_order_is_the_one_that_is_named(tmp_path: P
     with pytest.raises(FileNotFoundError) as caught:
         digest_many(paths)
     assert caught.value.filename == str(tmp_path / "gone-first")
+
+
+@pytest.fixture
+def helped(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let another process take part although the files are few; return how many files each of its answers held."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core: nothing else takes part")
+    answered: list[int] = []
+    monkeypatch.setattr(hashing, "_MANY", 1)
+    monkeypatch.setattr(hashing, "_CHUNK", 8)
+    take = HashProcess.answers
+
+    def answers(helper: HashProcess, *, wait: bool) -> Iterator[tuple[int, list[Record]]]:
+        for start, records in take(helper, wait=wait):
+            answered.append(sum(record[0] for record in records))
+            yield start, records
+
+    monkeypatch.setattr(HashProcess, "answers", answers)
+    return answered
+
+
+def test_another_process_takes_part_and_leaves_the_large_ones(tmp_path: Path, helped: list[int]) -> None:
+    sizes = [*((number * 997) % 70_000 for number in range(100)), 70_000, 300_000, *EDGES]
+    paths = written(tmp_path / "ä \n", sizes)
+    assert digest_many(paths) == [expected(path) for path in paths]
+    assert sum(helped) > 0
+
+
+def test_what_another_process_cannot_read_is_named_in_order(tmp_path: Path, helped: list[int]) -> None:
+    paths = written(tmp_path, [10] * 60)
+    paths[57:57] = [tmp_path / "gone-first", tmp_path / "gone-second"]
+    with pytest.raises(FileNotFoundError) as caught:
+        digest_many(paths)
+    assert caught.value.filename == str(tmp_path / "gone-first")
+    assert sum(helped) > 0
+
+
+def test_a_process_that_ends_early_costs_nothing_but_time(
+    tmp_path: Path, helped: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = HashProcess.ask
+
+    def killed_after_asking(helper: HashProcess, start: int, paths: Sequence[Path]) -> None:
+        ask(helper, start, paths)
+        helper._process.kill()
+        helper._process.wait()
+
+    monkeypatch.setattr(HashProcess, "ask", killed_after_asking)
+    paths = written(tmp_path, [10] * 60)
+    assert digest_many(paths) == [expected(path) for path in paths]
+    assert helped == []
 
 
 def test_a_folder_among_the_paths_is_named(tmp_path: Path) -> None:
