@@ -194,7 +194,9 @@ def test_deeply_nested_columns_have_an_answer(tmp_path: Path, suffix: str) -> No
 @pytest.mark.parametrize("packing", PACKED)
 def test_a_bomb_is_not_unpacked(tmp_path: Path, packing: str) -> None:
     for name, cell in (("a", "1"), ("b", "2")):
-        bomb = PACKED[packing](b"x\n" + b"0" * (20 << 20) + cell.encode(), level=1)
+        bomb = PACKED[packing](
+            b"x\n" + b"0" * (20 << 20) + cell.encode(), level={"bz2": 1, "xz": 0}.get(packing, 6)
+        )
         (tmp_path / f"{name}.csv.{packing}").write_bytes(bomb)
     output = outcome(tmp_path / f"a.csv.{packing}", tmp_path / f"b.csv.{packing}")
     assert output.verdict is OutputVerdict.UNKNOWN
