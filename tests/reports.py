@@ -31,6 +31,7 @@ from kfm_repro.model.report import (
     Scope,
     count_verdicts,
 )
+from kfm_repro.model.waiver import WaiverState, WaiverUse
 from kfm_repro.model.verdict import run_verdict
 
 __all__ = [
@@ -276,7 +277,12 @@ def hostile_report() -> Report:
         preconditions=tuple(Precondition(name=t, state=t, detail=t, code=t) for t in HOSTILE),
         environment=Environment(drift=tuple(Drift(what=t, a=t, b=None, matters=t) for t in HOSTILE)),
         scope=Scope(held=dict.fromkeys(HOSTILE, text), not_exercised=HOSTILE, shown=text, notes=HOSTILE),
-        waivers=({text: text},),
+        waivers=(
+            WaiverUse(
+                output=text, where={"column": text}, kind=text, rung=text, count=1, reason=text, expires=text,
+                cause=text, state=WaiverState.USED, found=1,
+            ),
+        ),
         error=ErrorInfo(code=text, message="\n".join(HOSTILE), hint=text),
     )
 

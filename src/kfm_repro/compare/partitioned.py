@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from kfm_repro.compare.context import Context
 from kfm_repro.compare.engine import finished
-from kfm_repro.compare.registry import format_by_content, format_by_name
+from kfm_repro.compare.registry import format_by_name
 from kfm_repro.errors import KfmReproError, Unreadable
 from kfm_repro.model.finding import Example, FileFacts, Finding, Kind, OutputComparison, Rung
 from kfm_repro.model.verdict import output_verdict
@@ -212,20 +212,12 @@ def _table(parts: Sequence[Part], context: Context) -> tuple[pa.Table, list[Desc
 
 
 def _read(part: Part, context: Context) -> tuple[pa.Table, Described]:
-    from kfm_repro.compare.tabular import ipc, orc, parquet
+    from kfm_repro.compare.columns import read_columns
     from kfm_repro.compare.tabular.metadata import Described
 
     if part.file is None:
         raise Unreadable("its bytes are nowhere")
-    name = format_by_content(part.file)
-    if name == "parquet":
-        with parquet.open_parquet(part.file) as file:
-            table = parquet.read_table(file, part.file, context)
-            return table, Described(file.metadata.metadata or {}, file.schema_arrow, table.num_rows)
-    readers = {"arrow": ipc.read_table, "arrow-stream": ipc.read_table, "orc": orc.read_table}
-    if name not in readers:
-        raise Unreadable("it is no part of a table")
-    table, metadata = readers[name](part.file, context)
+    table, metadata = read_columns(part.file, context)
     return table, Described(metadata, table.schema, table.num_rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def swapped(data: pa.Table) -> pa.Table:
     return data.take([1, 0, *range(2, N)])
 
 
+MAP = pa.map_(pa.string(), pa.int64())
 ZERO, NAN = 0x0000000000000000, 0x7FF8000000000000
 Expected = set[tuple[Kind, Rung]]
 MUTATIONS: dict[str, tuple[pa.Table, pa.Table, tuple[str, ...], Expected]] = {
@@ -115,6 +117,60 @@ MUTATIONS: dict[str, tuple[pa.Table, pa.Table, tuple[str, ...], Expected]] = {
         table(),
         table(at=table()["at"].cast(pa.timestamp("us", "UTC"))),
         TYPED,
+        {(Kind.TYPE, Rung.VALUE)},
+    ),
+    "inside of a list": (
+        table(more=[[i, None] for i in range(N)]),
+        table(more=[[i, None if i != 4 else 9] for i in range(N)]),
+        ("jsonl", *TYPED),
+        {(Kind.VALUE, Rung.VALUE)},
+    ),
+    "inside of a struct": (
+        table(more=[{"a": i, "b": [{"c": "x"}]} for i in range(N)]),
+        table(more=[{"a": i, "b": [{"c": "x" if i != 4 else "y"}]} for i in range(N)]),
+        ("jsonl", *TYPED),
+        {(Kind.VALUE, Rung.VALUE)},
+    ),
+    "an empty list against null": (
+        table(more=[[1] if i != 4 else [] for i in range(N)]),
+        table(more=[[1] if i != 4 else None for i in range(N)]),
+        ("jsonl", *TYPED),
+        {(Kind.VALUE, Rung.VALUE)},
+    ),
+    "a map": (
+        table(more=pa.array([[("k", i)] for i in range(N)], MAP)),
+        table(more=pa.array([[("k", i if i != 4 else 9)] for i in range(N)], MAP)),
+        TYPED,
+        {(Kind.VALUE, Rung.VALUE)},
+    ),
+    "a decimal's last digit": (
+        table(more=pa.array([Decimal(f"{10**20 + i}.01") for i in range(N)])),
+        table(more=pa.array([Decimal(f"{10**20 + i}.0{1 + (i == 4)}") for i in range(N)])),
+        TYPED,
+        {(Kind.VALUE, Rung.VALUE)},
+    ),
+    "a decimal's scale": (
+        table(more=pa.array([Decimal(i) for i in range(N)], pa.decimal128(20, 2))),
+        table(more=pa.array([Decimal(i) for i in range(N)], pa.decimal128(20, 3))),
+        TYPED,
+        {(Kind.TYPE, Rung.VALUE)},
+    ),
+    "bytes": (
+        table(more=[bytes([0, i]) for i in range(N)]),
+        table(more=[bytes([0, i if i != 4 else 255]) for i in range(N)]),
+        TYPED,
+        {(Kind.VALUE, Rung.VALUE)},
+    ),
+    "dictionary against texts": (
+        table(),
+        table(county=table()["county"].dictionary_encode()),
+        ("parquet", "arrow", "arrows", "feather"),
+        {(Kind.LAYOUT, Rung.CONTAINER)},
+    ),
+    "another zone": (
+        table(at=table()["at"].cast(pa.timestamp("us", "UTC"))),
+        table(at=table()["at"].cast(pa.timestamp("us", "America/Chicago"))),
+        ("parquet", "arrow", "arrows", "feather"),
         {(Kind.TYPE, Rung.VALUE)},
     ),
     "metadata": (
