@@ -119,7 +119,9 @@ def test_sixty_and_two_hundred_runs(tmp_path: Path, copies: int, each: int) -> N
 
 def part(nights: Nights, shard: str, folder: Path, *args: str) -> Path:
     """Do a part of the night, and return the file of its report."""
-    done = nights.shop.kfm("nightly", "--json", "--night", WEEKDAY, "--budget", "5h", *FAST, "--shard", shard, *args)
+    done = nights.shop.kfm(
+        "nightly", "--json", "--night", WEEKDAY, "--budget", "5h", *FAST, "--shard", shard, *args
+    )
     assert done.code in (0, 1, 2), done.err
     path = folder / f"part-{shard.replace('/', '-')}.json"
     path.write_text(done.out, encoding="utf-8")
@@ -143,7 +145,10 @@ def settled(report: dict[str, Any]) -> dict[str, Any]:
         for run in report["runs"]
         if run not in flaky
     ]  # fmt: skip
-    same = {key: report[key] for key in ("verdict", "night", "vary", "plan", "shard", "left_out", "alarms", "waivers")}
+    same = {
+        key: report[key]
+        for key in ("verdict", "night", "vary", "plan", "shard", "left_out", "alarms", "waivers")
+    }
     return {**same, "runs": runs, "flaky": [run["run"]["run_id"] for run in flaky]}
 
 
@@ -165,13 +170,19 @@ def test_three_parts_are_one_night(nights: Nights, tmp_path: Path) -> None:
     assert again.out == merged.out, "the same parts give the same bytes, in whatever order"
     entries = nights.shop.kfm("ledger", "export", "--json").json
     assert len(entries["trials"]) == 2 * len([t for run in whole["runs"] for t in run["trials"]])
-    for files, word in ((parts[:2], "missing"), ([*parts, parts[0]], "twice"), ([tmp_path], "cannot be read")):
+    for files, word in (
+        (parts[:2], "missing"),
+        ([*parts, parts[0]], "twice"),
+        ([tmp_path], "cannot be read"),
+    ):
         done = nights.shop.kfm("nightly", "merge", "--json", *map(str, files))
         assert (done.code, done.json["verdict"]) == (2, "unknown")
         assert word in done.json["error"]["message"], done.json["error"]
 
 
-def test_waivers_that_are_needed_are_silent_and_those_that_are_not_right_fail_the_night(nights: Nights) -> None:
+def test_waivers_that_are_needed_are_silent_and_those_that_are_not_right_fail_the_night(
+    nights: Nights,
+) -> None:
     waiver = WAIVER.replace("NAME", "job")
     one(nights, STAMPED, settings=waiver)
     run = nights.runs["job"][0]
@@ -190,12 +201,17 @@ def test_waivers_that_are_needed_are_silent_and_those_that_are_not_right_fail_th
     for state, settings in cases.items():
         nights.shop.write("kfm-repro.toml", settings)
         report = nights.night("--vary", "none", code=1)
-        assert (report["verdict"], [use["state"] for use in report["waivers"]]) == ("not-reproducible", [state])
+        assert (report["verdict"], [use["state"] for use in report["waivers"]]) == (
+            "not-reproducible",
+            [state],
+        )
         assert [alarm["kind"] for alarm in report["alarms"]] == [f"waiver-{state}"]
     assert nights.shop.kfm("diff", run, other, "--json").code == 1
 
 
-def test_a_waiver_of_what_no_longer_differs_fails_the_night_though_all_is_reproducible(nights: Nights) -> None:
+def test_a_waiver_of_what_no_longer_differs_fails_the_night_though_all_is_reproducible(
+    nights: Nights,
+) -> None:
     waiver = WAIVER.replace("NAME", "job")
     one(nights, STABLE, settings=waiver)
     report = nights.night("--vary", "none", code=1)
@@ -220,7 +236,7 @@ def test_a_night_without_anything_to_compare_is_no_success(nights: Nights) -> No
     nights.shop.commit()
     report = nights.night(code=2)
     assert (report["verdict"], report["error"]["code"]) == ("unknown", "nothing-compared")
-    one(nights, FAILING.replace("untracked.txt", ".git/HEAD") , settings="")
+    one(nights, FAILING.replace("untracked.txt", ".git/HEAD"), settings="")
     done = nights.say("--budget", "1s")
     assert done.code == 2
     assert "left out: 1 run, budget" in done.out

@@ -56,7 +56,7 @@ def run_tasks(
         while waiting or running:
             while waiting and len(running) < workers.size:
                 task = waiting.pop()
-                if task.ordinal in (0,) and task.key not in attempts and not may_begin(task):
+                if not task.ordinal and task.key not in attempts and not may_begin(task):
                     continue
                 running[_submit(workers, task)] = task
             if not running:
