@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from workshop import Workshop
 
@@ -33,8 +34,7 @@ import helper
 NOBODY = 65534
 
 
-@pytest.fixture
-def recorded(workshop: Workshop) -> tuple[Workshop, str]:
+def record_from_a_dirty_tree(workshop: Workshop, python: str) -> tuple[Workshop, str]:
     """Return a project with a run that was recorded by a command line full of absolute paths, from a dirty tree."""
     workshop.write("data/raw/places.csv", "name,x,y\nAbilene,-97.21,38.91\nWichita,-97.33,37.68\n")
     workshop.write("pipelines/job.py", PIPELINE)
@@ -46,7 +46,7 @@ def recorded(workshop: Workshop) -> tuple[Workshop, str]:
     (workshop.root / "run.sh").chmod(0o755)
     options = ("--pipeline", "job", "--input", "data/raw/*", "--output", "data/processed/job/[!.]*")
     script = str(workshop.root / "pipelines/job.py")
-    done = workshop.kfm("record", *options, "--", str(workshop.root / "run.sh"), sys.executable, script)
+    done = workshop.kfm("record", *options, "--", str(workshop.root / "run.sh"), python, script)
     assert done.code == 0, done.err
     return workshop, done.out.strip().splitlines()[-1]
 
@@ -77,9 +77,9 @@ def assert_identical(report: dict[str, Any]) -> None:
 
 
 def test_a_record_replays_in_another_folder_with_a_space_under_another_name_of_the_user(
-    recorded: tuple[Workshop, str], elsewhere: Path
+    workshop: Workshop, elsewhere: Path
 ) -> None:
-    shop, run = recorded
+    shop, run = record_from_a_dirty_tree(workshop, sys.executable)
     other = move(shop, elsewhere)
     temporary = elsewhere.parent / "a tmp"
     temporary.mkdir()
@@ -103,28 +103,46 @@ def as_nobody(*command: str) -> list[str]:
     return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
 
 
-def can_be_nobody() -> bool:
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        return False
+def nobody_runs(python: str) -> bool:
     # Through a shell: what setpriv starts itself, it finds with the rights of root.
-    command = as_nobody("/bin/sh", "-c", '"$0" -c "import ssl, kfm_repro, pyarrow.parquet"', sys.executable)
-    done = subprocess.run(command, cwd="/", capture_output=True, check=False)
-    return done.returncode == 0
+    command = as_nobody("/bin/sh", "-c", '"$0" -c "import ssl, kfm_repro, pyarrow.parquet"', python)
+    return subprocess.run(command, cwd="/", capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.skipif(not can_be_nobody(), reason="not root, or others may not run this interpreter")
-def test_a_record_replays_as_another_user(recorded: tuple[Workshop, str], elsewhere: Path) -> None:
-    shop, run = recorded
+@pytest.fixture
+def everybodys_python(elsewhere: Path) -> str:
+    """Return an interpreter with our packages that every user may run: this one, or an environment of the system's."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root may become another user, by setpriv")
+    if nobody_runs(sys.executable):
+        return sys.executable
+    version = "python{}.{}".format(*sys.version_info)
+    system = shutil.which(version, path="/usr/bin:/usr/local/bin")
+    if system is None:
+        pytest.skip(f"others may not run this interpreter, and the system has no {version}")
+    room = elsewhere.parents[1] / "env"
+    subprocess.run([system, "-m", "venv", "--without-pip", room], check=True)
+    packages = Path(pa.__file__).parents[1]
+    (room / "lib" / version / "site-packages" / "shared.pth").write_text(f"{packages}\n", encoding="utf-8")
+    python = str(room / "bin" / "python")
+    if not nobody_runs(python):
+        pytest.skip("others may not read the packages of this interpreter")
+    return python
+
+
+def test_a_record_replays_as_another_user(
+    workshop: Workshop, elsewhere: Path, everybodys_python: str
+) -> None:
+    shop, run = record_from_a_dirty_tree(workshop, everybodys_python)
     other = move(shop, elsewhere)
     home = elsewhere.parent / "home"
     home.mkdir()
     for folder, _, files in os.walk(elsewhere.parent):
         for name in (folder, *(os.path.join(folder, file) for file in files)):  # noqa: PTH118 - os.walk
             os.chown(name, NOBODY, NOBODY)
-    program = str(Path(sys.executable).with_name("kfm-repro"))
     environ = {"PATH": os.environ["PATH"], "HOME": str(home), "USER": "nobody", "LOGNAME": "nobody"}
     done = subprocess.run(
-        as_nobody(program, "replay", run, "--json"),
+        as_nobody(everybodys_python, "-m", "kfm_repro", "replay", run, "--json"),
         cwd=other.root, env=environ, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

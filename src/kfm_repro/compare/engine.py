@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from kfm_repro.compare.advice import advised
 from kfm_repro.compare.context import Context
 from kfm_repro.compare.registry import BINARY, Format, candidates, format_by_content, recognise
 from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, Rung
 from kfm_repro.model.verdict import output_verdict
 
-__all__ = ["compare_files", "same_bytes", "sort_findings"]
+__all__ = ["compare_files", "finished", "same_bytes"]
 
 _BLOCK = 1 << 18
 _RUNG_RANK = {rung: rank for rank, rung in enumerate(Rung)}
@@ -47,7 +48,7 @@ def compare_files(
         format=row.name,
         a=facts[0],
         b=facts[1],
-        findings=sort_findings(findings),
+        findings=finished(findings),
     )
 
 
@@ -68,11 +69,11 @@ def same_bytes(a: Path, b: Path) -> bool:
                 return False
 
 
-def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return findings in the order of every report: counted before latent, worst first, then by place."""
+def finished(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings with advice, in the order of every report: counted before latent, worst first, then by place."""
     return tuple(
         sorted(
-            findings,
+            map(advised, findings),
             key=lambda f: (f.latent, -_RUNG_RANK[f.rung], sorted(map(str, f.where.items())), str(f.kind)),
         )
     )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from kfm_repro.compare.context import Context, Options
-from kfm_repro.compare.engine import compare_files, sort_findings
+from kfm_repro.compare.engine import compare_files, finished
 from kfm_repro.compare.latent import latent_findings
 from kfm_repro.compare.registry import format_by_name
 from kfm_repro.model.finding import Example, FileFacts, Finding, Kind, OutputComparison, OutputVerdict, Rung
@@ -154,7 +154,7 @@ def _by_facts(path: str, a: Output, b: Output) -> OutputComparison:
 def _result(
     path: str, findings: Iterable[Finding], a: FileFacts | None, b: FileFacts | None
 ) -> OutputComparison:
-    made = sort_findings(findings)
+    made = finished(findings)
     return OutputComparison(
         path=path, verdict=output_verdict(made), format=format_by_name(path), a=a, b=b, findings=made
     )

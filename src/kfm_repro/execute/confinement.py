@@ -26,6 +26,7 @@ from kfm_repro.execute.isolate import (
 from kfm_repro.execute.plan import Plan, Request
 from kfm_repro.execute.workspace import Workspace
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.reach import is_file
 
 __all__ = ["confine", "shared_places"]
 
@@ -90,7 +91,7 @@ def _interpreters_on_path(environ: Mapping[str, str], hidden: Sequence[Path]) ->
     for folder in environ.get("PATH", "").split(os.pathsep):
         for name in ("python3", "python"):
             program = Path(folder, name)
-            if folder.startswith("/") and program.is_file():
+            if folder.startswith("/") and is_file(program):
                 yield from interpreter_places(program, hidden)
                 break
 
@@ -107,7 +108,7 @@ def _named_programs(plan: Plan, hidden: Sequence[Path]) -> Iterator[Mount]:
         program = Path(word)
         if not word.startswith("/") or any(program.is_relative_to(folder) for folder in hidden):
             continue
-        if program.is_file() and os.access(program, os.X_OK):
+        if is_file(program) and os.access(program, os.X_OK):
             if is_python(word):
                 yield from interpreter_places(program, hidden)
             else:

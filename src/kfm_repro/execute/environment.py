@@ -13,6 +13,7 @@ from kfm_repro.errors import NotReplayable
 from kfm_repro.model.report import Precondition
 from kfm_repro.model.run import Run
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.reach import is_file
 
 __all__ = [
     "ASSUMED",
@@ -82,20 +83,20 @@ def choose_interpreter(project: Project, run: Run) -> Interpreter:
     recorded = run.environment.executable if run.environment else None
     named = project.root / recorded if recorded else None
     # os.path, because it may lie in the home of a user whose folders are closed to us.
-    if named is not None and os.path.isfile(named) and os.access(named, os.X_OK):  # noqa: PTH113
+    if named is not None and is_file(named) and os.access(named, os.X_OK):
         return Interpreter(str(named), "the interpreter that the record names")
     missing = " (the recorded one is not on this machine)" if recorded else ""
     state = "drift" if recorded else "assumed"
     if project.settings.python:
         path = (project.root / project.settings.python).absolute()
-        if not path.is_file():
+        if not is_file(path):
             raise NotReplayable(
                 f"the setting python = {project.settings.python!r} names no file",
                 hint="correct it in the settings of the project",
             )
         return Interpreter(str(path), f"the setting python{missing}", state)
     venv = project.root / ".venv" / "bin" / "python"
-    if venv.is_file():
+    if is_file(venv):
         return Interpreter(str(venv), f"the project's .venv{missing}", state)
     return Interpreter(sys.executable, f"the interpreter that runs kfm-repro{missing}", state)
 

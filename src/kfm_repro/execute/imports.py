@@ -7,6 +7,8 @@ import json
 import subprocess
 from pathlib import Path
 
+from kfm_repro.runs.reach import is_folder
+
 __all__ = ["import_roots", "outside_folders"]
 
 _PROBE = """
@@ -52,6 +54,6 @@ def _imported(python: str) -> tuple[Path, ...]:
     found = [
         path
         for path in map(Path, filter(None, paths))
-        if path.is_dir() and not any(path.is_relative_to(prefix) for prefix in own)
+        if is_folder(path) and not any(path.is_relative_to(prefix) for prefix in own)
     ]
     return tuple(path.resolve() for path in found)

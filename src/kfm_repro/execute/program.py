@@ -12,6 +12,7 @@ from typing import Any
 from kfm_repro.model.report import Precondition
 from kfm_repro.model.run import Pipeline
 from kfm_repro.runs.hashing import digest_file
+from kfm_repro.runs.reach import exists
 
 __all__ = ["PROGRAM", "program_precondition", "program_today"]
 
@@ -59,4 +60,4 @@ def program_precondition(recorded: Mapping[str, Any], today: Mapping[str, Any]) 
 def _is_tool(path: str) -> bool:
     real = Path(os.path.realpath(path))
     prefix = real.parent.parent
-    return str(real).startswith(_OF_SYSTEM) or any((prefix / mark).exists() for mark in _MARKS)
+    return str(real).startswith(_OF_SYSTEM) or any(exists(prefix / mark) for mark in _MARKS)

@@ -12,6 +12,7 @@ from kfm_repro.execute.command import root_spellings
 from kfm_repro.execute.plan import Plan
 from kfm_repro.execute.workspace import Workspace
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.reach import exists, is_folder
 
 __all__ = ["Today", "today_of"]
 
@@ -58,8 +59,8 @@ class Today:
             return
         own = self.clone / real.relative_to(self.top)
         # No commit has what was installed, nor tools beside the project in a repository that is a home folder.
-        installed = _in_environment(real, self.top) or not (real.is_relative_to(self.root) or own.is_dir())
-        if own.is_dir() or not installed:
+        installed = _in_environment(real, self.top) or not (real.is_relative_to(self.root) or is_folder(own))
+        if is_folder(own) or not installed:
             yield str(own)
         if installed:
             yield part
@@ -82,7 +83,7 @@ def _in_environment(path: Path, top: Path) -> bool:
     for folder in path.parents:
         if not folder.is_relative_to(top):
             return False
-        if inner.name in _OF_ENVIRONMENT and any((folder / mark).exists() for mark in _MARKS):
+        if inner.name in _OF_ENVIRONMENT and any(exists(folder / mark) for mark in _MARKS):
             return True
         inner = folder
     return False

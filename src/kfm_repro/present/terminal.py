@@ -9,7 +9,6 @@ import msgspec
 from kfm_repro.model.finding import Example, Finding, Flips, OutputComparison, OutputVerdict
 from kfm_repro.model.report import Drift, Environment, ErrorInfo, RebuiltEnvironment, Report
 from kfm_repro.model.verdict import Verdict
-from kfm_repro.present.advice import advice_for
 from kfm_repro.present.flips import flip_sentence, flip_share
 from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.visible import visible
@@ -123,9 +122,8 @@ def _explain(finding: Finding) -> Iterator[Line]:
     for cause in finding.causes:
         where = f"{visible(cause.source)}  {visible(cause.call)}" if cause.source else visible(cause.axis)
         yield [("         why   ", "bold"), (where, "")]
-    advice = finding.fix.text if finding.fix else advice_for(finding)
-    if advice:
-        yield [("         fix   ", "bold"), (visible(advice, 300), "")]
+    if finding.fix:
+        yield [("         fix   ", "bold"), (visible(finding.fix.text, 300), "")]
 
 
 def _describe(finding: Finding) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from kfm_repro.errors import EnvironmentNotAvailable
 from kfm_repro.execute.rebuild.recorded import RecordedPackages
 from kfm_repro.execute.rebuild.tool import Uv, UvFailed
+from kfm_repro.runs.reach import is_file
 
 __all__ = ["BasePython", "find_python"]
 
@@ -75,7 +76,7 @@ def _candidates(wanted: RecordedPackages, uv: Uv, cwd: Path) -> Iterator[BasePyt
 
 
 def _ask(path: str) -> Iterator[BasePython]:
-    if not path.startswith("/") or not Path(path).is_file():
+    if not path.startswith("/") or not is_file(path):
         return
     try:
         done = subprocess.run(

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kfm_repro.errors import EnvironmentNotAvailable
+from kfm_repro.runs.reach import exists, is_file
 
 __all__ = ["Uv", "UvFailed", "find_uv", "uv_program"]
 
@@ -130,7 +131,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _has_own_config(environ: Mapping[str, str]) -> bool:
     home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")  # noqa: PTH118
-    return any((Path(folder) / "uv" / "uv.toml").is_file() for folder in (home, "/etc", "/etc/xdg"))
+    return any(is_file(Path(folder) / "uv" / "uv.toml") for folder in (home, "/etc", "/etc/xdg"))
 
 
 def _of_pip(environ: Mapping[str, str]) -> dict[str, str]:
@@ -163,7 +164,7 @@ def _of_pip(environ: Mapping[str, str]) -> dict[str, str]:
 def _exists(word: str) -> bool:
     """Return whether a folder that pip would pass over in silence is there; what is no folder always counts."""
     path = urlsplit(word).path if word.startswith("file:") else word
-    return not path.startswith("/") or Path(path).exists()
+    return not path.startswith("/") or exists(path)
 
 
 def _hosts(environ: Mapping[str, str]) -> tuple[str, ...]:

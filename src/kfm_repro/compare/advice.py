@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kfm_repro.model.finding import Finding, Kind, Rung
+import msgspec
 
-__all__ = ["advice_for"]
+from kfm_repro.model.finding import Finding, Fix, Kind, Rung
+
+__all__ = ["advice_for", "advised"]
 
 _IN_DATA: Mapping[Kind, str] = {
     Kind.TIMESTAMP: "take the time from the run record (KFM_RUN_STARTED_AT) or leave it out of the dataset",
@@ -21,6 +23,12 @@ _IN_DATA: Mapping[Kind, str] = {
 }
 _GZIP = "write gzip without the time: gzip -n; in Python mtime=0 (pandas: compression={'method': 'gzip', 'mtime': 0})"
 """Nothing in a finding says which program wrote the file."""
+
+
+def advised(finding: Finding) -> Finding:
+    """Return the finding with what to do about it, as far as that is known and nothing better was said."""
+    text = "" if finding.fix else advice_for(finding)
+    return msgspec.structs.replace(finding, fix=Fix(text=text)) if text else finding
 
 
 def advice_for(finding: Finding) -> str:
