@@ -82,7 +82,9 @@ def test_a_night_against_half_of_the_sum_of_its_commands(
     # Two of them at once, as a night has them: what they take from one another is not the night's.
     pair = "; ".join([f"{' '.join(_command())} & {' '.join(_command())} & wait"] * 5)
     beside = run(("sh", "-c", pair), cwd=tmp_path) / 5
-    took = run((_PROGRAM, "nightly", "--jobs", str(_JOBS), "--budget", "5h"), cwd=tmp_path, stderr=subprocess.DEVNULL)
+    took = run(
+        (_PROGRAM, "nightly", "--jobs", str(_JOBS), "--budget", "5h"), cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
     benchmark.pedantic(lambda: None, rounds=1)  # type: ignore[attr-defined]
     bare += [run(_command(), cwd=tmp_path) for _ in range(5)]
     half = statistics.mean(bare) * runs / _JOBS

@@ -89,7 +89,11 @@ def _relinked(text: str) -> str:
 
 def cli_reference() -> str:
     """Return the help of every command, as the terminal shows it."""
-    top = click.Context(cli, info_name="kfm-repro", terminal_width=100, max_content_width=100)
+    # As main has it: click keeps the first help option that it makes for a command.
+    names = ["-h", "--help"]
+    top = click.Context(
+        cli, info_name="kfm-repro", terminal_width=100, max_content_width=100, help_option_names=names
+    )
     texts = [
         "# Command line reference",
         "Generated from the commands; `make schema` writes it anew.",

@@ -1,4 +1,4 @@
-"""Projects for a night: pipelines that are reproducible, flaky, broken, regressed and waived, each recorded for real."""
+"""Projects for a night: pipelines that are reproducible, flaky, broken, regressed and waived, recorded for real."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ from kfm_repro.model.report import (
     Scope,
     count_verdicts,
 )
-from kfm_repro.model.waiver import WaiverState, WaiverUse
 from kfm_repro.model.verdict import run_verdict
+from kfm_repro.model.waiver import WaiverState, WaiverUse
 
 __all__ = [
     "GOLD",

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 from nights import FAILING, STABLE, STAMPED, UNSTABLE, WAIVER, WEEKDAY, Nights, mixed
-from workshop import REPOSITORY, Workshop
+from workshop import REPOSITORY, Workshop, user_environ
 
 EXPECTED = {
     "stable": ("reproducible", "clean"),
@@ -20,6 +24,7 @@ EXPECTED = {
     "waived": ("waived", "clean"),
 }
 FAST = ("--jobs", "2")
+SLOW_IN_A_REPLAY = "import time; time.sleep(0 if pathlib.Path('data/work/runs').exists() else 600)\n" + STABLE
 
 
 @pytest.fixture
@@ -119,7 +124,9 @@ def test_sixty_and_two_hundred_runs(tmp_path: Path, copies: int, each: int) -> N
 
 def part(nights: Nights, shard: str, folder: Path, *args: str) -> Path:
     """Do a part of the night, and return the file of its report."""
-    done = nights.shop.kfm("nightly", "--json", "--night", WEEKDAY, "--budget", "5h", *FAST, "--shard", shard, *args)
+    done = nights.shop.kfm(
+        "nightly", "--json", "--night", WEEKDAY, "--budget", "5h", *FAST, "--shard", shard, *args
+    )
     assert done.code in (0, 1, 2), done.err
     path = folder / f"part-{shard.replace('/', '-')}.json"
     path.write_text(done.out, encoding="utf-8")
@@ -143,10 +150,14 @@ def settled(report: dict[str, Any]) -> dict[str, Any]:
         for run in report["runs"]
         if run not in flaky
     ]  # fmt: skip
-    same = {key: report[key] for key in ("verdict", "night", "vary", "plan", "shard", "left_out", "alarms", "waivers")}
+    same = {
+        key: report[key]
+        for key in ("verdict", "night", "vary", "plan", "shard", "left_out", "alarms", "waivers")
+    }
     return {**same, "runs": runs, "flaky": [run["run"]["run_id"] for run in flaky]}
 
 
+@pytest.mark.slow
 def test_three_parts_are_one_night(nights: Nights, tmp_path: Path) -> None:
     for name, body in (("a", STABLE), ("b", UNSTABLE), ("c", STABLE), ("d", STABLE)):
         nights.script(name, body)
@@ -165,43 +176,77 @@ def test_three_parts_are_one_night(nights: Nights, tmp_path: Path) -> None:
     assert again.out == merged.out, "the same parts give the same bytes, in whatever order"
     entries = nights.shop.kfm("ledger", "export", "--json").json
     assert len(entries["trials"]) == 2 * len([t for run in whole["runs"] for t in run["trials"]])
-    for files, word in ((parts[:2], "missing"), ([*parts, parts[0]], "twice"), ([tmp_path], "cannot be read")):
+    for files, word in (
+        (parts[:2], "missing"),
+        ([*parts, parts[0]], "twice"),
+        ([tmp_path], "cannot be read"),
+    ):
         done = nights.shop.kfm("nightly", "merge", "--json", *map(str, files))
         assert (done.code, done.json["verdict"]) == (2, "unknown")
         assert word in done.json["error"]["message"], done.json["error"]
 
 
-def test_waivers_that_are_needed_are_silent_and_those_that_are_not_right_fail_the_night(nights: Nights) -> None:
+def test_a_replay_and_a_diff_of_runs_with_a_waiver(nights: Nights) -> None:
     waiver = WAIVER.replace("NAME", "job")
     one(nights, STAMPED, settings=waiver)
     run = nights.runs["job"][0]
     replayed = nights.shop.kfm("replay", run, "--json")
     assert (replayed.code, replayed.json["verdict"]) == (0, "waived"), replayed.out
     assert [use["state"] for use in replayed.json["waivers"]] == ["used"]
-    assert "WAIVED" in nights.shop.kfm("replay", run).out
     other = replayed.json["replays"][0]["run_id"]
-    assert nights.shop.kfm("diff", run, other, "--json").json["verdict"] == "waived"
-    assert nights.night("--vary", "none", code=0)["verdict"] == "waived"
-    cases = {
-        "expired": waiver.replace("2999-12-31", "2020-01-01"),
-        "outgrown": waiver.replace('rung = "value"', 'rung = "noise"'),
-        "unmatched": waiver.replace("generated_at", "made_at"),
-    }
-    for state, settings in cases.items():
-        nights.shop.write("kfm-repro.toml", settings)
-        report = nights.night("--vary", "none", code=1)
-        assert (report["verdict"], [use["state"] for use in report["waivers"]]) == ("not-reproducible", [state])
-        assert [alarm["kind"] for alarm in report["alarms"]] == [f"waiver-{state}"]
-    assert nights.shop.kfm("diff", run, other, "--json").code == 1
+    compared = nights.shop.kfm("diff", run, other)
+    assert (compared.code, compared.out.strip().splitlines()[-1][:7]) == (0, "WAIVED:")
+    nights.shop.write("kfm-repro.toml", waiver.replace("2999-12-31", "2020-01-01"))
+    expired = nights.shop.kfm("diff", run, other, "--json")
+    assert (expired.code, expired.json["verdict"]) == (1, "not-reproducible")
+    assert [use["state"] for use in expired.json["waivers"]] == ["expired"]
 
 
-def test_a_waiver_of_what_no_longer_differs_fails_the_night_though_all_is_reproducible(nights: Nights) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("state", "old", "new"),
+    [
+        ("expired", "2999-12-31", "2020-01-01"), ("outgrown", 'rung = "value"', 'rung = "noise"'),
+        ("unmatched", "generated_at", "made_at"),
+    ],
+)  # fmt: skip
+def test_a_waiver_that_is_not_right_fails_the_night(nights: Nights, state: str, old: str, new: str) -> None:
+    one(nights, STAMPED, settings=WAIVER.replace("NAME", "job").replace(old, new))
+    report = nights.night("--vary", "none", code=1)
+    assert (report["verdict"], [use["state"] for use in report["waivers"]]) == ("not-reproducible", [state])
+    assert [alarm["kind"] for alarm in report["alarms"]] == [f"waiver-{state}"]
+
+
+@pytest.mark.slow
+def test_a_waiver_of_what_no_longer_differs_fails_the_night_though_all_is_reproducible(
+    nights: Nights,
+) -> None:
     waiver = WAIVER.replace("NAME", "job")
     one(nights, STABLE, settings=waiver)
     report = nights.night("--vary", "none", code=1)
     assert (report["verdict"], report["alarms"][0]["kind"]) == ("reproducible", "waiver-unmatched")
     nights.shop.write("kfm-repro.toml", waiver + "sometimes = true\n")
     assert nights.night("--vary", "none", code=0)["alarms"] == []
+
+
+@pytest.mark.slow
+def test_a_night_that_is_ended_leaves_aborted_replays_and_remembers_nothing(nights: Nights) -> None:
+    one(nights, SLOW_IN_A_REPLAY)
+    runs = nights.shop.root / "data/work/runs/job"
+    child = subprocess.Popen(
+        [Path(sys.executable).with_name("kfm-repro"), "nightly", "--vary", "none"], cwd=nights.shop.root,
+        env=user_environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not [path for path in runs.glob("*/run.yaml") if path.parent.name not in nights.runs["job"]]:
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    child.terminate()
+    child.communicate(timeout=120)
+    assert child.returncode == 130
+    states = {path.parent.name: json.loads(path.read_text())["state"] for path in runs.glob("*/status.json")}
+    assert sorted(states.values()) == ["aborted", "success"]
+    assert nights.shop.kfm("ledger", "export", "--json").json["trials"] == []
 
 
 def test_what_is_left_out_and_why_and_the_second_night(nights: Nights) -> None:
@@ -220,7 +265,7 @@ def test_a_night_without_anything_to_compare_is_no_success(nights: Nights) -> No
     nights.shop.commit()
     report = nights.night(code=2)
     assert (report["verdict"], report["error"]["code"]) == ("unknown", "nothing-compared")
-    one(nights, FAILING.replace("untracked.txt", ".git/HEAD") , settings="")
+    one(nights, FAILING.replace("untracked.txt", ".git/HEAD"), settings="")
     done = nights.say("--budget", "1s")
     assert done.code == 2
     assert "left out: 1 run, budget" in done.out

@@ -37,7 +37,10 @@ def test_zizmor_has_nothing_to_say() -> None:
     assert "No findings to report" in done.stdout + done.stderr
 
 
-@pytest.mark.skipif(not shutil.which("actionlint"), reason="actionlint is not installed here; no registry of Python has it whole")
+@pytest.mark.skipif(
+    not shutil.which("actionlint"),
+    reason="actionlint is not installed here; no registry of Python has it whole",
+)
 def test_actionlint_has_nothing_to_say() -> None:
     done = subprocess.run(["actionlint", WORKFLOW], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
@@ -50,7 +53,11 @@ def test_every_action_is_pinned_and_nothing_is_permitted_that_is_not_needed() ->
     assert all(_PINNED.match(use) for use in used)
     assert workflow["permissions"] == {}
     granted = {name: job.get("permissions", {}) for name, job in workflow["jobs"].items()}
-    assert granted == {"day": {}, "replay": {"contents": "read", "actions": "read"}, "verdict": {"contents": "read"}}
+    assert granted == {
+        "day": {},
+        "replay": {"contents": "read", "actions": "read"},
+        "verdict": {"contents": "read"},
+    }
 
 
 @pytest.fixture
@@ -76,7 +83,9 @@ class Runner:
 
     def __init__(self, folder: Path, programs: Path, known: Mapping[str, str]) -> None:
         self.folder, self._programs, self._known = folder, programs, known
-        self.files = {name: folder.parent / f"{folder.name}-{name}" for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        self.files = {
+            name: folder.parent / f"{folder.name}-{name}" for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
+        }
         for file in self.files.values():
             file.write_text("", encoding="utf-8")
 
@@ -151,4 +160,6 @@ def test_the_action_as_it_stands(repository: tuple[Path, Path]) -> None:
         runner.step(step)
     assert runner.read("GITHUB_OUTPUT") == "verdict=reproducible\n"
     assert "REPRODUCIBLE: 1 reproducible." in runner.read("GITHUB_STEP_SUMMARY")
-    assert json.loads((clone / "kfm-repro-night.json").read_text(encoding="utf-8"))["verdict"] == "reproducible"
+    assert (
+        json.loads((clone / "kfm-repro-night.json").read_text(encoding="utf-8"))["verdict"] == "reproducible"
+    )

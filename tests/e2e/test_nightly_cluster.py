@@ -128,7 +128,6 @@ def test_a_worker_that_dies_midway_changes_nothing(
     assert nights.shop.kfm("ledger", "export", "--json").json["entries"][0]["n"] == 1
 
 
-
 @pytest.mark.slow
 def test_no_scheduler_is_said(nights: Nights) -> None:
     done = nights.shop.kfm("nightly", "--json", "--scheduler", "tcp://127.0.0.1:1")

@@ -13,10 +13,11 @@ __all__ = ["command"]
 
 
 @click.group(
-    epilog="Example: kfm-repro ledger export --json\n\nExit codes: 0 done, 2 the ledger cannot be read, 130 interrupted."
+    epilog="Example: kfm-repro ledger export --json\n\n"
+    "Exit codes: 0 done, 2 the ledger cannot be read, 130 interrupted."
 )
 def command() -> None:
-    """What all nights say of every output: how often it was replayed, how often it differed."""
+    """Show what all nights say of every output: how often it was replayed, how often it differed."""
 
 
 @command.command(

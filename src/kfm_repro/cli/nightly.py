@@ -32,9 +32,15 @@ _EXIT_CODES = (
     metavar="REASONS",
     help="Which runs: all, or some of latest, changed, flaky, never, old [default: all]",
 )
-@click.option("--pipeline", multiple=True, metavar="GLOB", help="Only runs of these pipelines; may be repeated.")
-@click.option("--budget", default="2h", metavar="TIME", help="How long the night may take: 2h, 90m [default: 2h]")
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Pipelines at once [default: 1]")
+@click.option(
+    "--pipeline", multiple=True, metavar="GLOB", help="Only runs of these pipelines; may be repeated."
+)
+@click.option(
+    "--budget", default="2h", metavar="TIME", help="How long the night may take: 2h, 90m [default: 2h]"
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Pipelines at once [default: 1]"
+)
 @click.option("--shard", default="1/1", metavar="I/N", help="Only part I of N; merge the parts afterwards.")
 @click.option(
     "--scheduler",
@@ -68,7 +74,7 @@ _EXIT_CODES = (
 @project_options
 @output_options
 @click.pass_context
-def command(context: click.Context, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
+def command(context: click.Context, /, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
     """Replay the runs whose replay tells most, within a budget, and fail on what is no longer reproducible.
 
     Chosen are the newest run of each pipeline, then what is new, has changed, is flaky, and a few old runs. The
@@ -98,7 +104,9 @@ def command(context: click.Context, **options: Any) -> int:  # noqa: ANN401 - cl
     "merge", epilog=f"Example: kfm-repro nightly merge part-1.json part-2.json part-3.json\n\n{_EXIT_CODES}"
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@click.option("--ledger", is_flag=True, help="Also add what the parts replayed to the ledger of this project.")
+@click.option(
+    "--ledger", is_flag=True, help="Also add what the parts replayed to the ledger of this project."
+)
 @project_options
 @output_options
 def merge(files: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed

@@ -240,9 +240,7 @@ def _judge(
     if unmet is None and any(output.verdict is not OutputVerdict.IDENTICAL for output in outputs):
         unmet = next((item for item in replayed.preconditions if item.name in (LFS, READ_FIRST)), None)
     inconclusive = failed or plan.state is not RunState.SUCCESS or unmet is not None
-    verdict, waivers = with_waivers(
-        project, run_verdict(outputs, inconclusive=inconclusive), outputs, accept
-    )
+    verdict, waivers = with_waivers(project, run_verdict(outputs, inconclusive=inconclusive), outputs, accept)
     parameters, sources = _parameters_today(project, plan), _sources_today(replayed)
     return Report(
         command="replay",

@@ -12,10 +12,10 @@ from kfm_repro.model.waiver import WaiverUse
 __all__ = [
     "Alarm",
     "Aspect",
-    "LeftOut",
     "LedgerEntry",
     "LedgerReport",
     "LedgerTrial",
+    "LeftOut",
     "NightReport",
     "NightRun",
     "Outcome",
@@ -151,8 +151,8 @@ class LedgerReport(Document, frozen=True, kw_only=True):
 
     schema: str = REPORT_SCHEMA
     command: str = "ledger"
-    entries: tuple[LedgerEntry, ...] = ()
-    trials: tuple[LedgerTrial, ...] = ()
+    entries: tuple[LedgerEntry, ...]
+    trials: tuple[LedgerTrial, ...]
 
 
 class LedgerTrial(Document, frozen=True, kw_only=True):

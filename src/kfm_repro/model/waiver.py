@@ -89,8 +89,8 @@ def apply_waivers(
 ) -> tuple[Verdict, tuple[WaiverUse, ...]]:
     """Return the verdict with waivers, and what became of each that is for one of ``outputs``.
 
-    ``accept`` says what is accepted for a path. ``waived`` it is when every finding that would make it worse is covered; an output that could not be compared, and
-    a run without a verdict, never are.
+    ``accept`` says what is accepted for a path. ``waived`` it is when every finding that would make it worse is
+    covered; an output that could not be compared, and a run without a verdict, never are.
     """
     by_path = {output.path: output for output in outputs}
     relevant = [waiver for waiver in waivers if waiver.output in by_path]

@@ -26,7 +26,16 @@ from kfm_repro.runs.read import read_run
 from kfm_repro.runs.summary import is_original, summarise
 from kfm_repro.runs.trust import is_foreign
 
-__all__ = ["Candidate", "Chosen", "Known", "Reason", "choose", "find_candidates", "information", "parse_select"]
+__all__ = [
+    "Candidate",
+    "Chosen",
+    "Known",
+    "Reason",
+    "choose",
+    "find_candidates",
+    "information",
+    "parse_select",
+]
 
 _FADES = 0.97
 """What one night leaves of what was known: half of it after 23 nights."""
@@ -127,7 +136,9 @@ def find_candidates(project: Project, pipelines: Sequence[str] = ()) -> tuple[li
         if brief.replay_of is not None:
             continue
         if not is_original(brief):
-            left.append(_left(item.run, "no-baseline", f"{brief.state}{': ' * bool(brief.reason)}{brief.reason}"))
+            left.append(
+                _left(item.run, "no-baseline", f"{brief.state}{': ' * bool(brief.reason)}{brief.reason}")
+            )
             continue
         try:
             record = read_run(item.run)
@@ -172,7 +183,9 @@ def choose(
         if not select.intersection(one.reasons):
             left.append(_left(one.run, "not-selected", f"it is {', '.join(one.reasons)}"))
         elif one.reasons == (Reason.OLD,) and not _turn(one, night):
-            left.append(_left(one.run, "not-tonight", f"known and not the latest: every {_OLD_EVERY}th night"))
+            left.append(
+                _left(one.run, "not-tonight", f"known and not the latest: every {_OLD_EVERY}th night")
+            )
         else:
             wanted.append(one)
     wanted.sort(key=lambda one: (not one.latest, -one.bits, one.estimate_s, *one.name))
@@ -216,7 +229,7 @@ def _weighed(candidate: Candidate, known: Known, night: date) -> Candidate:
 
 
 def _turn(one: Candidate, night: date) -> bool:
-    return (night.toordinal() + _number("/".join((one.run.pipeline, one.run.name)))) % _OLD_EVERY == 0
+    return (night.toordinal() + _number(f"{one.run.pipeline}/{one.run.name}")) % _OLD_EVERY == 0
 
 
 def _number(text: str) -> int:

@@ -6,6 +6,7 @@ times. The order in which results come plays no part: they are known by their ta
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -56,7 +57,7 @@ def run_tasks(
         while waiting or running:
             while waiting and len(running) < workers.size:
                 task = waiting.pop()
-                if task.ordinal in (0,) and task.key not in attempts and not may_begin(task):
+                if not task.ordinal and task.key not in attempts and not may_begin(task):
                     continue
                 running[_submit(workers, task)] = task
             if not running:
@@ -106,14 +107,17 @@ class _Local:
     def __init__(self, jobs: int) -> None:
         self._jobs, self.size = jobs, 2 * jobs if jobs > 1 else 1
         self._context = get_context("forkserver")
-        self._context.set_forkserver_preload(["kfm_repro.nightly.task"])
+        self._context.set_forkserver_preload(["kfm_repro.nightly.preloaded"])
         self._executor: ProcessPoolExecutor | None = None
 
     def executor(self) -> Executor:
         if self._executor is None:
             turns = self._context.BoundedSemaphore(self._jobs) if self._jobs > 1 else None
             self._executor = ProcessPoolExecutor(
-                self.size, mp_context=self._context, initializer=_begin_worker, initargs=(turns,)
+                self.size,
+                mp_context=self._context,
+                initializer=_begin_worker,
+                initargs=(turns, frozenset(os.environ)),
             )
         return self._executor
 
@@ -132,8 +136,15 @@ class _Local:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin_worker(turns: AbstractContextManager[Any] | None) -> None:
+def _begin_worker(turns: AbstractContextManager[Any] | None, variables: frozenset[str]) -> None:
+    """Make a process one that replays.
+
+    ``variables`` are the user's: what we set for our libraries is kept from what a replay takes for the user's.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
+    for name in set(os.environ) - variables:
+        value = os.environ.pop(name)
+        os.putenv(name, value)
     if turns is not None:
         fill_turns(partial(_same, turns))
     else:

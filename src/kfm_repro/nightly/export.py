@@ -77,7 +77,9 @@ def _tallies(trials: Sequence[LedgerTrial]) -> dict[_Key, _Tally]:
                 # What is not mentioned did not differ, in an output that could be compared.
                 differed = True if place in there else None if outcome.differed is None else False
                 verdict = "unknown" if differed is None else "different" if differed else "identical"
-                tallies.setdefault((*whole[:2], *place), _Tally()).add(item, differed=differed, verdict=verdict)
+                tallies.setdefault((*whole[:2], *place), _Tally()).add(
+                    item, differed=differed, verdict=verdict
+                )
     return tallies
 
 

@@ -41,7 +41,8 @@ class History:
     def wanted(self, pipeline: str, first: Trial) -> int:
         """Return how many plain replays have to confirm ``first``: what the output that needs most of them needs."""
         return max(
-            (confirmations(self.state(pipeline, item.path)) for item in first.outcomes if item.differed), default=0
+            (confirmations(self.state(pipeline, item.path)) for item in first.outcomes if item.differed),
+            default=0,
         )
 
     def take(self, pipeline: str, seen: Seen, trials: Trials) -> dict[str, tuple[State, Status]]:

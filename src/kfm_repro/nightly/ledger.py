@@ -72,7 +72,7 @@ class Ledger:
             return base.total_changes - before
 
     def trials(self, *, before: str = "") -> Iterator[LedgerTrial]:
-        """Yield the trials by pipeline, night, start of the run, run and order; with ``before`` those of earlier nights."""
+        """Yield the trials by pipeline, night, start of the run, run and order; those ``before`` a night, if given."""
         if not self.path.exists():
             return
         query = (
@@ -116,7 +116,9 @@ class Ledger:
                         hint="use the kfm-repro that wrote it, or move it away and begin anew",
                     )
                 if version == 0:
-                    base.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+                    base.executescript(
+                        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
+                    )
                 yield base
         except sqlite3.DatabaseError as exc:
             if isinstance(exc, sqlite3.OperationalError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from functools import cache
 from importlib.metadata import version
@@ -12,6 +11,8 @@ from pathlib import Path
 __all__ = ["environment_key"]
 
 _DIGITS = 16
+_INSTALLED = frozenset((".dist-info", ".egg-info", ".pth"))
+"""How the names of what stands for an installed package end."""
 
 
 @cache
@@ -20,7 +21,13 @@ def environment_key(python: str) -> str:
 
     Where it is the same, today's environment is taken to be that of the night before.
     """
-    told = [platform.system(), platform.release(), platform.machine(), *platform.libc_ver(), version("kfm-repro")]
+    told = [
+        platform.system(),
+        platform.release(),
+        platform.machine(),
+        *platform.libc_ver(),
+        version("kfm-repro"),
+    ]
     told += [python, *_facts(Path(python))] if python else []
     text = "\n".join(told)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
@@ -37,6 +44,6 @@ def _facts(python: Path) -> list[str]:
     # A virtual environment has its packages beside the link, and not beside what it leads to.
     for prefix in dict.fromkeys((python.parent.parent, real.parent.parent)):
         for folder in sorted(prefix.glob("lib*/python3*/*-packages")):
-            names = (name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info", ".pth")))
-            facts += [folder.name, *sorted(names)]
+            names = sorted(path.name for path in folder.iterdir() if path.suffix in _INSTALLED)
+            facts += [folder.name, *names]
     return facts

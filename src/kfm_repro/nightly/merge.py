@@ -23,16 +23,23 @@ def read_night(path: Path) -> NightReport:
     """Return the report of a night or of a part of one. Raises Unreadable."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise Unreadable(f"{path} is too large for the report of a night", hint="name the files of the parts")
+            raise Unreadable(
+                f"{path} is too large for the report of a night", hint="name the files of the parts"
+            )
         report = msgspec.json.decode(path.read_bytes(), type=NightReport)
     except OSError as exc:
-        raise Unreadable(f"{path} cannot be read: {exc.strerror or exc}", hint="name the files of the parts") from exc
+        raise Unreadable(
+            f"{path} cannot be read: {exc.strerror or exc}", hint="name the files of the parts"
+        ) from exc
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise Unreadable(
-            f"{path} is no report of a night: {exc}", hint="make it with: kfm-repro nightly --shard I/N --json"
+            f"{path} is no report of a night: {exc}",
+            hint="make it with: kfm-repro nightly --shard I/N --json",
         ) from exc
     if report.command != "nightly":
-        raise Unreadable(f"{path} is a report of {report.command!r}, not of a night", hint="name the files of the parts")
+        raise Unreadable(
+            f"{path} is a report of {report.command!r}, not of a night", hint="name the files of the parts"
+        )
     return report
 
 
@@ -68,7 +75,9 @@ def merge_nights(parts: Sequence[NightReport]) -> NightReport:
 def _check(parts: Sequence[NightReport]) -> None:
     shards = [parse_shard(part.shard or "1/1") for part in parts]
     count = shards[0].count
-    if {(part.night, part.plan, part.vary) for part in parts} != {(parts[0].night, parts[0].plan, parts[0].vary)}:
+    if {(part.night, part.plan, part.vary) for part in parts} != {
+        (parts[0].night, parts[0].plan, parts[0].vary)
+    }:
         raise UsageError(
             "these are not parts of one night: the day, or what was chosen, is not the same",
             hint="give all parts the same runs, ledger, settings, --night, --select, --budget and --jobs",
@@ -77,7 +86,8 @@ def _check(parts: Sequence[NightReport]) -> None:
     if any(shard.count != count for shard in shards) or sorted(indices) != [*range(1, count + 1)]:
         missing = sorted({*range(1, count + 1)} - set(indices))
         raise UsageError(
-            f"these are not the {count} parts of a night" + (f": missing {missing[0]}/{count}" if missing else ""),
+            f"these are not the {count} parts of a night"
+            + (f": missing {missing[0]}/{count}" if missing else ""),
             hint="name the file of every part once",
         )
     if twice := [index for index, number in indices.items() if number > 1]:
@@ -85,5 +95,6 @@ def _check(parts: Sequence[NightReport]) -> None:
     runs = Counter((run.run.pipeline, run.run.run_id) for part in parts for run in part.runs)
     if double := [name for name, number in runs.items() if number > 1]:
         raise UsageError(
-            f"two parts replayed the same run: {'/'.join(double[0])}", hint="do the night again with one choice"
+            f"two parts replayed the same run: {'/'.join(double[0])}",
+            hint="do the night again with one choice",
         )

@@ -104,7 +104,9 @@ class _Work:
     def left_out(self) -> tuple[LeftOut, ...]:
         """Return the runs whose turn did not come."""
         return tuple(
-            LeftOut(run_id=run_id, pipeline=pipeline, reason="budget", detail="the night was over before its turn")
+            LeftOut(
+                run_id=run_id, pipeline=pipeline, reason="budget", detail="the night was over before its turn"
+            )
             for pipeline, run_id in sorted(set(self._candidates) - set(self._done))
         )
 
@@ -174,5 +176,3 @@ def _kept(night: str, run: NightRun, trial: Trial) -> LedgerTrial:
         night=night, pipeline=run.run.pipeline, run_id=run.run.run_id, started_at=run.started_at,
         git_commit=run.run.git_commit or "", trial=trial,
     )  # fmt: skip
-
-

@@ -11,8 +11,9 @@ replayed plainly so many times more, at once, as `confirmations` says:
 
 How many it takes depends on what is known. For an output that differs by chance, with the same probability in every
 replay, so many differences in a row are unlikely after ``clean`` trials without one and ``differed`` with one. Where it
-never differed, fewer are asked for, since the first difference comes once. Over `NIGHTS` nights such an output is called
-a regression with a probability of at most `FALSE_ALARMS`, whatever its own probability is; a test computes it exactly.
+never differed, fewer are asked for, since the first difference comes once. Over `NIGHTS` nights such an output is
+called a regression with a probability of at most `FALSE_ALARMS`, whatever its own probability is; a test computes it
+exactly.
 """
 
 from __future__ import annotations
@@ -106,19 +107,23 @@ def advance(
     """
     if differed is None:
         return state, Status.UNKNOWN
-    if state.regressed is not None and seen.recorded < state.regressed.recorded:
-        return state, Status.DIFFERS if differed else Status.CLEAN
+    older = state.regressed is not None and seen.recorded < state.regressed.recorded
     if not differed:
-        return _clean(state, seen), Status.CLEAN
+        return (state if older else _clean(state, seen)), Status.CLEAN
     if state.regressed is not None:
-        return state, Status.REGRESSED
+        return state, Status.DIFFERS if older else Status.REGRESSED
+    return _differing(state, seen, confirmed, varied=varied)
+
+
+def _differing(state: State, seen: Seen, confirmed: Sequence[bool], *, varied: bool) -> tuple[State, Status]:
+    """Decide what a trial is that differed in what had not regressed."""
     wanted = confirmations(state)
     done = len(confirmed) >= wanted > 0
     if done and varied and not state.differed and not any(confirmed):
         return state, Status.SENSITIVE
     if done and all(confirmed) and (state.differed or state.clean >= LEAST_CLEAN):
         return replace(state, regressed=seen), Status.REGRESSION
-    flaky = state.clean and state.differed or not all(confirmed)
+    flaky = bool(state.clean and state.differed) or not all(confirmed)
     return replace(state, differed=state.differed + 1), Status.FLAKY if flaky else Status.DIFFERS
 
 

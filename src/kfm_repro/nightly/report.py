@@ -157,7 +157,8 @@ def _aspects(run: NightRun, path: str) -> tuple[Aspect, ...]:
 def _uses(waivers: Sequence[Waiver], runs: Sequence[NightRun], day: date) -> tuple[WaiverUse, ...]:
     """Return what became of every waiver of the settings tonight."""
     idle = [
-        use_of(item, WaiverState.EXPIRED if day > item.expires else WaiverState.NOT_CHECKED) for item in waivers
+        use_of(item, WaiverState.EXPIRED if day > item.expires else WaiverState.NOT_CHECKED)
+        for item in waivers
     ]
     return merge_uses([idle, *(run.report.waivers for run in runs)])
 

@@ -25,7 +25,7 @@ class Shard:
         return f"{self.index}/{self.count}" if self.count > 1 else ""
 
     def of(self, runs: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """Return the runs of this part: the pipelines that take longest go first, each to the part with least so far."""
+        """Return the runs of this part: pipelines that take long go first, each to the part that has least so far."""
         cost: dict[str, float] = {}
         for one in runs:
             cost[one.run.pipeline] = cost.get(one.run.pipeline, 0.0) + one.estimate_s

@@ -106,7 +106,11 @@ def failed(task: Task, error: ErrorInfo) -> Done:
         error=error,
     )
     trial = Trial(
-        replay_id="", ordinal=task.ordinal, axes=task.vary, environment=task.environment, verdict=Verdict.UNKNOWN
+        replay_id="",
+        ordinal=task.ordinal,
+        axes=task.vary,
+        environment=task.environment,
+        verdict=Verdict.UNKNOWN,
     )
     return Done(task, trial, report)
 

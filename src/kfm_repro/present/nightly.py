@@ -84,7 +84,10 @@ def _run(run: NightRun) -> Iterator[Line]:
             for finding in output.findings
             if not finding.latent
         ]
-        yield [(f"       {status:<10} ", style), (f"{visible(path, 200)}   {', '.join(dict.fromkeys(kinds))}", "")]
+        yield [
+            (f"       {status:<10} ", style),
+            (f"{visible(path, 200)}   {', '.join(dict.fromkeys(kinds))}", ""),
+        ]
     if len(worse) > _SHOWN_OUTPUTS:
         yield [(f"       … {len(worse) - _SHOWN_OUTPUTS} more outputs: --json shows them all", "dim")]
 

@@ -79,7 +79,10 @@ def test_what_is_no_more_is_waived(given: dict[str, Any], found: dict[str, Any])
 def test_every_finding_of_every_output_has_to_be_covered() -> None:
     other = finding(kind=Kind.ROW_ORDER, rung=Rung.ORDER, where={})
     assert judge(output(finding(), other), waivers=(waiver(),))[0] is Verdict.NOT_REPRODUCIBLE
-    assert judge(output(finding()), output(finding(), path="b"), waivers=(waiver(),))[0] is Verdict.NOT_REPRODUCIBLE
+    assert (
+        judge(output(finding()), output(finding(), path="b"), waivers=(waiver(),))[0]
+        is Verdict.NOT_REPRODUCIBLE
+    )
     both = (waiver(), waiver(kind="row-order", rung="order", where={}))
     assert judge(output(finding(), other), waivers=both) == (Verdict.WAIVED, ["used", "used"])
 
@@ -94,7 +97,10 @@ def test_what_is_accepted_needs_no_waiver_and_what_is_not_does() -> None:
 def test_what_is_unknown_is_never_waived() -> None:
     unknown = Finding(kind=Kind.TIMESTAMP, rung=Rung.UNKNOWN, where={"column": "t"})
     assert judge(output(unknown), waivers=(waiver(),)) == (Verdict.UNKNOWN, ["not-checked"])
-    assert judge(output(finding()), output(unknown, path="b"), waivers=(waiver(),))[0] is Verdict.NOT_REPRODUCIBLE
+    assert (
+        judge(output(finding()), output(unknown, path="b"), waivers=(waiver(),))[0]
+        is Verdict.NOT_REPRODUCIBLE
+    )
     assert judge(output(finding(), unknown), waivers=(waiver(),))[0] is Verdict.NOT_REPRODUCIBLE
 
 

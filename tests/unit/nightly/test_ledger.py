@@ -31,10 +31,14 @@ def trial(
 ) -> LedgerTrial:
     aspects = (Aspect(where="column t", kind="timestamp", rung="value"),) if differed else ()
     verdict = {None: Verdict.UNKNOWN, True: Verdict.NOT_REPRODUCIBLE, False: Verdict.REPRODUCIBLE}[differed]
-    outcome = Outcome(path="a.csv", verdict="different" if differed else "identical", differed=differed, aspects=aspects)
+    outcome = Outcome(
+        path="a.csv", verdict="different" if differed else "identical", differed=differed, aspects=aspects
+    )
     return LedgerTrial(
         night=night, pipeline="p", run_id=run, started_at="2026-02-01", git_commit="c",
-        trial=Trial(replay_id=replay, ordinal=ordinal, axes=("clock",), environment="e", verdict=verdict, outcomes=(outcome,)),
+        trial=Trial(
+            replay_id=replay, ordinal=ordinal, axes=("clock",), environment="e", verdict=verdict, outcomes=(outcome,),
+        ),
     )  # fmt: skip
 
 
@@ -52,7 +56,11 @@ def test_four_processes_at_once_lose_nothing_and_count_nothing_twice(tmp_path: P
 
 def test_what_was_written_comes_back_in_order_and_before_a_night(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite3")
-    items = [trial("b", night="2026-02-05"), trial("a", night="2026-02-04"), trial("c", night="2026-02-04", ordinal=1)]
+    items = [
+        trial("b", night="2026-02-05"),
+        trial("a", night="2026-02-04"),
+        trial("c", night="2026-02-04", ordinal=1),
+    ]
     ledger.add(items)
     assert [*ledger.trials()] == [items[1], items[2], items[0]]
     assert [item.trial.replay_id for item in ledger.trials(before="2026-02-05")] == ["a", "c"]
@@ -97,6 +105,6 @@ def beta_below(p: float, a: int, b: int, steps: int = 20_000) -> float:
     """Integrate the density of Beta(a, b) up to p by midpoints."""
     scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
     points = ((step + 0.5) * p / steps for step in range(steps))
-    return math.fsum(
-        math.exp(scale + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x)) for x in points
-    ) * (p / steps)
+    return math.fsum(math.exp(scale + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x)) for x in points) * (
+        p / steps
+    )

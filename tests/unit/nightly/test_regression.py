@@ -8,7 +8,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from kfm_repro.nightly.regression import FALSE_ALARMS, LEAST_CLEAN, NIGHTS, Seen, State, Status, advance, confirmations
+from kfm_repro.nightly.regression import (
+    FALSE_ALARMS,
+    LEAST_CLEAN,
+    NIGHTS,
+    Seen,
+    State,
+    Status,
+    advance,
+    confirmations,
+)
+
+_FIRST, _PLAIN = False, True
 
 
 def seen(night: int, commit: str = "a") -> Seen:
@@ -25,8 +36,8 @@ def live(
     """Return what each night says; ``differs`` is asked with the night and whether the replay is a plain one."""
     state, said = State(), []
     for night in range(nights):
-        first = differs(night, False)
-        more = [differs(night, True) for _ in range(confirmations(state))] if first else []
+        first = differs(night, _FIRST)
+        more = [differs(night, _PLAIN) for _ in range(confirmations(state))] if first else []
         state, status = advance(
             state, seen(night, commit(night)), differed=first, confirmed=more, varied=varied
         )
@@ -91,7 +102,9 @@ def test_streams_of_300_nights_that_differ_by_chance_keep_the_stated_rate(p: flo
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("p", [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.76, 0.8, 0.9, 0.95])
+@pytest.mark.parametrize(
+    "p", [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.76, 0.8, 0.9, 0.95]
+)
 def test_many_such_streams(p: float) -> None:
     streams = 10_000
     alarms = alarms_in(streams, p)
