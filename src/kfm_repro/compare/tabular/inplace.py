@@ -37,7 +37,7 @@ def in_parallel(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         waiting: deque[Any] = deque()
         for task in tasks:
             waiting.append(pool.submit(work, task))
-            if len(waiting) > 2 * workers():
+            if len(waiting) > workers():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
