@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PairClassifier", "Pairs", "Task", "column_findings", "looked_at", "part_findings", "row_keys"]
 
-_FIRST_LOOK = 5_000
+_FIRST_LOOK = 2_000
 """Distinct pairs of a column that are looked at before it is decided whether to look at the others."""
 
 PairClassifier = Callable[[list[Any], list[Any], Context], tuple[Classified, ...]]
@@ -158,14 +158,13 @@ def looked_at(column: Column, pairs: Pairs, task: Task) -> list[Part]:
     most = len(first) if column.is_float else task.context.limits.pairs
     unseen = np.arange(len(first))[most:]
     first = first[:most]
-    if (
-        len(first) > 4 * _FIRST_LOOK
-        and not column.is_float
-        and _are_values(column, pairs, first[:_FIRST_LOOK], task)
-    ):
-        first, unseen = first[:_FIRST_LOOK], np.arange(_FIRST_LOOK, len(first) + len(unseen))
-    a = column.values(pairs.rows_a[first], of_a=True)
-    b = column.values(pairs.rows_b[first], of_a=False)
+    parts: list[Classified] = []
+    if len(first) > 4 * _FIRST_LOOK and not column.is_float:
+        parts = _classified_rows(column, pairs, first[:_FIRST_LOOK], task)
+    if parts and all(part.kind == Kind.VALUE for part in parts):  # a look at more would be idle
+        unseen = np.arange(_FIRST_LOOK, len(first) + len(unseen))
+    else:
+        parts = _classified_rows(column, pairs, first, task)
     return [
         replace(
             Part.of(
@@ -178,15 +177,14 @@ def looked_at(column: Column, pairs: Pairs, task: Task) -> list[Part]:
             metres=part.metres,
             figures=_of_row(part.figures, pairs.rows_a[first]),
         )
-        for part in (*_classified(column, a, b, task), *_unseen(unseen, column, task))
+        for part in (*parts, *_unseen(unseen, column, task))
     ]
 
 
-def _are_values(column: Column, pairs: Pairs, first: Ints, task: Task) -> bool:
-    """Return whether there is nothing to say of some pairs but that they differ: then a look at more is idle."""
-    a = column.values(pairs.rows_a[first], of_a=True)
-    b = column.values(pairs.rows_b[first], of_a=False)
-    return all(part.kind == Kind.VALUE and not part.evidence for part in _classified(column, a, b, task))
+def _classified_rows(column: Column, pairs: Pairs, which: Ints, task: Task) -> list[Classified]:
+    a = column.values(pairs.rows_a[which], of_a=True)
+    b = column.values(pairs.rows_b[which], of_a=False)
+    return _classified(column, a, b, task)
 
 
 def _unseen(indexes: Ints, column: Column, task: Task) -> list[Classified]:

@@ -37,7 +37,7 @@ def in_parallel(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
         waiting: deque[Any] = deque()
         for task in tasks:
             waiting.append(pool.submit(work, task))
-            if len(waiting) > 2 * workers():
+            if len(waiting) > workers():
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -109,7 +109,9 @@ def _differences(column: FileColumn, group: int, rows: int) -> Iterator[Differen
         end = min(stop, int(b.starts[other + 1]))
         if end > start:
             mine = left.slice(start - int(a.starts[group]), end - start)
-            theirs = b.piece(at_b, other).slice(start - int(b.starts[other]), end - start)
+            theirs = (b.piece if alike else b.kept_piece)(at_b, other).slice(
+                start - int(b.starts[other]), end - start
+            )
             mask = _unequal(mine, theirs)
             if mask is not None:
                 places = np.flatnonzero(mask)

@@ -51,6 +51,7 @@ class ParquetSource:
         self._local = threading.local()
         self._open: list[Any] = []
         self._lock = threading.Lock()
+        self._kept: dict[tuple[int, int], pa.Array] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +108,19 @@ class ParquetSource:
             if table.num_rows != self.starts[group + 1] - self.starts[group]:
                 raise ValueError(f"row group {group} holds {table.num_rows} rows, not what the footer says")
             return _joined(table.column(0))
+
+    def kept_piece(self, column: int, group: int) -> pa.Array:
+        """Return the same, keeping the last few: a piece that several of the other side overlap is read once."""
+        key = (column, group)
+        with self._lock:
+            found = self._kept.get(key)
+        if found is None:
+            found = self.piece(column, group)
+            with self._lock:
+                self._kept[key] = found
+                while len(self._kept) > workers():
+                    self._kept.pop(next(iter(self._kept)))
+        return found
 
     def pieces(self, column: int) -> Iterator[tuple[int, pa.Array]]:
         """Yield every piece of a column with the number of its first row."""

@@ -21,6 +21,8 @@ __all__ = ["BYTES_PER_ROW", "pair_spilled"]
 BYTES_PER_ROW = 64
 """What a row of both sides takes while it is paired in memory: numbers, order, table and partner."""
 _MOST_PARTS = 256
+_SHARE = 16
+"""A part takes one in so many of the bytes that there are: pieces, partners and the libraries take the others."""
 
 Blocks = Iterator[tuple[int, Numbers]]
 """The numbers of rows, block by block, with the number of the first row of each."""
@@ -35,7 +37,7 @@ def pair_spilled(
     """
     import numpy as np
 
-    parts = min(_MOST_PARTS, max(2, 4 * sum(rows) * BYTES_PER_ROW // max(1, budget)))
+    parts = min(_MOST_PARTS, max(2, _SHARE * sum(rows) * BYTES_PER_ROW // max(1, budget)))
     partner = np.empty(rows[0], np.int64)
     state = np.empty(rows[1], np.uint8)
     with tempfile.TemporaryDirectory(prefix="kfm-repro-rows-") as folder:

@@ -136,6 +136,9 @@ def test_equal_digests_are_equal_multisets(
 
 
 def written(path: Path, table: list[tuple[Any, ...]], size: int) -> Path:
-    columns = [pa.array([row[i] for row in table], kind) for i, kind in enumerate((pa.int32(), pa.string(), pa.float64()))]
+    columns = [
+        pa.array([row[i] for row in table], kind)
+        for i, kind in enumerate((pa.int32(), pa.string(), pa.float64()))
+    ]
     pq.write_table(pa.table(columns, names=["n", "t", "f"]), path, row_group_size=size)
     return path
