@@ -279,8 +279,16 @@ def hostile_report() -> Report:
         scope=Scope(held=dict.fromkeys(HOSTILE, text), not_exercised=HOSTILE, shown=text, notes=HOSTILE),
         waivers=(
             WaiverUse(
-                output=text, where={"column": text}, kind=text, rung=text, count=1, reason=text, expires=text,
-                cause=text, state=WaiverState.USED, found=1,
+                output=text,
+                where={"column": text},
+                kind=text,
+                rung=text,
+                count=1,
+                reason=text,
+                expires=text,
+                cause=text,
+                state=WaiverState.USED,
+                found=1,
             ),
         ),
         error=ErrorInfo(code=text, message="\n".join(HOSTILE), hint=text),

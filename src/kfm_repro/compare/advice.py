@@ -55,12 +55,3 @@ def advice_for(finding: Finding) -> str:
     if finding.kind is Kind.IDENTIFIER and "run" in finding.evidence:
         return "leave the run's id out of the dataset; the run record has it"
     return _IN_DATA.get(finding.kind, "")
-
-
-def _of_a_header(finding: Finding) -> str:
-    """Return how the known clocks of packaging are kept still."""
-    if finding.where.get("column") == "last_change":
-        return "set OGR_CURRENT_DATE=2000-01-01T00:00:00.000Z while writing the GeoPackage"
-    if finding.where.get("pointer") == "/header/date":
-        return "write the table with the layer option DBF_DATE_LAST_UPDATE=2000-01-01 (GDAL)"
-    return _GZIP if "gzip" in str(finding.where.get("member", "")) else ""

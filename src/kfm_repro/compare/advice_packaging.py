@@ -93,7 +93,7 @@ _ROWS = (
     ),
     _Row(
         Kind.TIMESTAMP,
-        _says("date of the last update"),
+        lambda finding: finding.where.get("pointer") == "/header/date" or "date of the last update" in finding.evidence,
         "GDAL: layer option DBF_DATE_LAST_UPDATE=2000-01-01"
         " (pyogrio: write_dataframe(..., DBF_DATE_LAST_UPDATE='2000-01-01'))",
     ),

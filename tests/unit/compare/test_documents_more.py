@@ -158,7 +158,7 @@ ROWS = (("1", "one"), ("2", "two"))
     ],
 )
 def test_dbase_header_and_records(tmp_path: Path, b: bytes, expected: set[str]) -> None:
-    assert brief(compared(tmp_path, dbf(*ROWS), b, "x.dbf")) == expected
+    assert brief(compared(tmp_path, dbf(*ROWS), b, "x.dat")) == expected
 
 
 def _message(*fields: tuple[int, int | bytes]) -> bytes:

@@ -68,9 +68,9 @@ def test_svg_ids_are_renamed_one_to_one_with_what_refers_to_them(tmp_path: Path)
 
 def test_features_are_a_set_and_ids_that_are_keys_are_data(tmp_path: Path) -> None:
     a, b = xml(KML, "x", "y", "out.2"), xml(KML, "y", "x", "out.2")
-    assert brief(compared(tmp_path, a, b, "x.kml")) == {"feature-order:order@/kml/Document"}
+    assert brief(compared(tmp_path, a, b, "x.xml")) == {"feature-order:order@/kml/Document"}
     keyed = [xml(KML.replace("out.1", "first"), *names, "second") for names in (("x", "y"), ("y", "x"))]
-    assert compared(tmp_path, keyed[0], keyed[1], "x.kml").verdict is OutputVerdict.DIFFERENT
+    assert compared(tmp_path, keyed[0], keyed[1], "x.xml").verdict is OutputVerdict.DIFFERENT
 
 
 @pytest.mark.parametrize("swapped", [False, True])

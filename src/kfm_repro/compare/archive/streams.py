@@ -39,6 +39,7 @@ class _Engine(Protocol):
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
+
 def compare_bzip2(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two bzip2 files by their payload; raises Unreadable (also when cut off) and LimitExceeded."""
     return _compare(a, b, context, partial(_chain, start=bz2.BZ2Decompressor))

@@ -150,7 +150,9 @@ def _waivers(report: Report) -> Part:
     rows = tuple(
         (
             visible(item.output, 200),
-            ", ".join([visible(item.kind), *(f"{k} {visible(v, 80)}" for k, v in sorted(item.where.items()))]),
+            ", ".join(
+                [visible(item.kind), *(f"{k} {visible(v, 80)}" for k, v in sorted(item.where.items()))]
+            ),
             visible(item.state),
             f"{item.found} of {item.count}" if item.state != "not-checked" else "",
             visible(item.reason, 300),
@@ -158,7 +160,9 @@ def _waivers(report: Report) -> Part:
         )
         for item in report.waivers[:_MOST]
     )
-    return Part("waivers", "Waivers", ("output", "what", "state", "found of allowed", "reason", "until"), rows)
+    return Part(
+        "waivers", "Waivers", ("output", "what", "state", "found of allowed", "reason", "until"), rows
+    )
 
 
 def _side(value: str | None) -> str:
