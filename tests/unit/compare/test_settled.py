@@ -80,3 +80,19 @@ def test_the_short_way_says_what_the_long_way_says(
         # The function of the same name hides the module.
         patch.setitem(compare.__globals__, "settled", lambda *_: None)
         assert short == told(folder, context)
+
+
+@pytest.mark.parametrize("width", [150, 1_900])
+def test_a_wide_table_is_compared_as_well(width: int, tmp_path: Path) -> None:
+    names = ", ".join(f"c{n}" for n in range(width))
+    for side, last in (("a", 1), ("b", 2)):
+        with closing(sqlite3.connect(tmp_path / side)) as base:
+            base.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {names})")
+            for row in range(4):
+                values = [row, *range(width - 1), last if row == 3 else 0]
+                marks = ", ".join("?" * len(values))
+                base.execute(f"INSERT INTO t VALUES ({marks})", values)  # noqa: S608 - question marks
+            base.commit()
+    (found,) = compare(tmp_path / "a", tmp_path / "b", Context())
+    assert (found.kind, found.rung, found.count, found.of) == ("value", "value", 1, 4)
+    assert found.where == {"layer": "t", "column": f"c{width - 1}"}

@@ -21,6 +21,8 @@ _HEAD = 8
 """Bytes before the envelope of a geometry: mark, version, flags and SRS id (GeoPackage 1.4, clause 2.1.3)."""
 _MOST = 0.5
 """Part of the rows that may differ: beyond it every row is read at once, which is quicker."""
+_COLUMNS = 200
+"""Columns that one condition may hold: SQLite nests no expression deeper than 1000."""
 _ROWS = 10_000
 """Rows that are asked for in one statement."""
 
@@ -83,7 +85,7 @@ def _read(
 def _alike(a: Table, b: Table) -> bool:
     """Return whether two tables have the same columns, all stored, and rows that have numbers."""
     same = a.row_number == b.row_number and a.names == b.names and not a.computed and not b.computed
-    return same and a.numbered and b.numbered
+    return same and a.numbered and b.numbered and len(a.names) <= _COLUMNS
 
 
 def _values(side: Database, table: str, wanted: str) -> list[Any]:

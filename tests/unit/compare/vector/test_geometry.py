@@ -340,4 +340,4 @@ def test_a_reshaped_polygon_is_told_by_area_overlap_and_distance() -> None:
     found = only(square, notched, ground=METRES)
     assert (found.kind, found.rung) == ("geometry", "value")
     assert found.detail == {"area_a": 100.0, "area_b": 75.0, "area_change": -25.0, "iou": 0.75}
-    assert found.metres["max"] == pytest.approx(5 * 2**0.5, rel=1e-6)
+    assert found.metres["max"] == pytest.approx(5.0, rel=1e-6)
