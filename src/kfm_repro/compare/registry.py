@@ -31,6 +31,7 @@ Comparator = Callable[[Path, Path, Context], tuple[Finding, ...]]
 
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 8
+"""As long as the longest ``tail`` with what comes after."""
 _SEARCHED_BYTES = 64 << 20
 """Larger documents are GeoJSON by their first bytes or not at all."""
 _GEOJSON_TYPE = (
@@ -48,8 +49,9 @@ class Format:
     """One row: how a format is recognised and what compares it.
 
     ``magic`` (the bytes at offset ``at``) wins over ``suffixes``, so that a wrong extension does not mislead;
-    with ``tail``, only in a file that also ends so, or is called so. ``old`` says that older files of the
-    format have no magic: the suffix is enough.
+    with ``tail``, only in a file that also ends so (``after`` bytes before its end), or is called so.
+    ``old`` says that older files of the format have no magic: the suffix is enough. ``opaque`` says that a
+    text is never of the format, though it may begin with the same letters.
     ``residual`` is the kind reported when the bytes differ and the comparator found the meaning equal.
     ``comparator`` is ``module:function``, imported when first needed.
     """
@@ -61,7 +63,9 @@ class Format:
     magic: bytes = b""
     at: int = 0
     tail: bytes = b""
+    after: int = 0
     old: bool = False
+    opaque: bool = False
 
     def load(self) -> Comparator:
         """Import and return the comparator."""
@@ -74,8 +78,33 @@ FORMATS: tuple[Format, ...] = (
         "parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1", tail=b"PAR1"
     ),
     Format("sqlite", "tiles.mbtiles:compare_sqlite", Kind.LAYOUT, _SQLITE, b"SQLite format 3\x00"),
+    Format(
+        "arrow",
+        "tabular.ipc:compare",
+        Kind.LAYOUT,
+        (".arrow", ".feather", ".ipc"),
+        b"ARROW1\x00\x00",
+        tail=b"ARROW1",
+        old=True,
+    ),
+    Format(
+        "arrow-stream",
+        "tabular.ipc:compare",
+        Kind.LAYOUT,
+        (".arrows",),
+        b"\xff\xff\xff\xff",
+        tail=b"\xff\xff\xff\xff\x00\x00\x00\x00",
+        old=True,
+    ),
+    Format("feather", "tabular.ipc:compare", Kind.LAYOUT, (), b"FEA1", tail=b"FEA1", opaque=True),
+    Format("orc", "tabular.orc:compare", Kind.LAYOUT, (".orc",), b"ORC", tail=b"ORC", after=1, opaque=True),
+    Format("duckdb", "duckdbfile:compare", Kind.LAYOUT, (".duckdb", ".ddb"), b"DUCK", at=8, opaque=True),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
+    Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2",), b"1AY&SY", at=4, opaque=True),
+    Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz",), b"\xfd7zXZ\x00"),
+    Format("zstd", "archive:compare_zstd", Kind.LAYOUT, (".zst", ".zstd"), b"\x28\xb5\x2f\xfd"),
     Format("zip", "zipped:compare", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
+    Format("xlsx", "workbook:compare", Kind.LAYOUT, (".xlsx", ".xlsm"), b"PK\x03\x04"),
     Format("zip", "zipped:compare", Kind.LAYOUT, (), b"PK\x05\x06"),
     Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (".tif", ".tiff"), b"II*\x00"),
     Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (), b"MM\x00*"),
@@ -83,9 +112,6 @@ FORMATS: tuple[Format, ...] = (
     Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (), b"MM\x00+"),
     Format("npy", "arrays.npy:compare", Kind.LAYOUT, (".npy",), b"\x93NUMPY"),
     Format("hdf5", "arrays.hdf5:compare", Kind.LAYOUT, (".h5", ".hdf5", ".nc", ".nc4"), b"\x89HDF\r\n\x1a\n"),
-    Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2", ".tbz2"), b"BZh"),
-    Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz",), b"\xfd7zXZ\x00"),
-    Format("zstd", "archive:compare_zstd", Kind.LAYOUT, (".zst", ".zstd"), b"\x28\xb5\x2f\xfd"),
     Format("pdf", "document.pdf:compare_pdf", Kind.BYTES, (".pdf",), b"%PDF-"),
     Format("postscript", "document.pdf:compare_postscript", Kind.ENCODING, (".ps", ".eps"), b"%!PS"),
     Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x01"),
@@ -96,7 +122,8 @@ FORMATS: tuple[Format, ...] = (
     Format("pmtiles", "tiles.pmtiles:compare", Kind.LAYOUT, (".pmtiles",), b"PMTiles\x03"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
-    Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv")),
+    Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv", ".tab")),
+    Format("jsonl", "jsonlines:compare", Kind.ENCODING, (".jsonl", ".ndjson")),
     Format("json", "document:compare_json", Kind.ENCODING, (".json",)),
     Format("jsonld", "document.rdf:compare_jsonld", Kind.ENCODING, (".jsonld",)),
     Format("ntriples", "document.rdf:compare_ntriples", Kind.ENCODING, (".nt",)),
@@ -122,10 +149,11 @@ class _Look:
     tail: bytes
 
     def begins(self, row: Format) -> bool:
-        return bool(row.magic) and self.head.startswith(row.magic, row.at)
+        begun = bool(row.magic) and self.head.startswith(row.magic, row.at)
+        return begun and not (row.opaque and not self.binary)
 
     def whole(self, row: Format) -> bool:
-        return self.begins(row) and self.tail.endswith(row.tail)
+        return self.begins(row) and self.tail[: len(self.tail) - row.after].endswith(row.tail)
 
     @property
     def binary(self) -> bool:
@@ -150,12 +178,20 @@ def candidates(a: Path, b: Path, name: str) -> tuple[Format, ...]:
     named = _by_suffix(name)
     last = BINARY if any(look.binary for look in looks) else TEXT
     rows = [*_promised(named, a, b, looks), last]
-    for row in FORMATS:
+    for row in sorted(FORMATS, key=lambda row: row != named):
         if any(look.whole(row) for look in looks) or (
             row == named and any(look.begins(row) for look in looks)
         ):
-            return (row,) if row == named or last is BINARY else (row, *rows)
+            return _with_likeness(row) if row == named or last is BINARY else (row, *rows)
     return tuple(rows)
+
+
+def _with_likeness(row: Format) -> tuple[Format, ...]:
+    """Return the format, and after it the one whose first bytes it shares: a workbook is a zip file too."""
+    return (
+        row,
+        *(other for other in FORMATS if other != row and other.name == "zip" and other.magic == row.magic),
+    )
 
 
 def _promised(named: Format | None, a: Path, b: Path, looks: tuple[_Look, ...]) -> tuple[Format, ...]:

@@ -85,8 +85,10 @@ def _tools() -> tuple[Tool, ...]:
 
 
 _LIBRARIES = (
+    ("duckdb", "duckdb", "comparing DuckDB files"),
     ("h5py", "arrays", "comparing HDF5 and netCDF-4 by meaning"),
     ("papermill", "notebook", "pipelines that are notebooks"),
+    ("python_calamine", "xlsx", "comparing Excel workbooks"),
     ("rasterio", "raster", "comparing GeoTIFF, and the pixels of PNG and JPEG, by meaning"),
     ("rdflib", "rdf", "comparing RDF with blank nodes by meaning"),
     ("zarr", "arrays", "comparing Zarr by meaning"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -17,19 +17,14 @@ from kfm_repro.compare.database.integrity import integrity_findings
 from kfm_repro.compare.database.numbering import counting_column, reference, renumbered
 from kfm_repro.compare.database.read import Database, Table, opened
 from kfm_repro.compare.database.schema import bookkeeping, schema_findings
+from kfm_repro.compare.mixed import typed_tables
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.tabular.diff import compare_tables
-from kfm_repro.compare.vector.columns import typed_columns
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
 from kfm_repro.compare.vector.wkb import strip_header
 from kfm_repro.model.finding import Finding, Kind, Rung
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from kfm_repro.compare.tabular.diff import PairClassifier
 
 __all__ = ["compare"]
 
@@ -163,7 +158,7 @@ def _reference(pair: _Pair, count: int) -> str:
 def _judge(
     pair: _Pair, context: Context, where: dict[str, str], a: dict[str, list[Any]], b: dict[str, list[Any]]
 ) -> tuple[Finding, ...]:
-    table_a, table_b, classifiers = _arrow(a, b)
+    table_a, table_b, classifiers = typed_tables(a, b)
     shown = ShownGeometries()
     for package, table in zip(pair.packages, (pair.table_a, pair.table_b), strict=True):
         geometry = package.geometry(table.name)
@@ -182,24 +177,6 @@ def _judge(
 
 def _packaging(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
     return classify_pairs(list(zip(a, b, strict=True)), context, packaging=True)
-
-
-def _arrow(
-    a: dict[str, list[Any]], b: dict[str, list[Any]]
-) -> tuple[pa.Table, pa.Table, dict[str, PairClassifier]]:
-    import pyarrow as pa
-
-    sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    classifiers: dict[str, PairClassifier] = {}
-    for name in [*a, *(name for name in b if name not in a)]:
-        *arrays, classifier = typed_columns(a.get(name, []), b.get(name, []))
-        for side, source, array in zip(sides, (a, b), arrays, strict=True):
-            if name in source:
-                side[name] = array
-        if classifier is not None:
-            classifiers[name] = classifier
-    ordered_b = {name: sides[1][name] for name in b}
-    return pa.table(sides[0]), pa.table(ordered_b), classifiers
 
 
 def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> list[list[bytes]]:

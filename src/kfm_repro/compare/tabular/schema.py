@@ -103,7 +103,8 @@ def align(
     at_b = {name: i for i, name in enumerate(names_b)}
     findings = _missing(a, names_a, at_b, where, "A") + _missing(b, names_b, set(names_a), where, "B")
     shared_a = [name for name in names_a if name in at_b]
-    shared_b = [name for name in names_b if name in set(names_a)]
+    at_a = set(names_a)
+    shared_b = [name for name in names_b if name in at_a]
     if shared_a != shared_b:
         findings.append(_column_order(shared_a, shared_b, where))
     columns: list[Column] = []
