@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from kfm_repro.compare.context import Context
-from kfm_repro.compare.engine import sort_findings
+from kfm_repro.compare.engine import finished
 from kfm_repro.compare.registry import format_by_name
 from kfm_repro.errors import KfmReproError, Unreadable
 from kfm_repro.model.finding import Example, FileFacts, Finding, Kind, OutputComparison, Rung
@@ -166,7 +166,7 @@ def compare_dataset(
         FileFacts(size_bytes=sum(part.facts.size_bytes or 0 for part in side), row_count=table.num_rows)
         for side, (table, _) in zip(sides, tables, strict=True)
     ]
-    made = sort_findings(findings)
+    made = finished(findings)
     return OutputComparison(
         path=dataset.name,
         verdict=output_verdict(made),
