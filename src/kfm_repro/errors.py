@@ -21,7 +21,6 @@ The tree::
     ├── PipelineFailed
     ├── Unreadable                a file to compare cannot be read as its format
     ├── LimitExceeded             reading on would pass a stated limit
-    ├── NotInstalled              a library of an extra is needed and missing
     └── NotWritable
 
 ``code`` is the machine-readable name in ``error.code`` of the JSON report; ``docs/errors.md`` lists them all.
@@ -43,7 +42,6 @@ __all__ = [
     "LimitExceeded",
     "NotARepository",
     "NotDisclosed",
-    "NotInstalled",
     "NotReplayable",
     "NotWritable",
     "PipelineFailed",

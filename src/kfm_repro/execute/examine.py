@@ -86,10 +86,10 @@ def _tools() -> tuple[Tool, ...]:
 
 _LIBRARIES = (
     ("distributed", "cluster", "nightly on a cluster of Dask"),
-    ("duckdb", "duckdb", "comparing DuckDB files by meaning"),
+    ("duckdb", "duckdb", "comparing DuckDB files"),
     ("h5py", "arrays", "comparing HDF5 and netCDF-4 by meaning"),
     ("papermill", "notebook", "pipelines that are notebooks"),
-    ("python_calamine", "xlsx", "comparing Excel workbooks by meaning"),
+    ("python_calamine", "xlsx", "comparing Excel workbooks"),
     ("rasterio", "raster", "comparing GeoTIFF, and the pixels of PNG and JPEG, by meaning"),
     ("rdflib", "rdf", "comparing RDF with blank nodes by meaning"),
     ("zarr", "arrays", "comparing Zarr by meaning"),

@@ -36,6 +36,7 @@ def xml(text: str, *values: str) -> bytes:
         ("<a><b/><b>1</b></a>", "<a><b/><b>2</b></a>", {"value:value@/a/b[2]"}),
         ("<a>x <b/> y</a>", "<a>x <b/>y</a>", {"value:value@/a"}),
         ("<a><b/><c/></a>", "<a><c/><b/></a>", {"value:value@/a"}),
+        ("<?s x?><a/>", "<?s y?><a/>", {"value:value@/a/@?s"}),
         ("<a xmlns='urn:1'/>", "<a xmlns='urn:2'/>", {"value:value@/a"}),
     ],
 )

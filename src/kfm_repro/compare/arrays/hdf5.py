@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.arrays.tree import Node, Tree, compare_trees
@@ -87,6 +88,7 @@ def _node(thing: Any, changed: float) -> Node:  # noqa: ANN401  # as above
     }
     if isinstance(thing, h5py.Group):
         return Node("group", attributes, changed=changed)
+    attributes |= _meaning(thing.dtype)
     if isinstance(thing, h5py.Datatype):
         return Node(f"named type {thing.dtype}", attributes, changed=changed)
     if thing.shape is None:
@@ -103,6 +105,22 @@ def _node(thing: Any, changed: float) -> Node:  # noqa: ANN401  # as above
         _refused(thing),
         changed,
     )
+
+
+def _meaning(dtype: Any) -> dict[str, str]:  # noqa: ANN401  # a NumPy dtype
+    """Return what HDF5 says of a type and NumPy does not compare: names of an enumeration, form of texts."""
+    import h5py
+
+    said: dict[str, str] = {}
+    names = h5py.check_enum_dtype(dtype)
+    if names is not None:
+        said["names of the values"] = json.dumps(dict(sorted((str(k), int(v)) for k, v in names.items())))
+    text = h5py.check_string_dtype(dtype)
+    if text is not None:
+        said["form of the texts"] = f"{text.encoding}, {text.length or 'any length'}"
+    for name in dtype.names or ():
+        said |= {f"{name}: {key}": value for key, value in _meaning(dtype[name]).items()}
+    return said
 
 
 def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  # as above

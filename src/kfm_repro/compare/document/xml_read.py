@@ -40,7 +40,9 @@ def read_xml(raw: bytes, context: Context) -> list[Any]:
         parser.Parse(raw, True)  # noqa: FBT003  # expat takes it by position
     except expat.ExpatError as exc:
         raise Unreadable(f"cannot be read as XML: {exc}") from exc
-    return builder.root[2]  # type: ignore[no-any-return]  # a list that holds the root element
+    root: list[Any] = builder.root[2]
+    root[1].update(builder.prolog)
+    return root
 
 
 def _refuse(*_: object) -> int:
@@ -52,6 +54,7 @@ class _Builder:
 
     def __init__(self, context: Context) -> None:
         self.root: list[Any] = ["", {}]
+        self.prolog: dict[str, str] = {}
         self._open: list[list[Any]] = [self.root]
         self._left = context.limits.yaml_nodes
 
@@ -82,9 +85,11 @@ class _Builder:
             last.append(data)
 
     def instruction(self, target: str, data: str) -> None:
-        """Keep a processing instruction; one before the root is not content of it."""
+        """Keep a processing instruction; one outside of the root, such as a style sheet, as an attribute of it."""
         if len(self._open) > 1:
             self._open[-1].append([f"?{target}", {}, data])
+        else:
+            self.prolog[f"?{target}"] = f"{self.prolog.get(f'?{target}', '')}{data}\n"
 
     def _count(self) -> None:
         self._left -= 1

@@ -22,10 +22,12 @@ _KNOWN = {
     306: ("DateTime", Kind.TIMESTAMP),
     316: ("HostComputer", Kind.HOST),
 }
-_TOLD = frozenset(
-    (254, 262, 320, 338, 339, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844, 330)
-)
-"""What `picture` compares by its meaning: photometric, palette, georeference, GDAL's metadata and nodata."""
+_TOLD = frozenset((254, 320, 339, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844))
+"""What `picture` compares by its meaning: palette, types, georeference, GDAL's metadata and nodata."""
+_ELSEWHERE = (330, 34665, 34853, 40965)
+"""Fields that only say where further directories lie: SubIFDs, Exif, GPS, interoperability."""
+_PHOTOMETRIC, _PACKED_COLOURS = 262, frozenset(((2,), (6,)))
+"""RGB that JPEG keeps as YCbCr is the same once it is decoded."""
 
 
 def field_findings(
@@ -34,7 +36,13 @@ def field_findings(
     """Return what differs in the fields that are neither layout nor compared by their meaning."""
     found: list[Finding] = []
     for tag in sorted({*a.fields, *b.fields}):
+        if tag in _ELSEWHERE:
+            evidence = f"TIFF tag {tag} leads to a directory that is not read"
+            found.append(Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, where=dict(where), evidence=evidence))
+            continue
         if tag in layout or tag in _TOLD or a.fields.get(tag) == b.fields.get(tag):
+            continue
+        if tag == _PHOTOMETRIC and {a.numbers(tag), b.numbers(tag)} == _PACKED_COLOURS:
             continue
         name, kind = _KNOWN.get(tag, (f"TIFF tag {tag}", Kind.ATTRIBUTES))
         shown = [_shown(directory, tag) for directory in (a, b)]

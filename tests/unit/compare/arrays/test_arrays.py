@@ -49,6 +49,10 @@ def dataset(values: Any = GRID, **options: Any) -> Write:
     return h5(lambda file: file.create_dataset("g/a", data=values, **options))
 
 
+def enumerated(**names: int) -> Write:
+    return dataset(np.array([0, 1, 1], "i1"), dtype=h5py.enum_dtype(names, basetype="i1"))
+
+
 def attribute(value: Any) -> Write:
     return h5(lambda file: file.attrs.__setitem__("x", value))
 
@@ -95,6 +99,7 @@ def test_npz_says_which_array(tmp_path: Path) -> None:
         (attribute("a"), attribute("b"), {"attributes:value@/@x"}),
         (attribute(np.arange(3)), attribute(np.array([0, 1, 5])), {"attributes:value@/@x"}),
         (dataset(), h5(lambda file: file.create_group("g")), {"schema:value@/g/a"}),
+        (enumerated(A=0, B=1), enumerated(A=0, C=1), {"attributes:value@/g/a/@names of the values"}),
         (
             dataset(),
             h5(lambda file: file.create_dataset("g/a", data=GRID), libver="latest"),

@@ -177,3 +177,9 @@ def test_without_rasterio_the_answer_is_unknown_and_names_what_installs_it(
     result = compared(tmp_path, *sides, "x.tif")
     assert result.verdict is OutputVerdict.UNKNOWN
     assert "pip install 'kfm-repro[raster]'" in result.findings[0].evidence
+
+
+def test_white_is_zero_against_black_is_zero_is_another_picture(tmp_path: Path) -> None:
+    values = (GRID * 50).astype("u1")
+    a, b = tif(values, photometric="MINISBLACK"), tif(values, photometric="MINISWHITE")
+    assert compared(tmp_path, a, b, "x.tif").verdict is OutputVerdict.DIFFERENT
