@@ -54,6 +54,6 @@ def test_every_output_gets_as_many_confirmations_as_it_needs() -> None:
     history = History.of([trial(night, f"{night:02}", x=False, y=night == 3) for night in range(1, 15)])
     assert history.wanted("p", trial(15, "z", x=True, y=False).trial) == 3
     assert history.wanted("p", trial(15, "z", x=False, y=False).trial) == 0
-    # 13 clean trials and one that differed: 7 of the ways to choose 6 of 20, below 0.002 / 4; 6 of 5 of 19 are not.
+    # 13 clean trials and one that differed: 7 of 38 760 ways to choose 6 of 20 are below 0.002 / 4, 6 of 11 628 not.
     assert history.wanted("p", trial(15, "z", x=False, y=True).trial) == 5
     assert history.wanted("p", trial(15, "z", x=True, y=True).trial) == 5
