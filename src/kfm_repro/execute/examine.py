@@ -72,15 +72,25 @@ def _tools() -> tuple[Tool, ...]:
         ("taskset", "axis affinity", "apt-get install util-linux"),
     )
     locale = other_locale()
-    spec = importlib.util.find_spec("papermill")
-    notebooks = str(Path(spec.origin).parent) if spec and spec.origin else None
     found = [
         *(_tool(name, shutil.which(name), use, get) for name, use, get in programs),
         _tool("uv", uv_program(os.environ), "replay --env rebuild", "pip install 'kfm-repro[rebuild]'"),
         _tool(OTHER_LOCALE, str(locale) if locale else None, "axis locale", "apt-get install locales"),
-        _tool("papermill", notebooks, "pipelines that are notebooks", "pip install 'kfm-repro[notebook]'"),
+        _tool("dask", _package("distributed"), "nightly --scheduler", "pip install 'kfm-repro[cluster]'"),
+        _tool(
+            "papermill",
+            _package("papermill"),
+            "pipelines that are notebooks",
+            "pip install 'kfm-repro[notebook]'",
+        ),
     ]
     return tuple(sorted(found, key=lambda tool: tool.name))
+
+
+def _package(name: str) -> str | None:
+    """Return the folder of an installed package, importing nothing of it."""
+    spec = importlib.util.find_spec(name)
+    return str(Path(spec.origin).parent) if spec and spec.origin else None
 
 
 def _tool(name: str, found: str | None, used_for: str, get: str) -> Tool:

@@ -9,6 +9,7 @@ import msgspec
 from kfm_repro.model.finding import Example, Finding, Flips, OutputComparison, OutputVerdict
 from kfm_repro.model.report import Drift, Environment, ErrorInfo, RebuiltEnvironment, Report
 from kfm_repro.model.verdict import Verdict
+from kfm_repro.model.waiver import WaiverUse
 from kfm_repro.present.flips import flip_sentence, flip_share
 from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.visible import visible
@@ -158,12 +159,19 @@ def _notes(report: Report) -> Iterator[Line]:
     for number, replay in lost[:_SHOWN_FINDINGS] if len(report.replays) > 1 else []:
         told = f"{replay.outcome}, exit code {replay.exit_code}: not counted ({visible(replay.run_id)})"
         yield [(f"  !  replay {number} of {len(report.replays)}: ", "yellow"), (told, "")]
+    for use in report.waivers:
+        yield [(f"  waiver {use.state}: ", "yellow"), (_waiver(use), "")]
     yield from _environment(report.environment)
     yield from _scope(report)
     if report.scope.shown:
         yield [("  shown: ", "dim"), (f"{report.scope.shown}, {_LEVELS[report.scope.shown]}", "dim")]
     if report.replays and report.scope.not_exercised:
         yield [("  not exercised: ", "dim"), (", ".join(report.scope.not_exercised), "dim")]
+
+
+def _waiver(use: WaiverUse) -> str:
+
+    return f"{visible(use.output, 200)}   {use.kind}, until {use.expires}: {visible(use.reason, 160)}"
 
 
 def _scope(report: Report) -> Iterator[Line]:
