@@ -30,8 +30,8 @@ class History:
         """Return what the trials of a ledger say; they come in its order."""
         history = cls()
         for _, group in groupby(trials, key=lambda item: (item.pipeline, item.night, item.run_id)):
-            items = [*group]
-            history.take(items[0].pipeline, seen_of(items[0]), [item.trial for item in items])
+            for items in _by_first(group):
+                history.take(items[0].pipeline, seen_of(items[0]), [item.trial for item in items])
         return history
 
     def state(self, pipeline: str, path: str) -> State:
@@ -68,6 +68,17 @@ class History:
 def seen_of(item: LedgerTrial) -> Seen:
     """Return which trial that was."""
     return Seen(item.night, item.run_id, item.started_at, item.git_commit, item.trial.environment)
+
+
+def _by_first(items: Iterable[LedgerTrial]) -> Iterator[list[LedgerTrial]]:
+    """Yield each first replay of a run with those that confirm it: a night may have been done twice."""
+    together: list[LedgerTrial] = []
+    for item in items:
+        if together and not item.trial.ordinal:
+            yield together
+            together = []
+        together.append(item)
+    yield together
 
 
 def _confirmed(path: str, trials: Trials) -> Iterator[bool]:

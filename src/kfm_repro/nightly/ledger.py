@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS trials (
     seconds REAL NOT NULL,
     trial TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_pipeline ON trials (pipeline, night, started_at, run_id, ordinal);
+CREATE INDEX IF NOT EXISTS by_pipeline ON trials (pipeline, night, started_at, run_id, replay_id);
 """
 
 
@@ -72,12 +72,12 @@ class Ledger:
             return base.total_changes - before
 
     def trials(self, *, before: str = "") -> Iterator[LedgerTrial]:
-        """Yield the trials by pipeline, night, start of the run, run and order; those ``before`` a night, if given."""
+        """Yield the trials by pipeline, night, start of the run, run and time; those ``before`` a night, if given."""
         if not self.path.exists():
             return
         query = (
             "SELECT night, pipeline, run_id, started_at, git_commit, trial FROM trials WHERE ? = '' OR night < ? "
-            "ORDER BY pipeline, night, started_at, run_id, ordinal, replay_id"
+            "ORDER BY pipeline, night, started_at, run_id, replay_id"
         )
         with self._open() as base:
             for night, pipeline, run_id, started, commit, text in base.execute(query, (before, before)):

@@ -9,6 +9,7 @@ import msgspec
 from kfm_repro.model.finding import Example, Finding, Flips, OutputComparison, OutputVerdict
 from kfm_repro.model.report import Drift, Environment, ErrorInfo, RebuiltEnvironment, Report
 from kfm_repro.model.verdict import Verdict
+from kfm_repro.model.waiver import WaiverUse
 from kfm_repro.present.flips import flip_sentence, flip_share
 from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.visible import visible
@@ -162,6 +163,8 @@ def _notes(report: Report) -> Iterator[Line]:
             f"{visible(replay.outcome)}, exit code {replay.exit_code}: not counted ({visible(replay.run_id)})"
         )
         yield [(f"  !  replay {number} of {len(report.replays)}: ", "yellow"), (told, "")]
+    for use in report.waivers:
+        yield [(f"  waiver {use.state}: ", "yellow"), (_waiver(use), "")]
     yield from _environment(report.environment)
     yield from _scope(report)
     if report.scope.shown:
@@ -171,6 +174,11 @@ def _notes(report: Report) -> Iterator[Line]:
         ]
     if report.replays and report.scope.not_exercised:
         yield [("  not exercised: ", "dim"), (", ".join(map(visible, report.scope.not_exercised)), "dim")]
+
+
+def _waiver(use: WaiverUse) -> str:
+
+    return f"{visible(use.output, 200)}   {use.kind}, until {use.expires}: {visible(use.reason, 160)}"
 
 
 def _scope(report: Report) -> Iterator[Line]:

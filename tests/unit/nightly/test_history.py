@@ -1,0 +1,59 @@
+"""Trials of a ledger, taken together as what they were."""
+
+from __future__ import annotations
+
+from kfm_repro.model.nightly import LedgerTrial, Outcome, Trial
+from kfm_repro.model.verdict import Verdict
+from kfm_repro.nightly.history import History
+from kfm_repro.nightly.regression import State
+
+
+def trial(
+    night: int, replay: str, *, ordinal: int = 0, run: str = "1", **outcomes: bool | None
+) -> LedgerTrial:
+    told = tuple(
+        Outcome(path=path, verdict="different" if differed else "identical", differed=differed)
+        for path, differed in outcomes.items()
+    )
+    verdict = Verdict.NOT_REPRODUCIBLE if any(outcomes.values()) else Verdict.REPRODUCIBLE
+    return LedgerTrial(
+        night=f"2026-02-{night:02}", pipeline="p", run_id=run, started_at=run, git_commit=run,
+        trial=Trial(replay_id=replay, ordinal=ordinal, verdict=verdict if told else Verdict.UNKNOWN, outcomes=told),
+    )  # fmt: skip
+
+
+def counts(state: State) -> tuple[int, int]:
+    return state.clean, state.differed
+
+
+def test_confirmations_are_no_trials_of_their_own() -> None:
+    trials = [trial(1, "a", x=True), *(trial(1, f"b{n}", ordinal=n, x=n < 3) for n in (1, 2, 3))]
+    assert counts(History.of(trials).state("p", "x")) == (0, 1)
+
+
+def test_a_night_that_was_done_twice_is_two_trials() -> None:
+    confirming = [trial(1, f"b{n}", ordinal=n, x=True) for n in (1, 2, 3)]
+    trials = [trial(1, "a", x=True), *confirming, trial(1, "c", x=False)]
+    assert counts(History.of(trials).state("p", "x")) == (1, 1)
+
+
+def test_what_is_not_mentioned_did_not_differ_before_and_after() -> None:
+    trials = [trial(1, "a", x=False), trial(2, "b", x=False, y=True), trial(3, "c", x=False)]
+    history = History.of(trials)
+    assert counts(history.state("p", "y")) == (2, 1)
+    assert counts(history.state("p", "new")) == (3, 0)
+    assert counts(history.state("other", "x")) == (0, 0)
+
+
+def test_what_could_not_tell_counts_for_nothing() -> None:
+    history = History.of([trial(1, "a"), trial(2, "b", x=None), trial(3, "c", x=False)])
+    assert counts(history.state("p", "x")) == (1, 0)
+
+
+def test_every_output_gets_as_many_confirmations_as_it_needs() -> None:
+    history = History.of([trial(night, f"{night:02}", x=False, y=night == 3) for night in range(1, 15)])
+    assert history.wanted("p", trial(15, "z", x=True, y=False).trial) == 3
+    assert history.wanted("p", trial(15, "z", x=False, y=False).trial) == 0
+    # 13 clean trials and one that differed: 7 of 38 760 ways to choose 6 of 20 are below 0.002 / 4, 6 of 11 628 not.
+    assert history.wanted("p", trial(15, "z", x=False, y=True).trial) == 5
+    assert history.wanted("p", trial(15, "z", x=True, y=True).trial) == 5
