@@ -163,12 +163,13 @@ def test_equal_values_in_other_row_groups_are_layout(tmp_path: Path) -> None:
 def test_equal_chunks_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = written(tmp_path, table(), MUTANTS["one text"][0](table()))
     read: list[tuple[int, int]] = []
-    piece = (
-        large.FileColumn.__module__
-        and __import__("kfm_repro.compare.tabular.source", fromlist=["ParquetSource"]).ParquetSource
-    )
-    original = piece.piece
-    monkeypatch.setattr(piece, "piece", lambda self, c, g: read.append((c, g)) or original(self, c, g))
+    decode = ParquetSource.piece
+
+    def noted(source: ParquetSource, column: int, group: int) -> pa.Array:
+        read.append((column, group))
+        return decode(source, column, group)
+
+    monkeypatch.setattr(ParquetSource, "piece", noted)
     compare(*files, IN_PIECES)
     assert {group for column, group in read if column == 2} == {ROWS // 700}
     assert {column for column, _ in read} == {0, 2}
