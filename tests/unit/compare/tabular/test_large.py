@@ -339,3 +339,39 @@ def test_without_the_compiled_loops_all_is_the_same(tmp_path: Path, monkeypatch:
     compiled = compare(*files, IN_PIECES)
     monkeypatch.setattr(numbering, "library", lambda: None)
     assert compare(*files, IN_PIECES) == compiled
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([5, 3, 5], pa.uint64()),
+        pa.array([5, 3, 5], pa.uint8()),
+        pa.array([2**63 - 1, -(2**63), 2**63 - 1], pa.int64()),
+        pa.array([1, None, 1], pa.int64()),
+        pa.array([1, 1], pa.int64()),
+    ],
+)
+@pytest.mark.parametrize("group", [1, 2, 10])
+def test_a_column_that_falls_or_repeats_does_not_rise(values: pa.Array, group: int, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": values}), path, row_group_size=group)
+    with pq.ParquetFile(path) as file, ParquetSource(file, path) as source:
+        assert not source.rises(0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "rises"),
+    [
+        (["1", "2", "10"], True),
+        (["1", "2", "2"], False),
+        (["2", "1", "3"], False),
+        (["1", '"2"', "3"], False),
+        (["1", "", "3"], False),
+    ],
+)
+@pytest.mark.parametrize("before", ["", "a,", '"a,""b""",', '"",', ",,"])
+def test_whether_a_column_of_texts_rises(cells: list[str], rises: bool, before: str, tmp_path: Path) -> None:  # noqa: FBT001
+    text = ["a,b,c,d\n", *(f"{before}{cell},end\n" for cell in cells)]
+    left, _ = csv_files.open_texts(*lines(tmp_path, text, text))
+    column = {"": 0, ",,": 2}.get(before, 1)
+    assert left.rises(column) == rises
