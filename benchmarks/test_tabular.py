@@ -12,7 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 _PEERS = os.environ.get("KFM_BENCH_PEERS", sys.executable)
 _CONTENDERS = Path(__file__).parent / "tabular_contenders.py"
@@ -128,7 +129,9 @@ def _changed(name: str, table: pa.Table) -> pa.Table:  # noqa: PLR0911 - one ret
 
 
 @pytest.fixture(scope="module", params=["parquet", "csv"])
-def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, scale: int) -> Any:
+def base(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, scale: int
+) -> tuple[str, Path, pa.Table]:
     """Return the kind of file, a folder, and A's table; A is written."""
     kind = request.param
     table = _base(_ROWS[kind] * scale)
@@ -197,7 +200,12 @@ def _reported(text: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("name", dict.fromkeys(case.name for case in (*_PARQUET, *_CSV)))
 def test_against_other_differs(
-    base: Any, name: str, benchmark: Any, promise: Any, capsys: Any, scale: int
+    base: tuple[str, Path, pa.Table],
+    name: str,
+    benchmark: BenchmarkFixture,
+    promise: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    scale: int,
 ) -> None:
     kind, folder, table = base
     case = next((case for case in (_PARQUET if kind == "parquet" else _CSV) if case.name == name), None)
@@ -237,7 +245,7 @@ def test_against_other_differs(
         promise(f"{kind}, {name}: memory of duckdb_join / ours", lighter, at_least=case.lighter)
 
 
-def test_one_cell_of_ten_million(base: Any, benchmark: Any) -> None:
+def test_one_cell_of_ten_million(base: tuple[str, Path, pa.Table], benchmark: BenchmarkFixture) -> None:
     kind, folder, table = base
     if kind != "parquet":
         pytest.skip("a case of Parquet")

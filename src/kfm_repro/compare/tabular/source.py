@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
+from kfm_repro.compare.tabular.inplace import in_parallel
 from kfm_repro.compare.tabular.workers import workers
 from kfm_repro.errors import LimitExceeded
 
@@ -124,8 +125,11 @@ class ParquetSource:
 
     def pieces(self, column: int) -> Iterator[tuple[int, pa.Array]]:
         """Yield every piece of a column with the number of its first row."""
-        for group in range(self.groups):
-            yield int(self.starts[group]), self.piece(column, group)
+
+        def placed(group: int) -> tuple[int, pa.Array]:
+            return int(self.starts[group]), self.piece(column, group)
+
+        yield from in_parallel(placed, range(self.groups))
 
     def head(self, column: int, rows: int) -> pa.Array:
         """Return the first cells of a column, at most ``rows``, without decoding much more."""
@@ -162,7 +166,6 @@ class ParquetSource:
 
     def rises(self, column: int) -> bool:
         """Return whether a column of integers of whatever meaning rises strictly, without null: none occurs twice."""
-        import numpy as np
         import pyarrow as pa
 
         last: int | None = None
@@ -175,7 +178,7 @@ class ParquetSource:
             numbers = numpy_of(values)
             if not len(numbers):
                 continue
-            if (last is not None and numbers[0] <= last) or not (np.diff(numbers) > 0).all():
+            if (last is not None and int(numbers[0]) <= last) or not (numbers[1:] > numbers[:-1]).all():
                 return False
             last = int(numbers[-1])
         return True

@@ -24,6 +24,7 @@ from kfm_repro.compare.engine import compare_files
 from kfm_repro.compare.tabular import csv as csv_files
 from kfm_repro.compare.tabular import large, numbering, spill
 from kfm_repro.compare.tabular.numbering import Numbers, pair_rows_by_number
+from kfm_repro.compare.tabular.source import ParquetSource
 from kfm_repro.compare.tabular.spill import pair_spilled
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Finding, Kind, Rung
@@ -162,12 +163,13 @@ def test_equal_values_in_other_row_groups_are_layout(tmp_path: Path) -> None:
 def test_equal_chunks_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = written(tmp_path, table(), MUTANTS["one text"][0](table()))
     read: list[tuple[int, int]] = []
-    piece = (
-        large.FileColumn.__module__
-        and __import__("kfm_repro.compare.tabular.source", fromlist=["ParquetSource"]).ParquetSource
-    )
-    original = piece.piece
-    monkeypatch.setattr(piece, "piece", lambda self, c, g: read.append((c, g)) or original(self, c, g))
+    decode = ParquetSource.piece
+
+    def noted(source: ParquetSource, column: int, group: int) -> pa.Array:
+        read.append((column, group))
+        return decode(source, column, group)
+
+    monkeypatch.setattr(ParquetSource, "piece", noted)
     compare(*files, IN_PIECES)
     assert {group for column, group in read if column == 2} == {ROWS // 700}
     assert {column for column, _ in read} == {0, 2}
@@ -272,7 +274,7 @@ def test_a_table_of_five_times_the_bound_is_compared_within_it(tmp_path: Path) -
     findings = json.loads(done.stdout)["outputs"][0]["findings"]
     found = {finding["where"].get("column", finding["kind"]): finding["count"] for finding in findings}
     assert found.pop("row-order") > rows * blocks * 0.99
-    assert {name: count for name, count in found.items() if name not in ("layout",)} == {"c7": 1}
+    assert {name: count for name, count in found.items() if name != "layout"} == {"c7": 1}
     assert peak <= _BOUND
     assert not [path for path in tmp_path.iterdir() if path not in paths]
 
@@ -337,3 +339,39 @@ def test_without_the_compiled_loops_all_is_the_same(tmp_path: Path, monkeypatch:
     compiled = compare(*files, IN_PIECES)
     monkeypatch.setattr(numbering, "library", lambda: None)
     assert compare(*files, IN_PIECES) == compiled
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([5, 3, 5], pa.uint64()),
+        pa.array([5, 3, 5], pa.uint8()),
+        pa.array([2**63 - 1, -(2**63), 2**63 - 1], pa.int64()),
+        pa.array([1, None, 1], pa.int64()),
+        pa.array([1, 1], pa.int64()),
+    ],
+)
+@pytest.mark.parametrize("group", [1, 2, 10])
+def test_a_column_that_falls_or_repeats_does_not_rise(values: pa.Array, group: int, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": values}), path, row_group_size=group)
+    with pq.ParquetFile(path) as file, ParquetSource(file, path) as source:
+        assert not source.rises(0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "rises"),
+    [
+        (["1", "2", "10"], True),
+        (["1", "2", "2"], False),
+        (["2", "1", "3"], False),
+        (["1", '"2"', "3"], False),
+        (["1", "", "3"], False),
+    ],
+)
+@pytest.mark.parametrize("before", ["", "a,", '"a,""b""",', '"",', ",,"])
+def test_whether_a_column_of_texts_rises(cells: list[str], rises: bool, before: str, tmp_path: Path) -> None:  # noqa: FBT001
+    text = ["a,b,c,d\n", *(f"{before}{cell},end\n" for cell in cells)]
+    left, _ = csv_files.open_texts(*lines(tmp_path, text, text))
+    column = {"": 0, ",,": 2}.get(before, 1)
+    assert left.rises(column) == rises

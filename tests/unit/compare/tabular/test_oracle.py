@@ -179,7 +179,7 @@ def without_layout(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 
 
 def check_in_pieces(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
-    """Compare files in pieces: the counts are the brute-force ones, and all that is said is said of whole tables too."""
+    """Compare files in pieces: the counts and the order are those found by brute force."""
     files = parquet_files(folder, a, b, groups)
     findings = parquet.compare(*files, in_pieces(KEYED))
     assert reported(findings) == keyed_oracle(a, b)
