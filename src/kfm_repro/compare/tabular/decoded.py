@@ -49,7 +49,50 @@ def collect(
         size += sum(_expanded(column) for column in batch.columns)
         check_size(size, context)
         found.append(batch)
-    return pa.Table.from_batches(found, schema)
+    table = pa.Table.from_batches(found, schema)
+    for i, column in enumerate(schema):
+        nested = pa.types.is_nested(column.type) or pa.types.is_dictionary(column.type)
+        if nested and _holds_views(column.type):
+            chunks = [_spelled_out(chunk) for chunk in table.column(i).chunks]
+            plain = pa.chunked_array(chunks, None if chunks else pa.null())
+            table = table.set_column(i, column.with_type(plain.type), plain)
+    return table
+
+
+def _holds_views(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_nested(kind):
+        return any(_holds_views(kind.field(i).type) for i in range(kind.num_fields))
+    if pa.types.is_dictionary(kind):
+        return _holds_views(kind.value_type)
+    return bool(pa.types.is_string_view(kind) or pa.types.is_binary_view(kind))
+
+
+def _spelled_out(array: pa.Array) -> pa.Array:
+    """Return an array with the values themselves where it has views of them: Arrow's kernels know no views in lists."""
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return array.cast(pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary())
+    if not _holds_views(kind):
+        return array
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        if array.offset:
+            array = pa.concat_arrays([array])
+        whole = type(array).from_arrays(array.offsets, _spelled_out(array.values))
+        buffers = [array.buffers()[0], whole.buffers()[1]]
+        return pa.Array.from_buffers(whole.type, len(array), buffers, children=[whole.values])
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(
+            array.indices, _spelled_out(array.dictionary), ordered=kind.ordered
+        )
+    if pa.types.is_struct(kind):
+        parts = [_spelled_out(array.field(i)) for i in range(kind.num_fields)]
+        names = [kind.field(i).name for i in range(kind.num_fields)]
+        return pa.StructArray.from_arrays(parts, names, mask=array.is_null())
+    return array
 
 
 def _validate(array: pa.Array) -> None:
@@ -84,10 +127,19 @@ def _expanded(array: pa.Array) -> int:
         said = pc.sum(pc.binary_length(values).take(array.indices)).as_py()
         return max(int(array.nbytes), int(said or 0))
     if types.is_string_view(array.type) or types.is_binary_view(array.type):
-        return max(int(array.nbytes), int(pc.sum(pc.binary_length(array)).as_py() or 0))
+        return max(int(array.nbytes), _said_by_views(array))
     if types.is_list_view(array.type) or types.is_large_list_view(array.type):
         return max(int(array.nbytes), int(pc.sum(pc.list_value_length(array)).as_py() or 0) * _WIDTH)
     return max(int(array.nbytes), len(array))
+
+
+def _said_by_views(array: pa.Array) -> int:
+    """Return the bytes of all values: of the four numbers of a view, the first is its length."""
+    import numpy as np
+
+    views = np.frombuffer(array.buffers()[1] or b"", np.dtype("<i4"))
+    lengths = views[::4][array.offset : array.offset + len(array)]
+    return int(lengths[array.is_valid().to_numpy(zero_copy_only=False)].sum(dtype=np.int64))
 
 
 def _is_variable(kind: pa.DataType) -> bool:

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["Written", "scan"]
 
-_MAGIC = b"ARROW1\0\0"
+_MAGIC, _TAIL = b"ARROW1\0\0", b"ARROW1"
+_CONTINUED = b"\xff\xff\xff\xff"
+_FOOTER_DICTIONARIES, _FOOTER_BATCHES = 2, 3
+_BLOCK = struct.Struct("<qiiq")
+"""Of File.fbs: offset, bytes of metadata, padding, bytes of the body."""
+_SIZE = struct.Struct("<i")
 _DICTIONARY, _BATCH = 2, 3
 _CODECS = {0: "lz4", 1: "zstd"}
 _LENGTH = struct.Struct("<q")
@@ -53,22 +59,45 @@ def scan(path: Path) -> Written:
         if source.size() < len(_MAGIC):
             raise ValueError("it is shorter than any header")
         found = Written(is_stream=source.read_at(len(_MAGIC), 0) != _MAGIC)
-        source.seek(0 if found.is_stream else len(_MAGIC))
-        schemas = 0
-        for message in pa.ipc.MessageReader.open_stream(source):
-            schemas += message.type == "schema"
-            try:
-                _add(found, bytes(message.metadata), message.body)
-            except struct.error as exc:
-                raise ValueError("a message's header is damaged") from exc
-            if found.batches + found.dictionaries > _MOST_MESSAGES:
-                raise ValueError(f"more than {_MOST_MESSAGES} messages")
-        rest = source.read()
+        try:
+            for head, body in _of_stream(source) if found.is_stream else _of_file(source):
+                _add(found, head, body)
+                if found.batches + found.dictionaries > _MOST_MESSAGES:
+                    raise ValueError(f"more than {_MOST_MESSAGES} messages")
+        except struct.error as exc:
+            raise ValueError("a message's header is damaged") from exc
+    return found
+
+
+def _of_stream(source: Any) -> Iterator[tuple[bytes, Any]]:  # noqa: ANN401 - pyarrow has no types
+    """Yield metadata and body of each message, one after the other."""
+    import pyarrow as pa
+
+    schemas = 0
+    for message in pa.ipc.MessageReader.open_stream(source):
+        schemas += message.type == "schema"
+        yield bytes(message.metadata), message.body
     if not schemas:
         raise ValueError("it has no schema")
-    if found.is_stream and rest:
+    if source.read():
         raise ValueError("more follows the end of the stream")
-    return found
+
+
+def _of_file(source: Any) -> Iterator[tuple[bytes, Any]]:  # noqa: ANN401 - pyarrow has no types
+    """Yield metadata and body of the messages that the footer names. Not all writers end them as a stream ends."""
+    end = source.size() - len(_TAIL) - _SIZE.size
+    (size,) = _SIZE.unpack(source.read_at(_SIZE.size, end))
+    if source.read_at(len(_TAIL), end + _SIZE.size) != _TAIL or not 0 < size <= end:
+        raise ValueError("it has no footer")
+    footer = bytes(source.read_at(size, end - size))
+    table = _Table(footer, struct.unpack_from("<I", footer)[0])
+    for field_number in (_FOOTER_DICTIONARIES, _FOOTER_BATCHES):
+        for start, head, _, length in table.structs(field_number, _BLOCK):
+            if start < 0 or head < _SIZE.size * 2 or length < 0 or start + head + length > end - size:
+                raise ValueError("a message lies outside of the file")
+            metadata = bytes(source.read_at(head, start))
+            skipped = 2 * _SIZE.size if metadata.startswith(_CONTINUED) else _SIZE.size
+            yield metadata[skipped:], source.read_at(length, start + head)
 
 
 def _add(found: Written, head: bytes, body: object) -> None:
