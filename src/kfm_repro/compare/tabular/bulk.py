@@ -60,7 +60,7 @@ class Part:
 
 
 def merged(parts: Sequence[Part]) -> list[Part]:
-    """Put parts of one kind and rung that say nothing different into one."""
+    """Put parts of one kind and rung into one, unless they have figures that do not add up."""
     found: dict[tuple[str, str], Part] = {}
     others: list[Part] = []
     for part in parts:
@@ -70,8 +70,9 @@ def merged(parts: Sequence[Part]) -> list[Part]:
             found[name] = part
         elif _measures(known) and _measures(part):
             found[name] = _farther(_together(known, part), known, part)
-        elif not known.detail and not part.detail and (not known.evidence or not part.evidence):
-            found[name] = replace(_together(known, part), evidence=known.evidence or part.evidence)
+        elif not known.detail and not part.detail and known.metres is part.metres is None:
+            said = dict.fromkeys(filter(None, (known.evidence, part.evidence)))
+            found[name] = replace(_together(known, part), evidence="; ".join(said))
         else:
             others.append(part)
     return [*found.values(), *others]

@@ -90,10 +90,11 @@ def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tup
 def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Finding, ...] | None:
     """Return the same for two texts whose records differ; None where that is not for `lines` to tell."""
     from kfm_repro.compare.tabular import large
+    from kfm_repro.compare.tabular.records import reduce_texts
 
     task = Task(context, text=True, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
     shared, _ = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
-    reduced = large.reduce_texts(large.file_columns(shared, a, b), usable_columns(shared, context))
+    reduced = reduce_texts(large.file_columns(shared, a, b), usable_columns(shared, context))
     if reduced is None:
         return None
     columns, rest = reduced

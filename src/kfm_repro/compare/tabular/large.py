@@ -14,15 +14,12 @@ from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import kfm_repro.compare.tabular.exact as ex
-from kfm_repro.compare.tabular.arrays import texts
 from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
 from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
 from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel, probe
-from kfm_repro.compare.tabular.lines import differing_lines, number_lines
 from kfm_repro.compare.tabular.many import codes_on_demand
 from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed, pair_rows_by_number
-from kfm_repro.compare.tabular.quotes import has_quoted_empty
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, plain_type
 from kfm_repro.compare.tabular.spill import BYTES_PER_ROW, pair_spilled
@@ -33,28 +30,26 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
     from kfm_repro.compare.tabular.filed import Source
-    from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
 
 __all__ = [
+    "MOST_IN_PLACE",
     "anchor_in_place",
     "can_be_reduced",
+    "codes_of",
     "file_columns",
     "number_rows",
     "parts_in_place",
     "reduce",
-    "reduce_texts",
 ]
 
 _ALIKE = 0.9
 """Part of the first rows that is equal in place where it pays to compare the rest so."""
 _MOST_LOOKED_AT = 1_000_000
 """Most pairs of a column that are kept to be looked at one by one (see `Limits.pairs`, which counts distinct ones)."""
-_MOST_RECORDS = 20_000
-"""Most records that are read one by one; beyond it both texts are read whole."""
 _MOST_AT_HAND = 1_000_000
 """Most rows without equal partner that are read as rows; beyond it they are read a column at a time."""
-_MOST_IN_PLACE = 0.2
+MOST_IN_PLACE = 0.2
 """Largest part of the rows that may differ in place, without anchor, before the rows are compared as a multiset."""
 
 
@@ -245,7 +240,7 @@ def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[File
         codes: tuple[Sequence[Ints], Sequence[Ints]] = codes_on_demand(held, rest_a, rest_b)
     else:
         held = _with_cells(columns, rest_a, rest_b)
-        codes = _codes(held)
+        codes = codes_of(held)
     return held, Residue(
         rest_a, rest_b, *codes, none, none, partner=partner, copies=copies, others=others, lanes=lanes
     )
@@ -281,12 +276,12 @@ def _in_place(columns: Sequence[FileColumn]) -> Ints | None:
 
     a, b = columns[0].sources
     least, most = min(a.rows, b.rows), max(a.rows, b.rows)
-    if most - least > _MOST_IN_PLACE * most or any(probe(column)[0] < _ALIKE for column in columns):
+    if most - least > MOST_IN_PLACE * most or any(probe(column)[0] < _ALIKE for column in columns):
         return None
     mask = np.zeros(least, np.bool_)
     for _, difference in differing(columns, least):
         mask[difference.places] = True
-        if len(difference.places) > _MOST_IN_PLACE * least or mask.sum() > _MOST_IN_PLACE * least:
+        if len(difference.places) > MOST_IN_PLACE * least or mask.sum() > MOST_IN_PLACE * least:
             return None
     return np.flatnonzero(mask)
 
@@ -297,7 +292,7 @@ def _cancelled(columns: Sequence[FileColumn], rest_a: Ints, rest_b: Ints) -> tup
 
     none = np.zeros(0, np.int64)
     held = _with_cells(columns, rest_a, rest_b)
-    codes_a, codes_b = _codes(held)
+    codes_a, codes_b = codes_of(held)
     if not len(rest_a) or not len(rest_b):
         return held, Residue(
             rest_a, rest_b, codes_a, codes_b, none, none, lanes=cache(lambda: _numbers(columns))
@@ -317,7 +312,8 @@ def _cancelled(columns: Sequence[FileColumn], rest_a: Ints, rest_b: Ints) -> tup
     return held, left
 
 
-def _codes(columns: Sequence[FileColumn]) -> tuple[tuple[Ints, ...], tuple[Ints, ...]]:
+def codes_of(columns: Sequence[FileColumn]) -> tuple[tuple[Ints, ...], tuple[Ints, ...]]:
+    """Return the codes (see `exact.codes`) of the cells at hand of A and of B, per column."""
     pairs = [ex.codes(*column.exact) for column in columns]
     return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
 
@@ -358,81 +354,3 @@ def number_rows(source: Source, columns: Sequence[int], seed: int) -> Numbers:
     for _ in in_parallel(mixed, range(source.groups)):
         pass
     return numbers
-
-
-def reduce_texts(
-    columns: Sequence[FileColumn], usable: Sequence[int]
-) -> tuple[list[FileColumn], Residue] | None:
-    """Return the same for two texts, by their records; None where the strict reader is to be asked.
-
-    Records of other bytes may have the same cells (quoted or not): they cancel each other as cells.
-    """
-    import numpy as np
-
-    a, b = cast("tuple[TextSource, TextSource]", columns[0].sources)
-    none = np.zeros(0, np.int64)
-    if a.rows == b.rows:
-        at = differing_lines(a, b)
-        if len(at) <= _MOST_IN_PLACE * a.rows:
-            held = _with_records(columns, at, at)
-            anchor = None if held is None else _anchor_of_texts(held, usable)
-            if held is not None and anchor is not None:
-                return held, Residue(at, at, *_codes(held), none, none, anchor)
-    lanes = tuple(number_lines(side, seed) for seed in (draw_seed(),) for side in (a, b))
-    partner, state = pair_rows_by_number(lanes[0], lanes[1])
-    rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
-    held = _with_records(columns, rest_a, rest_b)
-    if held is None:
-        return None
-    codes = _codes(held)
-    if len(rest_a) and len(rest_b) and len(pair_equal(*row_ids(*codes))[0]):
-        return None
-    copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
-    return held, Residue(
-        rest_a,
-        rest_b,
-        *codes,
-        none,
-        none,
-        partner=partner,
-        copies=copies,
-        others=lambda: lanes[0].one != lanes[1].one,
-        lanes=lambda: (lanes[0], lanes[1]),
-    )
-
-
-def _with_records(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> list[FileColumn] | None:
-    """Return the columns with the cells of some rows at hand; None for too many, or some not written plainly."""
-    import pyarrow as pa
-
-    if len(rows_a) + len(rows_b) > _MOST_RECORDS:
-        return None
-    sides = []
-    for source, rows in zip(
-        cast("tuple[TextSource, TextSource]", columns[0].sources), (rows_a, rows_b), strict=True
-    ):
-        raw = [source.text(row) for row in rows.tolist()]
-        if any(b'""' in text and has_quoted_empty(text.decode(), source.delimiter) for text in raw):
-            return None
-        if not all(text.isascii() for text in raw) and not source.is_utf8:
-            return None
-        records = source.records(rows)
-        if any(len(record) != len(source.names) for record in records):
-            return None
-        sides.append(
-            [pa.chunked_array([texts(cells)]) for cells in zip(*records, strict=True)]
-            or [pa.chunked_array([], pa.string()) for _ in source.names]
-        )
-    return [
-        replace(column, a=sides[0][column.at[0]], b=sides[1][column.at[1]], rows_a=rows_a, rows_b=rows_b)
-        for column in columns
-    ]
-
-
-def _anchor_of_texts(columns: Sequence[FileColumn], usable: Sequence[int]) -> int | None:
-    """Return a column that is equal in place and names the rows; ``columns`` hold the rows that differ in place."""
-    for i in usable:
-        column = columns[i]
-        if column.a.equals(column.b) and column.names_rows_of(0):
-            return i
-    return None
