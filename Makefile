@@ -8,13 +8,19 @@ SOURCES := $(shell find src fixtures/kansas -type f -not -name '*.pyc') hatch_bu
 .PHONY: demo test test-slow test-full sanitize lint bench bench-full schema lock clean
 .DEFAULT_GOAL := test
 
-$(VENV)/.locked: requirements/dev.lock
+# What the tool itself needs, and what builds its wheel.
+$(VENV)/.runtime: requirements/run.lock
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements/run.lock
+	@touch $@
+
+# The libraries of the tests write every format that there is: they are many.
+$(VENV)/.locked: requirements/dev.lock $(VENV)/.runtime
 	$(PIP) install --require-hashes -r requirements/dev.lock
 	@touch $@
 
 # Demo and tests run the built wheel, never the source tree.
-$(VENV)/.wheel: $(VENV)/.locked $(SOURCES)
+$(VENV)/.wheel: $(VENV)/.runtime $(SOURCES)
 	@rm -rf dist
 	$(BIN)/python -m hatchling build -t wheel >/dev/null
 	$(PIP) install --no-deps --force-reinstall dist/*.whl
@@ -27,21 +33,21 @@ demo: $(VENV)/.wheel
 # More workers than cores: a good part of a replay is waiting.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 
-test: $(VENV)/.wheel
+test: $(VENV)/.locked $(VENV)/.wheel
 	$(PYTEST) -m "not slow and not full"
 
 # What CI runs besides: rebuilt environments, containers, odd files and folders.
-test-slow: $(VENV)/.wheel
+test-slow: $(VENV)/.locked $(VENV)/.wheel
 	$(PYTEST) -m slow
 
-test-full: $(VENV)/.wheel
+test-full: $(VENV)/.locked $(VENV)/.wheel
 	$(BIN)/python -m pytest -m "slow or full or not full" -s
 
 # Part of `make test` as well.
-sanitize: $(VENV)/.wheel
+sanitize: $(VENV)/.locked $(VENV)/.wheel
 	$(BIN)/python -m pytest tests/unit/execute/perturb/test_sanitizers.py
 
-lint: $(VENV)/.wheel
+lint: $(VENV)/.locked $(VENV)/.wheel
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -49,19 +55,21 @@ lint: $(VENV)/.wheel
 
 BENCH := $(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
 
-bench: $(VENV)/.wheel
+bench: $(VENV)/.locked $(VENV)/.wheel
 	$(BENCH)
 
 # Ten times as many runs, files and entries; takes about 16 GB of memory and disk.
-bench-full: $(VENV)/.wheel
+bench-full: $(VENV)/.locked $(VENV)/.wheel
 	KFM_BENCH_SCALE=10 $(BENCH)
 
-schema: $(VENV)/.wheel
+schema: $(VENV)/.locked $(VENV)/.wheel
 	$(BIN)/python docs/generate.py
 
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --upgrade --group dev pyproject.toml -o requirements/dev.lock
+	$(COMPILE) --upgrade --group dev pyproject.toml -o requirements/dev.lock
+	$(COMPILE) --group build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 
 clean:
 	rm -rf $(VENV) dist .kfm-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

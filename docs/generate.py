@@ -10,9 +10,12 @@ import click
 
 from kfm_repro.cli import cli
 from kfm_repro.model.encode import report_schema
+from kfm_repro.model.finding import Kind
 from kfm_repro.model.record_schema import record_schemas
+from kfm_repro.present.kinds import told
 
 DOCS = Path(__file__).resolve().parent
+_GENERATED = "Generated from the code and [findings.md](../findings.md); `make schema` writes it anew."
 
 
 def documents() -> dict[Path, str]:
@@ -22,7 +25,66 @@ def documents() -> dict[Path, str]:
         DOCS / "schema" / f"{name}.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in schemas.items()
     }
-    return {**texts, DOCS / "cli-reference.md": cli_reference()}
+    pages = {DOCS / "kinds" / f"{kind}.md": kind_page(kind) for kind in Kind}
+    return {
+        **texts,
+        **pages,
+        DOCS / "kinds" / "README.md": kinds_index(),
+        DOCS / "cli-reference.md": cli_reference(),
+    }
+
+
+def kinds_index() -> str:
+    """Return the list of all kinds, in the order of the vocabulary."""
+    rows = [f"| [`{kind}`]({kind}.md) | {told(kind).title} | {told(kind).means} |" for kind in Kind]
+    return (
+        "\n".join(
+            ["# Kinds of difference", "", _GENERATED, "", "| kind | title | means |", "|---|---|---|", *rows]
+        )
+        + "\n"
+    )
+
+
+def kind_page(kind: Kind) -> str:
+    """Return the page of one kind: what it means, its rule in findings.md, what makes it, what ends it."""
+    words = told(kind)
+    rules = [
+        f"- **{rung or 'value in data, container in packaging'}**: {says}" for rung, says in _rules(kind)
+    ]
+    parts = [
+        f"# {words.title}: `{kind}`",
+        _GENERATED,
+        words.means,
+        *(
+            ["## The rule", "\n".join(rules), "Rungs, places and figures: [findings](../findings.md)."]
+            if rules
+            else ["No comparator reports this kind yet."]
+        ),
+        "## What usually makes it",
+        words.cause,
+        *(["## What ends it", words.remedy] if words.remedy else []),
+        "[All kinds](README.md)",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rules(kind: Kind) -> list[tuple[str, str]]:
+    """Return rung and text of every row of findings.md that defines a kind; one without a rung is value."""
+    found, heads = [], []
+    for line in (DOCS / "findings.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")] if line.startswith("|") else []
+        if not cells:
+            heads = []
+        elif not heads:
+            heads = cells
+        elif heads[0] == "kind" and f"`{kind}`" in cells[0].split(", "):
+            row = dict(zip(heads, cells, strict=False))
+            found.append((row.get("rung", ""), _relinked(row["says"])))
+    return found
+
+
+def _relinked(text: str) -> str:
+    return text.replace("](#", "](../findings.md#").replace("](settings", "](../settings")
 
 
 def cli_reference() -> str:
@@ -51,5 +113,6 @@ def _block(context: click.Context) -> str:
 
 if __name__ == "__main__":
     for path, text in documents().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{path.relative_to(DOCS.parent)}\n")

@@ -44,6 +44,7 @@ def replay(  # noqa: PLR0913 - the options of the command, each by its name
     from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
     from kfm_repro.model.verdict import Accept
+    from kfm_repro.present.html import render_html
     from kfm_repro.runs.project import find_project
 
     if times < 1:
@@ -59,7 +60,7 @@ def replay(  # noqa: PLR0913 - the options of the command, each by its name
         current_inputs=inputs == "current", timeout_s=timeout, rebuild=env == "rebuild", isolation=isolation
     )
     accepted = Accept(accept) if accept else None
-    return replay_and_judge(project, run_id, request, accepted, times=times).report
+    return replay_and_judge(project, run_id, request, accepted, times=times, page=render_html).report
 
 
 def diff(

@@ -177,6 +177,12 @@ class LimitExceeded(KfmReproError):
     code = "limit-exceeded"
 
 
+class NotInstalled(KfmReproError):
+    """A library that comes with an extra is needed and not there; the message says what installs it."""
+
+    code = "not-installed"
+
+
 class NotWritable(KfmReproError):
     """Something of ours cannot be written where it belongs."""
 

@@ -28,10 +28,11 @@ def command(directory: Path | None, **options: Any) -> int:  # noqa: ANN401 - cl
     from kfm_repro.demo import EXPECTED, run_demo
     from kfm_repro.model.encode import report_json
     from kfm_repro.model.report import DemoReport
+    from kfm_repro.present.html import render_html
     from kfm_repro.present.terminal import render, verdict_line
 
     target = (directory or Path("kfm-demo")).absolute()
-    results = run_demo(target, progress)
+    results = run_demo(target, progress, render_html)
     if options["as_json"]:
         reports = {result.pipeline: result.judged.report for result in results}
         write(sys.stdout, report_json(DemoReport(reports=reports)))
@@ -43,7 +44,7 @@ def command(directory: Path | None, **options: Any) -> int:  # noqa: ANN401 - cl
     write(sys.stdout, "\n")
     for result in results:
         expected = "as expected" if result.as_expected else f"expected {EXPECTED[result.pipeline]}"
-        report = shortest(result.judged.report_path)
+        report = shortest(result.judged.page_path or result.judged.report_path)
         verdict = verdict_line(result.judged.report)
         write(sys.stdout, f"{result.pipeline} ({expected})\n  {verdict}\n  report: {report}\n")
     return 0 if all(result.as_expected for result in results) else 1

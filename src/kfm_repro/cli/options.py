@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["accept_option", "output_options", "project_options"]
+__all__ = ["accept_option", "output_options", "project_options", "report_options"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def project_options(function: _F) -> _F:
@@ -39,3 +40,21 @@ def accept_option(function: _F) -> _F:
         type=click.Choice(["identical", "equivalent"]),
         help="The worst that passes: the same bytes, or the same meaning [default: identical]",
     )(function)
+
+
+def report_options(function: _F) -> _F:
+    """Add ``--html``, ``--junit``, ``--markdown`` and ``--format``."""
+    for option in (
+        click.option(
+            "--format", "style", type=click.Choice(["text", "github"]), default="text",
+            help="github: the text, then annotations for GitHub Actions [default: text]",
+        ),
+        click.option(
+            "--markdown", type=_FILE, metavar="FILE",
+            help="Also write Markdown; appended when FILE is $GITHUB_STEP_SUMMARY.",
+        ),
+        click.option("--junit", type=_FILE, metavar="FILE", help="Also write JUnit XML, a case per output."),
+        click.option("--html", type=_FILE, metavar="FILE", help="Also write the report as one HTML page."),
+    ):  # fmt: skip
+        function = option(function)
+    return function

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from kfm_repro.model.report import ErrorInfo, ErrorReport, Report
 
@@ -29,19 +30,28 @@ def write(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
-def print_report(report: Report, *, as_json: bool, quiet: bool, no_color: bool, saved: str = "") -> None:
-    """Print a report: the JSON document and nothing else, or text that ends with the verdict."""
-    if as_json:
+def print_report(report: Report, options: Mapping[str, Any], *, saved: str = "") -> None:
+    """Print a report: the JSON document and nothing else, or text that ends with the verdict.
+
+    ``options`` are those of the command; for GitHub annotations follow the text.
+    """
+    if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
         write(sys.stdout, report_json(report))
         return
     from kfm_repro.present.terminal import render, render_error
 
+    no_color = options["no_color"]
     if isinstance(report.error, ErrorInfo):
         write(sys.stderr, render_error(report.error, color=wants_color(sys.stderr, no_color=no_color)))
     color = wants_color(sys.stdout, no_color=no_color)
-    write(sys.stdout, render(report, color=color, quiet=quiet, saved=saved))
+    text = render(report, color=color, quiet=options["quiet"], saved=saved)
+    if options["style"] == "github":
+        from kfm_repro.present.github import fenced, render_github
+
+        text = fenced(text) + render_github(report)
+    write(sys.stdout, text)
 
 
 def print_error(code: str, message: str, hint: str, *, command: str, as_json: bool) -> None:

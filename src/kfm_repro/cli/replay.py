@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from kfm_repro.cli.options import accept_option, output_options, project_options
+from kfm_repro.cli.options import accept_option, output_options, project_options, report_options
 
 __all__ = ["command"]
 
@@ -68,24 +68,27 @@ _MOST_SHIFT_S = 100 * 366 * 86_400.0
 )
 @accept_option
 @project_options
+@report_options
 @output_options
 def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
     """Re-execute a recorded run from its snapshot into a fresh run, and compare the outputs.
 
     RUN is an id, a unique prefix of one, or latest:PIPELINE.
     """
-    from kfm_repro.cli.output import print_report, progress, shortest
+    from kfm_repro.cli.output import print_report, shortest
+    from kfm_repro.cli.progress import working
+    from kfm_repro.cli.reports import reporting
     from kfm_repro.errors import UsageError
     from kfm_repro.execute.perturb.axes import parse_axes
     from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
     from kfm_repro.model.verdict import Accept, exit_code
+    from kfm_repro.present.html import render_html
     from kfm_repro.runs.project import find_project
     from kfm_repro.runs.sizes import parse_size
 
     if options["fresh_env"] and options["env"] != "rebuild":
         raise UsageError("--fresh-env goes with --env rebuild", hint="add --env rebuild, or leave it out")
-    project = find_project(options["root"], options["runs"])
     request = Request(
         current_inputs=options["inputs"] == "current",
         trust=options["trust"],
@@ -98,20 +101,15 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
         fresh_environment=options["fresh_env"],
     )
     times, loud = options["times"], not options["quiet"] and not options["as_json"]
-
-    def begin(number: int) -> None:
-        if loud:
-            progress(f"replaying {run}" + (f", {number} of {times}" if times > 1 else ""))
-
     accepted = Accept(options["accept"]) if options["accept"] else None
-    judged = replay_and_judge(project, run, request, accepted, times=times, begin=begin)
-    print_report(
-        judged.report,
-        as_json=options["as_json"],
-        quiet=options["quiet"],
-        no_color=options["no_color"],
-        saved=shortest(judged.report_path),
-    )
+    with reporting(options, "replay") as reports:
+        project = find_project(options["root"], options["runs"])
+        with working(f"replaying {run}", times, loud=loud) as begin:
+            judged = replay_and_judge(
+                project, run, request, accepted, times=times, begin=begin, page=render_html
+            )
+        reports.write(judged.report)
+    print_report(judged.report, options, saved=shortest(judged.page_path or judged.report_path))
     return int(exit_code(judged.report.verdict, judged.report.outputs))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from kfm_repro.compare.advice_packaging import packaging_advice
 from kfm_repro.model.finding import Finding, Fix, Kind, Rung
 
 __all__ = ["advice_for", "advised"]
@@ -20,9 +21,19 @@ _IN_DATA: Mapping[Kind, str] = {
     Kind.FEATURE_ORDER: "sort by a unique key before writing",
     Kind.ARRAY_ORDER: "sort the list before writing",
     Kind.KEY_ORDER: "write with sorted keys (json.dumps(..., sort_keys=True))",
+    Kind.RING_START: "bring polygons into one form before writing (shapely.normalize)",
+    Kind.RING_ORIENTATION: "bring polygons into one form before writing (shapely.orient_polygons)",
+    Kind.PART_ORDER: "bring geometries into one form before writing (shapely.normalize)",
+    Kind.REPEATED_VERTEX: "drop repeated vertices before writing (shapely.remove_repeated_points)",
+    Kind.PRECISION: "round coordinates to one precision before writing, and state it (GDAL: COORDINATE_PRECISION)",
+    Kind.LINE_DIRECTION: "keep the direction of lines: merging and dissolving may turn them",
+    Kind.SINGLE_MULTI: "write all features of a layer as multi-geometries (GDAL: PROMOTE_TO_MULTI)",
+    Kind.DIMENSION: "write all features of a layer with heights, or none (shapely.force_2d, force_3d)",
+    Kind.EMPTY_NULL: "write a missing geometry in one way: null",
+    Kind.AXIS_SWAP: "keep x before y: in pyproj always_xy=True",
+    Kind.LONGITUDE_WRAP: "write longitudes between -180 and 180 degrees",
+    Kind.CRS: "state the CRS by its code when writing; it says where everything is drawn",
 }
-_GZIP = "write gzip without the time: gzip -n; in Python mtime=0 (pandas: compression={'method': 'gzip', 'mtime': 0})"
-"""Nothing in a finding says which program wrote the file."""
 
 
 def advised(finding: Finding) -> Finding:
@@ -33,12 +44,10 @@ def advised(finding: Finding) -> Finding:
 
 def advice_for(finding: Finding) -> str:
     """Return advice for a finding, empty when its kind alone says too little."""
-    if finding.rung is Rung.CONTAINER and finding.kind is Kind.TIMESTAMP:
-        if finding.where.get("column") == "last_change":
-            return "set OGR_CURRENT_DATE=2000-01-01T00:00:00.000Z while writing the GeoPackage"
-        if "gzip" in str(finding.where.get("member", "")):
-            return _GZIP
-        return ""
+    if finding.rung in (Rung.CONTAINER, Rung.ORDER):
+        text = packaging_advice(finding)
+        if text:
+            return text
     if finding.rung in (Rung.CONTAINER, Rung.TOLERANCE) or (
         finding.kind is Kind.ROW_ORDER and finding.rung is Rung.VALUE
     ):

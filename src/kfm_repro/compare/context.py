@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kfm_repro.errors import KfmReproError, Unreadable
+from kfm_repro.model.figures import Figures
 from kfm_repro.model.finding import Finding
 
 __all__ = ["Classified", "Context", "Limits", "Options", "Side", "reading"]
@@ -42,12 +43,14 @@ class Options:
     """What the settings or the command line say of one output.
 
     ``key`` are the columns that name a row; ``tolerance`` the largest absolute difference allowed per
-    column (``*`` for every float column); ``ignore`` the columns that may differ, with the reason.
+    column (``*`` for every float column); ``ignore`` the columns that may differ, with the reason. ``memory_bytes`` is
+    the most memory that comparing two tables may take, None for half of what is available.
     """
 
     key: tuple[str, ...] = ()
     tolerance: Mapping[str, float] = field(default_factory=dict)
     ignore: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,16 @@ class Limits:
     """Most bytes that one compressed member may expand to."""
     ratio: int = 1_000
     """Largest expansion ratio of a compressed member beyond the first 16 MiB."""
+    raster_bytes: int = 16 << 30
+    """Largest band or array that is read, decoded."""
     depth: int = 4
     """Deepest nesting of containers."""
     text_bytes: int = 64 << 20
     """Largest text that is compared line by line."""
+    whole_bytes: int = 64 << 20
+    """Smallest table, decoded, that is compared in pieces instead of being read whole."""
+    whole_text_bytes: int = 4 << 20
+    """Smallest delimited text that is compared by its records instead of being read whole."""
     pairs: int = 200_000
     """Most distinct pairs of differing values that are looked at one by one."""
 
@@ -81,7 +90,8 @@ class Context:
 
     ``name`` is what the two files are called among the outputs: files from the object store bear none.
     ``inner`` compares two files found inside a container under the given member name, by whatever format
-    they have; the engine sets it.
+    they have; the engine sets it. ``siblings`` are all outputs of A and of B by their names: some formats are
+    several files. They are empty where nobody knows what lies beside.
     """
 
     a: Side = field(default_factory=Side)
@@ -91,10 +101,22 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     depth: int = 0
     inner: Inner | None = None
+    siblings: tuple[Mapping[str, Path], Mapping[str, Path]] = field(default_factory=lambda: ({}, {}))
+
+    @property
+    def memory(self) -> int:
+        """Most memory that comparing two tables may take, in bytes."""
+        from kfm_repro.compare.memory import available
+
+        return available() if self.options.memory_bytes is None else self.options.memory_bytes
 
     def deeper(self) -> Context:
         """Return this context one container further in."""
-        return replace(self, depth=self.depth + 1)
+        return replace(self, depth=self.depth + 1, siblings=({}, {}))
+
+    def beside(self, name: str) -> tuple[Path | None, Path | None]:
+        """Return the file of A and that of B which is another output of this name; None where a side has none."""
+        return self.siblings[0].get(name), self.siblings[1].get(name)
 
 
 @dataclass(frozen=True)
@@ -102,7 +124,8 @@ class Classified:
     """Some of the differing pairs of one place, all of one kind.
 
     ``indexes`` point into the list of pairs that was classified, ascending; every pair belongs to exactly
-    one ``Classified``. ``detail`` holds figures of the kind (``max_ulp``, ``encoding``…).
+    one ``Classified``. ``detail`` holds numbers of the kind (``max_ulp``, ``encoding``…), ``figures``
+    what can be drawn.
     """
 
     kind: str
@@ -111,6 +134,7 @@ class Classified:
     evidence: str = ""
     detail: Mapping[str, object] = field(default_factory=dict)
     metres: Mapping[str, float] | None = None
+    figures: Figures | None = None
 
 
 _READING: tuple[type[BaseException], ...] = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError)

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from kfm_repro.compare.advice import advised
+from kfm_repro.compare.arrays.chunks import is_chunk
 from kfm_repro.compare.context import Context
-from kfm_repro.compare.registry import BINARY, Format, candidates, format_by_content, recognise
-from kfm_repro.errors import LimitExceeded, Unreadable
+from kfm_repro.compare.registry import BINARY, CHUNK, Format, candidates, format_by_content, recognise
+from kfm_repro.errors import LimitExceeded, NotInstalled, Unreadable
 from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, Rung
 from kfm_repro.model.verdict import output_verdict
 
@@ -40,8 +41,8 @@ def compare_files(
             path=name, verdict=output_verdict(()), format=_format_name(a, b, name), a=facts[0], b=facts[1]
         )
     context = replace(context, name=name, inner=_compare_inner)
-    row = recognise(a, b, name)
-    findings = _of_two_formats(a, b) or _findings(row, a, b, context)
+    row = CHUNK if is_chunk(name, context) else recognise(a, b, name)
+    findings = (() if row is CHUNK else _of_two_formats(a, b)) or _findings(row, a, b, context)
     return OutputComparison(
         path=name,
         verdict=output_verdict(findings),
@@ -104,7 +105,7 @@ def _compare_inner(a: Path, b: Path, name: str, context: Context) -> tuple[Findi
 def _findings(row: Format, a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     try:
         findings = row.load()(a, b, context)
-    except LimitExceeded as exc:
+    except (LimitExceeded, NotInstalled) as exc:
         return (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"not compared by meaning: {exc}"),)
     except Unreadable as exc:
         return _unreadable(row, a, b, context, exc)

@@ -6,10 +6,16 @@ Equal bytes prove nothing about tomorrow. These findings are latent: listed, nev
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from kfm_repro.compare.context import Context, Side
+from kfm_repro.compare.registry import format_by_content
+from kfm_repro.errors import KfmReproError
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 __all__ = ["latent_findings"]
@@ -17,12 +23,14 @@ __all__ = ["latent_findings"]
 _MAX_BYTES = 16 << 20
 _LEAST_ID = 8
 """A shorter id is found in any text."""
+_IN_COLUMNS = frozenset(("parquet", "arrow", "arrow-stream", "orc"))
 _DATE = re.compile(rb"(?<![0-9])([0-9]{4}-[0-9]{2}-[0-9]{2})(?![0-9]|[T ][0-9]{2}:)")
 
 
 def latent_findings(file: Path, context: Context) -> tuple[Finding, ...]:
-    """Look through an output that is the same in both runs; only texts of at most 16 MiB are looked at.
+    """Look through an output that is the same in both runs; only files of at most 16 MiB are looked at.
 
+    Texts as they are, and the texts and dates in the columns of Parquet, Arrow and ORC files.
     A full time of day cannot be a clock reading of both runs, so only dates that stand alone count.
     """
     sides = (context.a, context.b)
@@ -32,9 +40,36 @@ def latent_findings(file: Path, context: Context) -> tuple[Finding, ...]:
     ):
         return ()
     content = file.read_bytes()
-    if b"\x00" in content:
-        return ()
-    return (*_identities(content, sides), *_dates(content, sides))
+    if b"\x00" not in content:
+        return (*_identities(content, sides), *_dates(content, sides))
+    return tuple(
+        msgspec.structs.replace(finding, where={"column": name})
+        for name, texts in _columns(file, context)
+        for finding in (*_identities(texts, sides), *_dates(texts, sides))
+    )
+
+
+def _columns(file: Path, context: Context) -> Iterator[tuple[str, bytes]]:
+    """Yield the texts and the dates of a table by column, one value per line; nothing of other files."""
+    if format_by_content(file) not in _IN_COLUMNS:
+        return
+    import pyarrow as pa
+
+    from kfm_repro.compare.columns import read_columns
+
+    try:
+        table, _ = read_columns(
+            file, replace(context, limits=replace(context.limits, member_bytes=_MAX_BYTES))
+        )
+    except KfmReproError:
+        return
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_date(kind):
+            try:
+                yield name, "\n".join(map(str, column.drop_null().to_pylist())).encode(errors="replace")
+            except (ValueError, OverflowError):
+                continue
 
 
 def _identities(content: bytes, sides: tuple[Side, Side]) -> tuple[Finding, ...]:

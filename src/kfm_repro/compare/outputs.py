@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from kfm_repro.compare.cascade import with_cascades
 from kfm_repro.compare.context import Context, Options
 from kfm_repro.compare.engine import compare_files, finished
 from kfm_repro.compare.latent import latent_findings
@@ -52,14 +53,65 @@ def compare_outputs(
     context: Context,
     rule: Callable[[str], Rule] = lambda _: Rule(),
 ) -> Comparison:
-    """Compare two sets of outputs by path; the result is sorted by path."""
-    compared = []
-    for path in sorted({*a, *b}):
-        rules = rule(path)
-        result = _compare_one(path, a.get(path), b.get(path), replace(context, options=rules.options))
-        accepted = result.verdict is OutputVerdict.EQUIVALENT and rules.accept is Accept.EQUIVALENT
-        compared.append(msgspec.structs.replace(result, accepted=accepted))
-    return Comparison(outputs=tuple(compared))
+    """Compare two sets of outputs by path; the result is sorted by path.
+
+    A table in part files with names drawn at random is one output, see `partitioned`.
+    """
+    context = replace(context, siblings=(_files(a), _files(b)))
+    datasets, done = _compare_datasets(a, b, context, rule)
+    rules = {path: rule(path) for path in sorted({*a, *b} - done)}
+    compared = [
+        _compare_one(path, a.get(path), b.get(path), replace(context, options=own.options))
+        for path, own in rules.items()
+    ]
+    files = {path: (_file(a.get(path)), _file(b.get(path))) for path in rules}
+    told = [_accepted(result, rules[result.path]) for result in with_cascades(compared, files)]
+    return Comparison(outputs=tuple(sorted((*datasets, *told), key=lambda output: output.path)))
+
+
+def _accepted(result: OutputComparison, rules: Rule) -> OutputComparison:
+    accepted = result.verdict is OutputVerdict.EQUIVALENT and rules.accept is Accept.EQUIVALENT
+    return msgspec.structs.replace(result, accepted=accepted)
+
+
+def _compare_datasets(
+    a: Mapping[str, Output], b: Mapping[str, Output], context: Context, rule: Callable[[str], Rule]
+) -> tuple[list[OutputComparison], set[str]]:
+    """Compare the tables in randomly named parts; return the results and the paths that they settle.
+
+    What is ruled for the first recorded part holds for the table, and of what is accepted the strictest.
+    """
+    if not (a.keys() - b.keys() and b.keys() - a.keys()):
+        return [], set()
+    from kfm_repro.compare.partitioned import Part, compare_dataset, find_datasets
+
+    sides = [
+        {
+            path: Part(path, output.file, output.facts)
+            for path, output in side.items()
+            if not output.link and UNRECORDED not in output.declared
+        }
+        for side in (a, b)
+    ]
+    compared: list[OutputComparison] = []
+    done: set[str] = set()
+    for dataset in find_datasets(sides[0], sides[1]):
+        rules = [rule(part.path) for part in dataset.a]
+        strictest = next((one for one in rules if one.accept is Accept.IDENTICAL), rules[0])
+        options = replace(context, options=rules[0].options)
+        result = compare_dataset(dataset, sides[0], sides[1], options)
+        if result is not None:
+            compared.append(_accepted(result, strictest))
+            done |= dataset.paths
+    return compared, done
+
+
+def _files(side: Mapping[str, Output]) -> dict[str, Path]:
+    return {path: output.file for path, output in side.items() if output.file is not None}
+
+
+def _file(output: Output | None) -> Path | None:
+    return output.file if output else None
 
 
 def _compare_one(path: str, a: Output | None, b: Output | None, context: Context) -> OutputComparison:

@@ -16,6 +16,7 @@ from kfm_repro.model.finding import Finding, Kind
 
 __all__ = [
     "BINARY",
+    "CHUNK",
     "FORMATS",
     "TEXT",
     "Comparator",
@@ -30,6 +31,7 @@ Comparator = Callable[[Path, Path, Context], tuple[Finding, ...]]
 
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 8
+"""As long as the longest ``tail`` with what comes after."""
 _SEARCHED_BYTES = 64 << 20
 """Larger documents are GeoJSON by their first bytes or not at all."""
 _GEOJSON_TYPE = (
@@ -38,14 +40,19 @@ _GEOJSON_TYPE = (
 _GEOJSON_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*" + _GEOJSON_TYPE)
 _GEOJSON_ANYWHERE = re.compile(_GEOJSON_TYPE)
 
+_SQLITE = (".gpkg", ".sqlite", ".db", ".mbtiles")
+_XML = (".xml", ".svg", ".gpx", ".rels", ".xsd", ".vrt", ".qgs", ".sld", ".xmp")
+
 
 @dataclass(frozen=True)
 class Format:
     """One row: how a format is recognised and what compares it.
 
     ``magic`` (the bytes at offset ``at``) wins over ``suffixes``, so that a wrong extension does not mislead;
-    with ``tail``, only in a file that also ends so, or is called so. ``old`` says that older files of the
-    format have no magic: the suffix is enough.
+    with ``tail``, only in a file that also ends so (``after`` bytes before its end), or is called so.
+    ``old`` says that older files of the format have no magic: the suffix is enough. ``opaque`` says that a
+    text is never of the format, though it may begin with the same letters. A ``dialect_of`` another format begins
+    as that does: the suffix tells them apart.
     ``residual`` is the kind reported when the bytes differ and the comparator found the meaning equal.
     ``comparator`` is ``module:function``, imported when first needed.
     """
@@ -57,7 +64,10 @@ class Format:
     magic: bytes = b""
     at: int = 0
     tail: bytes = b""
+    after: int = 0
     old: bool = False
+    opaque: bool = False
+    dialect_of: str = ""
 
     def load(self) -> Comparator:
         """Import and return the comparator."""
@@ -69,15 +79,82 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1", tail=b"PAR1"
     ),
-    Format("sqlite", "database:compare", Kind.LAYOUT, (".gpkg", ".sqlite", ".db"), b"SQLite format 3\x00"),
+    Format(
+        "arrow",
+        "tabular.ipc:compare",
+        Kind.LAYOUT,
+        (".arrow", ".feather", ".ipc"),
+        b"ARROW1\x00\x00",
+        tail=b"ARROW1",
+        old=True,
+    ),
+    Format(
+        "arrow-stream",
+        "tabular.ipc:compare",
+        Kind.LAYOUT,
+        (".arrows",),
+        b"\xff\xff\xff\xff",
+        tail=b"\xff\xff\xff\xff\x00\x00\x00\x00",
+        old=True,
+    ),
+    Format("feather", "tabular.ipc:compare", Kind.LAYOUT, (), b"FEA1", tail=b"FEA1", opaque=True),
+    Format("orc", "tabular.orc:compare", Kind.LAYOUT, (".orc",), b"ORC", tail=b"ORC", after=1, opaque=True),
+    Format("flatgeobuf", "vector.flatgeobuf:compare", Kind.LAYOUT, (".fgb",), b"fgb\x03fgb"),
+    Format("sqlite", "tiles.mbtiles:compare_sqlite", Kind.LAYOUT, _SQLITE, b"SQLite format 3\x00"),
+    Format("duckdb", "duckdbfile:compare", Kind.LAYOUT, (".duckdb", ".ddb"), b"DUCK", at=8, opaque=True),
+    Format(
+        "shapefile", "vector.shapefile:compare_shapes", Kind.LAYOUT, (".shp", ".shx"), b"\x00\x00\x27\x0a"
+    ),
+    Format("dbf", "vector.shapefile:compare_table", Kind.LAYOUT, (".dbf",)),
+    Format(
+        "shapefile part",
+        "vector.shapefile:compare_part",
+        Kind.ENCODING,
+        (".prj", ".cpg", ".qix", ".sbn", ".sbx", ".fix", ".idm", ".ind"),
+    ),
     Format("gzip", "archive:compare_gzip", Kind.LAYOUT, (".gz",), b"\x1f\x8b"),
-    Format("zip", "archive:compare_zip", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
+    Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2", ".tbz2"), b"1AY&SY", at=4, opaque=True),
+    Format("zip", "zipped:compare", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
+    Format("xlsx", "workbook:compare", Kind.LAYOUT, (".xlsx", ".xlsm"), b"PK\x03\x04"),
+    Format("zip", "zipped:compare", Kind.LAYOUT, (), b"PK\x05\x06"),
+    Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (".tif", ".tiff"), b"II*\x00"),
+    Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (), b"MM\x00*"),
+    Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (), b"II+\x00"),
+    Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (), b"MM\x00+"),
+    Format("npy", "arrays.npy:compare", Kind.LAYOUT, (".npy",), b"\x93NUMPY"),
+    Format("hdf5", "arrays.hdf5:compare", Kind.LAYOUT, (".h5", ".hdf5", ".nc", ".nc4"), b"\x89HDF\r\n\x1a\n"),
+    Format("xz", "archive:compare_xz", Kind.LAYOUT, (".xz", ".txz"), b"\xfd7zXZ\x00"),
+    Format("zstd", "archive:compare_zstd", Kind.LAYOUT, (".zst", ".zstd", ".tzst"), b"\x28\xb5\x2f\xfd"),
+    Format("pdf", "document.pdf:compare_pdf", Kind.BYTES, (".pdf",), b"%PDF-"),
+    Format("postscript", "document.pdf:compare_postscript", Kind.ENCODING, (".ps", ".eps"), b"%!PS"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x01"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x02"),
+    Format("netcdf", "arrays.netcdf:compare", Kind.LAYOUT, (), b"CDF\x05"),
+    Format("png", "raster.images:compare_png", Kind.LAYOUT, (".png",), b"\x89PNG\r\n\x1a\n"),
+    Format("jpeg", "raster.images:compare_jpeg", Kind.LAYOUT, (".jpg", ".jpeg"), b"\xff\xd8\xff"),
+    Format("pmtiles", "tiles.pmtiles:compare", Kind.LAYOUT, (".pmtiles",), b"PMTiles\x03"),
     Format("tar", "archive:compare_tar", Kind.LAYOUT, (".tar",), b"ustar", at=257, old=True),
     Format("geojson", "vector.geojson:compare", Kind.ENCODING, (".geojson",)),
-    Format("csv", "tabular.csv:compare", Kind.ENCODING, (".csv", ".tsv")),
-    Format("json", "document:compare_json", Kind.ENCODING, (".json", ".jsonld")),
+    Format("jsonl", "jsonlines:compare", Kind.ENCODING, (".jsonl", ".ndjson")),
+    Format("kml", "vector.kml:compare", Kind.ENCODING, (".kml",), dialect_of="xml"),
+    Format("gml", "vector.gml:compare", Kind.ENCODING, (".gml",), dialect_of="xml"),
+    Format(
+        "geojsonseq", "vector.geojson_seq:compare", Kind.ENCODING, (".geojsonl", ".geojsons", ".geojsonseq")
+    ),
+    Format("csv", "delimited:compare", Kind.ENCODING, (".csv", ".tsv", ".tab")),
+    Format("json", "document:compare_json", Kind.ENCODING, (".json",)),
+    Format("jsonld", "document.rdf:compare_jsonld", Kind.ENCODING, (".jsonld",)),
+    Format("ntriples", "document.rdf:compare_ntriples", Kind.ENCODING, (".nt",)),
+    Format("turtle", "document.rdf:compare_turtle", Kind.ENCODING, (".ttl",)),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, _XML, b"<?xml", old=True),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), b"\xef\xbb\xbf<?xml"),
+    Format("mvt", "tiles.pyramid:compare_tile_pair", Kind.LAYOUT, (".mvt", ".pbf")),
+    Format("dbase", "dbase:compare", Kind.LAYOUT, (".dat",)),
+    Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
     Format("yaml", "document:compare_yaml", Kind.ENCODING, (".yaml", ".yml")),
 )
+CHUNK = Format("zarr", "arrays.chunks:compare", Kind.CHUNKING)
+"""A chunk of a Zarr store that is a folder: known by what lies beside it."""
 TEXT = Format("text", "text:compare", Kind.ENCODING)
 BINARY = Format("binary", "bytes:compare", Kind.BYTES)
 
@@ -90,10 +167,11 @@ class _Look:
     tail: bytes
 
     def begins(self, row: Format) -> bool:
-        return bool(row.magic) and self.head.startswith(row.magic, row.at)
+        begun = bool(row.magic) and self.head.startswith(row.magic, row.at)
+        return begun and not (row.opaque and not self.binary)
 
     def whole(self, row: Format) -> bool:
-        return self.begins(row) and self.tail.endswith(row.tail)
+        return self.begins(row) and self.tail[: len(self.tail) - row.after].endswith(row.tail)
 
     @property
     def binary(self) -> bool:
@@ -118,12 +196,22 @@ def candidates(a: Path, b: Path, name: str) -> tuple[Format, ...]:
     named = _by_suffix(name)
     last = BINARY if any(look.binary for look in looks) else TEXT
     rows = [*_promised(named, a, b, looks), last]
-    for row in FORMATS:
+    for row in sorted(FORMATS, key=lambda row: row != named):
         if any(look.whole(row) for look in looks) or (
             row == named and any(look.begins(row) for look in looks)
         ):
-            return (row,) if row == named or last is BINARY else (row, *rows)
+            if named and named.dialect_of == row.name:
+                return (named, row, *rows[1:])
+            return _with_likeness(row) if row == named or last is BINARY else (row, *rows)
     return tuple(rows)
+
+
+def _with_likeness(row: Format) -> tuple[Format, ...]:
+    """Return the format, and after it the one whose first bytes it shares: a workbook is a zip file too."""
+    return (
+        row,
+        *(other for other in FORMATS if other != row and other.name == "zip" and other.magic == row.magic),
+    )
 
 
 def _promised(named: Format | None, a: Path, b: Path, looks: tuple[_Look, ...]) -> tuple[Format, ...]:

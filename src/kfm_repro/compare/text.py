@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 from kfm_repro.compare import bytes as raw_bytes
 from kfm_repro.compare.context import Classified, Context, reading
 from kfm_repro.compare.noise.classify import classify_pairs
@@ -145,6 +147,7 @@ def _lines(part: Classified, a: _Text, b: _Text, changed: Sequence[tuple[int, in
         ),
         evidence=part.evidence,
         detail={**part.detail, "line": places[0][0] + 1},
+        figures=part.figures or msgspec.UNSET,
     )
 
 

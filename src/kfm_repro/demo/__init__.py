@@ -18,6 +18,7 @@ from kfm_repro.execute.plan import Request as ReplayRequest
 from kfm_repro.execute.record import Request as RecordRequest
 from kfm_repro.execute.record import record
 from kfm_repro.judge.replay import Judged, replay_and_judge
+from kfm_repro.model.report import Report
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.runs.project import find_project
 
@@ -63,8 +64,13 @@ def lay_out(target: Path) -> None:
     (target / "data" / "work" / "runs").mkdir(parents=True, exist_ok=True)
 
 
-def run_demo(target: Path, progress: Callable[[str], None]) -> list[DemoResult]:
-    """Lay out the project in ``target``, record and replay both pipelines, and return what was found."""
+def run_demo(
+    target: Path, progress: Callable[[str], None], page: Callable[[Report], str] | None = None
+) -> list[DemoResult]:
+    """Lay out the project in ``target``, record and replay both pipelines, and return what was found.
+
+    ``page`` makes the page that lies beside each report.
+    """
     lay_out(target)
     project = find_project(target)
     environ = {**os.environ, **ASSUMED}
@@ -83,7 +89,8 @@ def run_demo(target: Path, progress: Callable[[str], None]) -> list[DemoResult]:
             ),
         )
         progress(f"replaying {recorded.run.name}")
-        results.append(DemoResult(pipeline, replay_and_judge(project, recorded.run.name, ReplayRequest())))
+        judged = replay_and_judge(project, recorded.run.name, ReplayRequest(), page=page)
+        results.append(DemoResult(pipeline, judged))
     return results
 
 

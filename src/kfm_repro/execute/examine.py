@@ -76,19 +76,29 @@ def _tools() -> tuple[Tool, ...]:
         *(_tool(name, shutil.which(name), use, get) for name, use, get in programs),
         _tool("uv", uv_program(os.environ), "replay --env rebuild", "pip install 'kfm-repro[rebuild]'"),
         _tool(OTHER_LOCALE, str(locale) if locale else None, "axis locale", "apt-get install locales"),
-        _tool("dask", _package("distributed"), "nightly --scheduler", "pip install 'kfm-repro[cluster]'"),
-        _tool(
-            "papermill",
-            _package("papermill"),
-            "pipelines that are notebooks",
-            "pip install 'kfm-repro[notebook]'",
+        *(
+            _tool(name, _library(name), use, f"pip install 'kfm-repro[{extra}]'")
+            for name, extra, use in _LIBRARIES
         ),
     ]
     return tuple(sorted(found, key=lambda tool: tool.name))
 
 
-def _package(name: str) -> str | None:
-    """Return the folder of an installed package, importing nothing of it."""
+_LIBRARIES = (
+    ("distributed", "cluster", "nightly on a cluster of Dask"),
+    ("duckdb", "duckdb", "comparing DuckDB files"),
+    ("h5py", "arrays", "comparing HDF5 and netCDF-4 by meaning"),
+    ("papermill", "notebook", "pipelines that are notebooks"),
+    ("python_calamine", "xlsx", "comparing Excel workbooks"),
+    ("rasterio", "raster", "comparing GeoTIFF, and the pixels of PNG and JPEG, by meaning"),
+    ("rdflib", "rdf", "comparing RDF with blank nodes by meaning"),
+    ("zarr", "arrays", "comparing Zarr by meaning"),
+)
+"""Libraries of extras: name, extra, what for."""
+
+
+def _library(name: str) -> str | None:
+    """Return the folder of a library, None if it is not installed; nothing is imported."""
     spec = importlib.util.find_spec(name)
     return str(Path(spec.origin).parent) if spec and spec.origin else None
 

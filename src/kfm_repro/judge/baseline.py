@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 from kfm_repro.compare.context import Options, Side
 from kfm_repro.compare.outputs import Output, Rule
@@ -24,10 +26,11 @@ from kfm_repro.runs.layout import RunDir
 from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import Root
 from kfm_repro.runs.project import Project
+from kfm_repro.runs.sizes import parse_size
 from kfm_repro.runs.trouble import home_folder
 from kfm_repro.runs.write import aware
 
-__all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of", "with_waivers"]
+__all__ = ["local_offsets", "recorded_outputs", "rule_for", "side_of", "source_of", "with_waivers"]
 
 
 def recorded_outputs(
@@ -90,14 +93,29 @@ def side_of(project: Project, original: RunDir, run: Run) -> Side:
     )
 
 
-def rule_for(project: Project, path: str, accept: Accept | None, key: tuple[str, ...] = ()) -> Rule:
+def source_of(run: Run) -> str | msgspec.UnsetType:
+    """Return the file of the pipeline relative to the project, UNSET where the record names a program or module."""
+    entrypoint = PurePosixPath(run.pipeline.entrypoint or "")
+    path = PurePosixPath(run.pipeline.cwd) / entrypoint
+    if not entrypoint.suffix or path.is_absolute() or ".." in path.parts:
+        return msgspec.UNSET
+    return str(path)
+
+
+def rule_for(project: Project, path: str, accept: Accept | None, given: Options | None = None) -> Rule:
     """Return how one output is compared: what the command line says, else the settings."""
     settings = project.settings.for_output(path)
     own_key = (settings.key,) if isinstance(settings.key, str) else tuple(settings.key)
     tolerance = (
         settings.tolerance if isinstance(settings.tolerance, dict) else {"*": float(settings.tolerance)}
     )
-    options = Options(key=key or own_key, tolerance=tolerance, ignore=settings.ignore)
+    given = given or Options()
+    memory = given.memory_bytes
+    if memory is None and project.settings.compare_memory is not None:
+        memory = parse_size(project.settings.compare_memory, what="compare-memory")
+    options = Options(
+        key=given.key or own_key, tolerance=tolerance, ignore=settings.ignore, memory_bytes=memory
+    )
     return Rule(options=options, accept=accept or settings.accept or Accept.IDENTICAL)
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from kfm_repro.compare.context import Context, Options
+from kfm_repro.compare.context import Context, Options, Side
 from kfm_repro.compare.outputs import Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
 from kfm_repro.execute.scan import relocate
-from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of, with_waivers
+from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of, source_of, with_waivers
 from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import environment_found, output_drift
-from kfm_repro.judge.folders import file_output, folder_outputs
+from kfm_repro.judge.folders import file_outputs, folder_outputs
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.report import (
     Comparison,
@@ -42,7 +42,13 @@ FindProject = Callable[[], Project]
 
 
 def diff(
-    a: str, b: str, find_project: FindProject, *, key: tuple[str, ...] = (), accept: Accept | None = None
+    a: str,
+    b: str,
+    find_project: FindProject,
+    *,
+    key: tuple[str, ...] = (),
+    accept: Accept | None = None,
+    memory_bytes: int | None = None,
 ) -> Report:
     """Compare A with B: both files, both folders, or both runs.
 
@@ -52,13 +58,14 @@ def diff(
     sides = [_path_or_none(text) for text in (a, b)]
     left, right = sides
     if left is not None and right is not None:
-        comparison = compare_paths(left, right, key=key, accept=accept)
+        options = Options(key=key, memory_bytes=memory_bytes)
+        comparison = compare_paths(left, right, accept=accept, options=options)
         return _report(comparison)
     if left is not None or right is not None:
         path, run = (a, b) if left is not None else (b, a)
         raise _not_both_paths(path, run, find_project)
     try:
-        return _diff_runs(find_project(), a, b, key, accept)
+        return _diff_runs(find_project(), a, b, Options(key=key, memory_bytes=memory_bytes), accept)
     except (RunNotFound, RootNotFound) as exc:
         paths = [text for text in (a, b) if "/" in text or "." in text]
         if paths or isinstance(exc, RootNotFound):
@@ -96,11 +103,11 @@ def compare_paths(
     if a.is_dir():
         left, right = folder_outputs(a, b)
     else:
-        left, right = {a.name: file_output(a)}, {a.name: file_output(b)}
+        left, right = file_outputs(a, b)
     return compare_outputs(left, right, Context(), lambda _: rule)
 
 
-def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: Accept | None) -> Report:
+def _diff_runs(project: Project, a: str, b: str, options: Options, accept: Accept | None) -> Report:
     directories = [resolve_run(project, spec) for spec in (a, b)]
     runs = [read_run(directory) for directory in directories]
     manifests = [
@@ -122,7 +129,7 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
             sets[0],
             sets[1],
             Context(a=sides[0], b=sides[1]),
-            lambda path: rule_for(project, path, accept, key),
+            lambda path: rule_for(project, path, accept, options),
         )
     outputs = comparison.outputs
     inputs = [_inputs_of(directory, run) for directory, run in zip(directories, runs, strict=True)]
@@ -142,7 +149,7 @@ def _diff_runs(project: Project, a: str, b: str, key: tuple[str, ...], accept: A
         Comparison(outputs=outputs),
         verdict,
         waivers,
-        runs=(_ref(directories[0], runs[0]), _ref(directories[1], runs[1])),
+        runs=(_ref(directories[0], runs[0], sides[0]), _ref(directories[1], runs[1], sides[1])),
         bad=tuple(bad),
         between=between(
             *(
@@ -205,11 +212,13 @@ def _report(
     )
 
 
-def _ref(directory: RunDir, run: Run) -> RunRef:
+def _ref(directory: RunDir, run: Run, side: Side) -> RunRef:
     return RunRef(
         run_id=run.run_id,
         pipeline=run.pipeline_name or directory.pipeline,
         git_commit=run.pipeline.version.git_commit,
+        source=source_of(run),
+        window=side.window or msgspec.UNSET,
     )
 
 

@@ -27,10 +27,13 @@ def _bare(output: OutputComparison) -> OutputComparison:
 
 def _without_values(finding: Finding) -> Finding:
     where = {name: _place(name, value) for name, value in finding.where.items()}
-    if not finding.examples and not finding.samples and where == finding.where:
+    shown = finding.examples or finding.samples or not isinstance(finding.figures, msgspec.UnsetType)
+    if not shown and where == finding.where:
         return finding
     evidence = "; ".join(filter(None, (finding.evidence, _WITHHELD)))
-    return msgspec.structs.replace(finding, where=where, examples=(), samples={}, evidence=evidence)
+    return msgspec.structs.replace(
+        finding, where=where, examples=(), samples={}, evidence=evidence, figures=msgspec.UNSET
+    )
 
 
 def _place(name: str, value: str | int) -> str | int:

@@ -13,7 +13,11 @@ from kfm_repro.model.finding import FileFacts
 from kfm_repro.runs.hashing import digest_many
 from kfm_repro.runs.paths import kind_of, real_path
 
-__all__ = ["file_output", "folder_outputs"]
+__all__ = ["file_outputs", "folder_outputs"]
+
+
+_OF_SHAPES = (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx")
+"""What readers take into account beside the shapes."""
 
 
 @dataclass
@@ -25,9 +29,26 @@ class _Found:
     closed: dict[str, str] = field(default_factory=dict)
 
 
-def file_output(file: Path) -> Output:
-    """Return one file as an output. Raises UsageError when it cannot be read."""
-    return _digested({file.name: file})[file.name]
+def file_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]]:
+    """Return two files as outputs of one name; two Shapefiles with the files that belong to them.
+
+    Raises UsageError when one cannot be read.
+    """
+    names = [{a.name: a}, {a.name: b}]
+    if a.suffix.lower() == b.suffix.lower() == ".shp":
+        for found, path in zip(names, (a, b), strict=True):
+            for suffix in _OF_SHAPES:
+                file = next(
+                    (
+                        f
+                        for f in (path.with_suffix(s) for s in (suffix, suffix.upper()))
+                        if kind_of(f) == "file"
+                    ),
+                    None,
+                )
+                if file is not None:
+                    found[a.stem + suffix] = file
+    return _digested(names[0]), _digested(names[1])
 
 
 def folder_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]]:

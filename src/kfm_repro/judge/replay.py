@@ -39,7 +39,14 @@ from kfm_repro.execute.redacted import redacted_in_logs
 from kfm_repro.execute.replay import Replayed, run_replay
 from kfm_repro.execute.results import replay_labels
 from kfm_repro.execute.setting import shown_window
-from kfm_repro.judge.baseline import local_offsets, recorded_outputs, rule_for, side_of, with_waivers
+from kfm_repro.judge.baseline import (
+    local_offsets,
+    recorded_outputs,
+    rule_for,
+    side_of,
+    source_of,
+    with_waivers,
+)
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import (
     conditions,
@@ -137,6 +144,7 @@ class Judged:
     report: Report
     report_path: Path
     last_lines: tuple[str, ...] = ()
+    page_path: Path | None = None
 
 
 def replay_and_judge(
@@ -147,12 +155,14 @@ def replay_and_judge(
     *,
     times: int = 1,
     begin: Callable[[int], None] = lambda _: None,
+    page: Callable[[Report], str] | None = None,
     prove: Callable[[Plan, Request], dict[str, Effect]] | None = None,
 ) -> Judged:
     """Replay the run that ``spec`` names into a fresh run, compare the outputs, write and return the report.
 
     With ``times`` all replays run, each into a fresh run with its own report, in paths of changing shape; the
-    report returned is over all of them, and lies in the last. ``begin`` hears the number of each, from 1.
+    report returned is over all of them, and lies in the last. ``begin`` hears the number of each, from 1; ``page``
+    makes the page that lies beside each report.
     ``prove`` tells which axes can be varied, where somebody knows already.
     Raises what planning and running raise; a pipeline that fails gives a report with verdict unknown.
     """
@@ -167,10 +177,10 @@ def replay_and_judge(
         replayed = run_replay(project, plan, shaped)
         try:
             report = _judge(project, plan, replayed, accept, shaped, proofs)
-            write_text(replayed.run.report, report_json(report))
             reports.append(report)
+            _save(replayed.run.report, report, page)
             if times > 1:
-                write_text(replayed.run.times_report, report_json(merge_replays(reports)))
+                _save(replayed.run.times_report, merge_replays(reports), page)
         except BaseException as exc:
             replayed.finish(f"not judged: {reason_of(exc)}")
             raise
@@ -180,7 +190,20 @@ def replay_and_judge(
         with suppress(NotWritable):
             prune(room)
     saved = replayed.run.times_report if times > 1 else replayed.run.report
-    return Judged(merge_replays(reports), saved, replayed.outcome.last_lines)
+    return Judged(
+        merge_replays(reports), saved, replayed.outcome.last_lines, _page_of(saved) if page else None
+    )
+
+
+def _save(path: Path, report: Report, page: Callable[[Report], str] | None) -> None:
+    """Write a report as JSON, and as a page beside it."""
+    write_text(path, report_json(report))
+    if page is not None:
+        write_text(_page_of(path), page(report))
+
+
+def _page_of(path: Path) -> Path:
+    return path.with_suffix(".html")
 
 
 def prove_plan(plan: Plan, request: Request) -> dict[str, Effect]:
@@ -227,6 +250,8 @@ def _judge(
             run_id=plan.run.run_id,
             pipeline=plan.run.pipeline_name or plan.original.pipeline,
             git_commit=plan.run.pipeline.version.git_commit,
+            source=source_of(plan.run),
+            window=context.a.window or msgspec.UNSET,
         ),
         replays=(
             Replay(
@@ -237,6 +262,7 @@ def _judge(
                 exit_code=outcome.exit_code,
                 duration_s=round(outcome.duration_s, 3),
                 outcome=outcome.outcome,
+                window=context.b.window or msgspec.UNSET,
             ),
         ),
         scope=replay_scope(

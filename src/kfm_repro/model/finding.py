@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from kfm_repro.model.figures import Figures
+
 __all__ = [
     "MAX_EXAMPLES",
     "Cause",
@@ -165,6 +167,7 @@ class Finding(Document, frozen=True, kw_only=True):
     differ ``of`` so many that could. ``latent`` findings are listed and not counted in a verdict.
     ``metres`` belongs to displacements; ``detail`` holds further figures of the kind (``max_ulp``, ``key``…).
     ``flips`` says in how many of several replays it was seen; the rest is what the first of these showed.
+    ``figures`` is what of it can be drawn (``model/figures.py``).
     """
 
     kind: Kind
@@ -181,6 +184,7 @@ class Finding(Document, frozen=True, kw_only=True):
     causes: tuple[Cause, ...] = ()
     fix: Fix | None = None
     flips: Flips | msgspec.UnsetType = msgspec.UNSET
+    figures: Figures | msgspec.UnsetType = msgspec.UNSET
 
 
 class FileFacts(Document, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from kfm_repro.model.figures import Window
 from kfm_repro.model.finding import Document, Flips, OutputComparison, OutputVerdict
 from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, run_verdict
 from kfm_repro.model.waiver import WaiverUse
@@ -46,15 +47,20 @@ def count_verdicts(outputs: Iterable[OutputComparison]) -> dict[str, int]:
 
 
 class RunRef(Document, frozen=True, kw_only=True):
-    """The run that a report is about."""
+    """The run that a report is about: ``source`` is the file of its pipeline, ``window`` when it ran."""
 
     run_id: str
     pipeline: str = ""
     git_commit: str | None = None
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    window: Window | msgspec.UnsetType = msgspec.UNSET
 
 
 class Replay(Document, frozen=True, kw_only=True):
-    """One re-execution: where its record lies, under which setting and isolation it ran, how it ended."""
+    """One re-execution: where its record lies, under which setting and isolation it ran, how it ended.
+
+    ``window`` is when it ran by the clock that the pipeline was shown.
+    """
 
     run_id: str
     path: str
@@ -63,6 +69,7 @@ class Replay(Document, frozen=True, kw_only=True):
     exit_code: int | None = None
     duration_s: float = 0.0
     outcome: str = "success"
+    window: Window | msgspec.UnsetType = msgspec.UNSET
 
 
 class Scope(Document, frozen=True, kw_only=True):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import platform
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-
-import kfm_repro
 
 __all__ = ["environment_key"]
 
@@ -27,7 +26,7 @@ def environment_key(python: str) -> str:
         platform.release(),
         platform.machine(),
         *platform.libc_ver(),
-        kfm_repro.__version__,
+        version("kfm-repro"),
     ]
     told += [python, *_facts(Path(python))] if python else []
     text = "\n".join(told)

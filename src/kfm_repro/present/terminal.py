@@ -128,7 +128,9 @@ def _explain(finding: Finding) -> Iterator[Line]:
 
 
 def _describe(finding: Finding) -> str:
-    place = ", ".join(f"{name} {visible(value) or '(root)'}" for name, value in finding.where.items())
+    place = ", ".join(
+        f"{visible(name, 40)} {visible(value) or '(root)'}" for name, value in finding.where.items()
+    )
     of = f" of {finding.of}" if finding.of is not None else ""
     text = f"{place}: {finding.kind}" if place else str(finding.kind)
     if finding.count != 1 or finding.of is not None:
@@ -152,21 +154,26 @@ def _scalar(value: object) -> str:
 def _notes(report: Report) -> Iterator[Line]:
     for item in report.preconditions:
         if item.state not in ("ok", "assumed"):
-            yield [(f"  !  {item.name}: ", "yellow"), (visible(item.detail, 300), "")]
+            yield [(f"  !  {visible(item.name)}: ", "yellow"), (visible(item.detail, 300), "")]
     lost = [
         (number, replay) for number, replay in enumerate(report.replays, 1) if replay.outcome != "success"
     ]
     for number, replay in lost[:_SHOWN_FINDINGS] if len(report.replays) > 1 else []:
-        told = f"{replay.outcome}, exit code {replay.exit_code}: not counted ({visible(replay.run_id)})"
+        told = (
+            f"{visible(replay.outcome)}, exit code {replay.exit_code}: not counted ({visible(replay.run_id)})"
+        )
         yield [(f"  !  replay {number} of {len(report.replays)}: ", "yellow"), (told, "")]
     for use in report.waivers:
         yield [(f"  waiver {use.state}: ", "yellow"), (_waiver(use), "")]
     yield from _environment(report.environment)
     yield from _scope(report)
     if report.scope.shown:
-        yield [("  shown: ", "dim"), (f"{report.scope.shown}, {_LEVELS[report.scope.shown]}", "dim")]
+        yield [
+            ("  shown: ", "dim"),
+            (f"{visible(report.scope.shown)}, {_LEVELS.get(report.scope.shown, '')}", "dim"),
+        ]
     if report.replays and report.scope.not_exercised:
-        yield [("  not exercised: ", "dim"), (", ".join(report.scope.not_exercised), "dim")]
+        yield [("  not exercised: ", "dim"), (", ".join(map(visible, report.scope.not_exercised)), "dim")]
 
 
 def _waiver(use: WaiverUse) -> str:
@@ -207,7 +214,7 @@ def _environment(environment: Environment) -> Iterator[Line]:
 
 def _drift(drift: Drift) -> str:
     a, b = ("not there" if value is None else visible(value, 40) for value in (drift.a, drift.b))
-    return f"{visible(drift.what)} {a} → {b} ({drift.matters})"
+    return f"{visible(drift.what)} {a} → {b} ({visible(drift.matters)})"
 
 
 def _verdict(report: Report, saved: str) -> Line:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
 import json
+import lzma
 import mmap
 import re
 import sqlite3
@@ -19,7 +22,11 @@ from kfm_repro.runs.csvcount import count_csv_rows
 
 __all__ = ["count_records", "countable", "has_no_records", "is_vector_name", "may_be_geojson"]
 
-_GZIP = ".gz"
+_OPENERS: dict[str, Callable[[Path], io.BufferedIOBase]] = {
+    ".gz": gzip.GzipFile,
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+}
 _TEXTS = frozenset(
     {
         ".csv",
@@ -47,27 +54,34 @@ def count_records(path: Path, name: str) -> dict[str, int]:
     if counter is None:
         return {}
     try:
-        return _unpacked(counter, path) if name.lower().endswith(_GZIP) else counter(path)
+        packing = Path(name).suffix.lower()
+        return _unpacked(counter, path, _OPENERS[packing]) if packing in _OPENERS else counter(path)
     except Exception:  # noqa: BLE001 - libraries raise anything on damaged files, and a count is optional
         return {}
+
+
+_PERHAPS = frozenset((".json", ".duckdb", ".ddb"))
+"""Not every JSON is GeoJSON, and not everywhere is duckdb installed."""
 
 
 def countable(name: str) -> bool:
     """Return whether files of this name always have rows or features; one in JSON has them only as GeoJSON."""
     suffix = _suffix(name)
-    return suffix in _COUNTERS and suffix != ".json"
+    return suffix in _COUNTERS and suffix not in _PERHAPS
 
 
 def _suffix(name: str) -> str:
-    """Return the suffix that tells the format: of a text that gzip packed the one before."""
+    """Return the suffix that tells the format: of a text that is compressed the one before."""
     suffix = Path(name).suffix.lower()
-    inner = Path(name[: -len(_GZIP)]).suffix.lower() if suffix == _GZIP else ""
+    inner = Path(name[: -len(suffix)]).suffix.lower() if suffix in _OPENERS else ""
     return inner if inner in _TEXTS else suffix
 
 
-def _unpacked(counter: Callable[[Path], dict[str, int]], path: Path) -> dict[str, int]:
-    """Count what gzip packed; no count of what unpacks to more than a count is worth."""
-    with gzip.open(path) as source, tempfile.NamedTemporaryFile(prefix="kfm-count-") as target:
+def _unpacked(
+    counter: Callable[[Path], dict[str, int]], path: Path, opener: Callable[[Path], io.BufferedIOBase]
+) -> dict[str, int]:
+    """Count what is compressed; no count of what unpacks to more than a count is worth."""
+    with opener(path) as source, tempfile.NamedTemporaryFile(prefix="kfm-count-") as target:
         size = 0
         while block := source.read(1 << 20):
             size += len(block)
@@ -111,9 +125,46 @@ def _parquet_rows(path: Path) -> dict[str, int]:
 
 
 def _arrow_rows(path: Path) -> dict[str, int]:
-    from pyarrow import dataset
+    import pyarrow as pa
 
-    return {"row_count": dataset.dataset(path, format="ipc").count_rows()}
+    with path.open("rb") as file:
+        start = file.read(len(_ARROW_FILE))
+    with pa.memory_map(str(path)) as source:
+        if start == _ARROW_FILE:
+            with pa.ipc.open_file(source) as reader:
+                return {"row_count": reader.count_rows()}
+        with pa.ipc.open_stream(source) as stream:
+            return {"row_count": sum(batch.num_rows for batch in stream)}
+
+
+_ARROW_FILE = b"ARROW1"
+
+
+def _orc_rows(path: Path) -> dict[str, int]:
+    from pyarrow import orc
+
+    return {"row_count": orc.ORCFile(path).nrows}
+
+
+def _duckdb_rows(path: Path) -> dict[str, int]:
+    """Count the rows of all tables; no count where duckdb is not installed, or a log holds further rows."""
+    import duckdb
+
+    log = path.with_name(f"{path.name}.wal")
+    if log.exists():
+        raise OSError(f"{log.name} holds rows that are not in the database yet")
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "enable_external_access": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    with duckdb.connect(str(path), read_only=True, config=settings) as database:
+        tables = database.execute("SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal")
+        names = [
+            ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in row) for row in tables.fetchall()
+        ]
+        counted = [database.execute(f"SELECT count(*) FROM {name}").fetchone() for name in names]  # noqa: S608 - quoted
+    return {"row_count": sum(row[0] for row in counted if row)}
 
 
 class _GeoJson(msgspec.Struct):
@@ -309,6 +360,11 @@ _COUNTERS: dict[str, Callable[[Path], dict[str, int]]] = {
     ".geoparquet": _parquet_rows,
     ".arrow": _arrow_rows,
     ".feather": _arrow_rows,
+    ".arrows": _arrow_rows,
+    ".ipc": _arrow_rows,
+    ".orc": _orc_rows,
+    ".duckdb": _duckdb_rows,
+    ".ddb": _duckdb_rows,
     ".geojson": _geojson_features,
     ".json": _geojson_features,
     ".geojsonl": _geojson_lines,

@@ -8,7 +8,9 @@ from pathlib import Path, PurePosixPath
 __all__ = ["RunDir", "is_own_file"]
 
 _OWN_FOLDERS = frozenset(("config", "environment", "manifests", "logs", "validation", "metrics", "scratch"))
-_OWN_FILES = frozenset(("run.yaml", "status.json", "_SUCCESS", "_FAILED", "repro_times.json"))
+_OWN_FILES = frozenset(
+    ("run.yaml", "status.json", "_SUCCESS", "_FAILED", "repro_times.json", "repro_times.html")
+)
 
 
 def is_own_file(path: str, runs: PurePosixPath, run: PurePosixPath) -> bool:

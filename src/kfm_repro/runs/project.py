@@ -75,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keep: int = 20
     objects_max: str = "20 GiB"
     environments_max: str = "20 GiB"
+    compare_memory: str | None = None
     inputs: dict[str, InputSettings] = {}
     policy: Policy = Policy()
     labels: tuple[str, ...] = LABELS

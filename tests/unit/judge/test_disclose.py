@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kfm_repro.judge.disclose import disclosed
+from kfm_repro.model.figures import Drawing, Figures, Shape
 from kfm_repro.model.finding import Example, Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.runs.labels import Labels
 from kfm_repro.runs.project import LABELS
@@ -44,3 +45,15 @@ def test_rule_17_places_of_a_withheld_output_do_not_name_its_data() -> None:
 
 def test_rule_17_an_open_output_keeps_its_places() -> None:
     assert compared("public").findings == FINDINGS
+
+
+def test_rule_17_figures_of_a_withheld_output_are_withheld_too() -> None:
+    drawing = Drawing(of=1, shapes=(Shape(key={"name": "Ann Hidden"}, a="M0 0L1 1"),))
+    finding = Finding(kind=Kind.GEOMETRY, rung=Rung.VALUE, figures=Figures(drawing=drawing))
+    output = OutputComparison(path="a.json", verdict=OutputVerdict.DIFFERENT, findings=(finding,))
+    labels = Labels(inputs={}, outputs={"a.json": "restricted"}, order=LABELS)
+    (shown,) = disclosed((output,), labels)
+    assert shown.findings[0].figures is msgspec.UNSET
+    assert "withheld" in shown.findings[0].evidence
+    open_to_all = Labels(inputs={}, outputs={"a.json": "public"}, order=LABELS)
+    assert disclosed((output,), open_to_all) == (output,)

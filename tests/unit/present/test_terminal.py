@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+import pytest
+from reports import hostile_report
 
 from kfm_repro.model.finding import Example, Finding, Fix, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.report import ErrorInfo, Replay, Report, RunRef, Scope, count_verdicts
@@ -125,3 +129,12 @@ def test_what_was_compared_without_a_verdict_is_a_sentence_of_its_own() -> None:
 
 def test_one_of_a_thing_is_not_plural() -> None:
     assert [plural(number, "input") for number in range(3)] == ["0 inputs", "1 input", "2 inputs"]
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_a_report_that_is_hostile_throughout_stays_on_its_lines(*, color: bool) -> None:
+    plain = render(hostile_report(), color=False)
+    assert all(char == "\n" or char.isprintable() for char in plain)
+    assert len(plain) < 200_000
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", render(hostile_report(), color=color))
+    assert [line.rstrip() for line in shown.split("\n")] == plain.split("\n")

@@ -20,6 +20,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import feather
+from tabular_writers import WRITERS, pack
 
 from kfm_repro.runs import counts
 from kfm_repro.runs.counts import count_records, countable, has_no_records, is_vector_name
@@ -288,3 +289,24 @@ def test_formats_that_may_have_features_are_known_by_name(name: str) -> None:
 def test_texts_and_images_have_no_records() -> None:
     assert all(map(has_no_records, ["a.md", "b.PNG", "c.tif"]))
     assert not any(map(has_no_records, ["a", "a.csv.bz2", "a.kml", "a.csv", "a.json"]))
+
+
+@pytest.mark.parametrize(
+    "suffix", ["arrow", "arrows", "feather", "orc", "duckdb", "parquet", "sqlite", "jsonl"]
+)
+def test_rows_are_counted_in_every_format_of_tables(tmp_path: Path, suffix: str) -> None:
+    WRITERS[suffix](pa.table({"a": range(321)}), tmp_path / f"a.{suffix}")
+    assert count(tmp_path / f"a.{suffix}") == {"row_count": 321}
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_rows_of_compressed_texts_are_counted(tmp_path: Path, packing: str) -> None:
+    WRITERS["csv"](pa.table({"a": range(321)}), tmp_path / "a.csv")
+    assert count(pack(tmp_path / "a.csv", packing)) == {"row_count": 321}
+    assert countable(f"a.csv.{packing}")
+
+
+def test_a_database_whose_log_holds_rows_has_no_count(tmp_path: Path) -> None:
+    WRITERS["duckdb"](pa.table({"a": [1]}), tmp_path / "a.duckdb")
+    (tmp_path / "a.duckdb.wal").write_bytes(b"rows")
+    assert count(tmp_path / "a.duckdb") == {}

@@ -18,6 +18,7 @@ from kfm_repro.compare.archive.members import (
     header_times,
     safe_name,
 )
+from kfm_repro.compare.archive.payload import differ
 from kfm_repro.compare.context import reading
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
@@ -70,21 +71,11 @@ def compare_gzip(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
             target.parent.mkdir()
         parts = tuple(_unpack(path, to, context) for path, to in ((a, left), (b, right)))
         findings = [*_headers(parts[0], parts[1], context), *_trailing(parts[0], parts[1])]
-        payload = compare_member(left, right, name, context) if _differ(left, right) else ()
-    if not payload and not findings and _differ(a, b):
+        payload = compare_member(left, right, name, context) if differ(left, right) else ()
+    if not payload and not findings and differ(a, b):
         evidence = "the payload is equal; level, strategy or blocks of the compression differ"
         return (Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, evidence=evidence),)
     return (*findings, *payload)
-
-
-def _differ(a: Path, b: Path) -> bool:
-    if a.stat().st_size != b.stat().st_size:
-        return True
-    with a.open("rb") as left, b.open("rb") as right:
-        while block := left.read(BLOCK):
-            if block != right.read(BLOCK):
-                return True
-    return False
 
 
 def _unpack(path: Path, target: Path, context: Context) -> _Unpacked:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from kfm_repro.compare.context import Classified, Context, reading
+from kfm_repro.compare.database.beside import Beside, beside
 from kfm_repro.compare.database.derived import Derived
 from kfm_repro.compare.database.geopackage import Package, package_findings, read_package
 from kfm_repro.compare.database.header import header_findings, read_header
@@ -17,19 +18,15 @@ from kfm_repro.compare.database.integrity import integrity_findings
 from kfm_repro.compare.database.numbering import counting_column, reference, renumbered
 from kfm_repro.compare.database.read import Database, Table, opened
 from kfm_repro.compare.database.schema import bookkeeping, schema_findings
+from kfm_repro.compare.database.settled import Settled, settled
+from kfm_repro.compare.mixed import typed_tables
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.tabular.diff import compare_tables
-from kfm_repro.compare.vector.columns import typed_columns
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
 from kfm_repro.compare.vector.wkb import strip_header
 from kfm_repro.model.finding import Finding, Kind, Rung
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from kfm_repro.compare.tabular.diff import PairClassifier
 
 __all__ = ["compare"]
 
@@ -43,7 +40,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     damaged file and LimitExceeded for one with too many tables.
     """
     headers = read_header(a), read_header(b)
-    with opened(a) as left, opened(b) as right:
+    with opened(a) as left, opened(b) as right, beside(left, right) as together:
         packages = _package(left), _package(right)
         renamed = _renamed(packages, left, right)
         derived = Derived(left, packages[0]), Derived(right, packages[1])
@@ -56,8 +53,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
                 upkeep=lambda entry: any(package.keeps(entry) for package in packages),
                 renamed=renamed,
             ),
-            *package_findings(*derived, renamed, context),
-            *_tables(left, right, packages, renamed, context),
+            *package_findings(*derived, renamed, together, context),
+            *_tables(together, packages, renamed, context),
         )
         if any(finding.rung in (Rung.VALUE, Rung.UNKNOWN) for finding in found):
             return found
@@ -84,14 +81,15 @@ def _own(name: str, packages: tuple[Package, Package]) -> bool:
 
 
 def _tables(
-    a: Database, b: Database, packages: tuple[Package, Package], renamed: dict[str, str], context: Context
+    together: Beside, packages: tuple[Package, Package], renamed: dict[str, str], context: Context
 ) -> Iterator[Finding]:
+    a, b = together.a, together.b
     for name in a.tables:
         other = renamed.get(name, name)
         if other not in b.tables:
             continue
         if _own(name, packages):
-            yield from _rows(_Pair(a, b, packages, a.tables[name], b.tables[other]), context)
+            yield from _rows(_Pair(together, packages, a.tables[name], b.tables[other]), context)
         elif bookkeeping(name) and a.rows(name) != b.rows(other):
             evidence = f"{name} differs: counters and statistics that SQLite keeps for itself"
             yield Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where={"layer": name}, evidence=evidence)
@@ -100,11 +98,20 @@ def _tables(
 class _Pair(msgspec.Struct, frozen=True):
     """One table on both sides."""
 
-    a: Database
-    b: Database
+    together: Beside
     packages: tuple[Package, Package]
     table_a: Table
     table_b: Table
+
+    @property
+    def a(self) -> Database:
+        """Return the database of A."""
+        return self.together.a
+
+    @property
+    def b(self) -> Database:
+        """Return the database of B."""
+        return self.together.b
 
     @property
     def same_system(self) -> bool:
@@ -137,10 +144,16 @@ def _geometry_last(a: dict[str, Any], b: dict[str, Any], name: str) -> None:
 
 
 def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
-    columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
     name = pair.table_a.name
-    heads = _split(pair, columns_a, columns_b)
-    yield from _headers(pair, columns_a, columns_b, heads)
+    geometries = [
+        p.geometry(t.name) for p, t in zip(pair.packages, (pair.table_a, pair.table_b), strict=True)
+    ]
+    in_place = settled(pair.together, pair.table_a, pair.table_b, geometries, context)
+    if in_place is not None:
+        yield from _in_place(pair, in_place, context)
+        return
+    columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
+    yield from _headers(pair, columns_a, columns_b, _split(pair, columns_a, columns_b))
     _geometry_last(columns_a, columns_b, pair.packages[0].geometry(name))
     numbers = counting_column((pair.table_a, pair.table_b), (columns_a, columns_b))
     bare = [{k: v for k, v in side.items() if k != numbers} for side in (columns_a, columns_b)]
@@ -149,6 +162,19 @@ def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
         yield from renumbered(found, numbers, name, _reference(pair, len(columns_a[numbers])))
     else:
         yield from _judge(pair, context, {"layer": name}, columns_a, columns_b)
+
+
+def _in_place(pair: _Pair, found: Settled, context: Context) -> Iterator[Finding]:
+    """Report the rows that differ in place, as some of all rows."""
+    if not found.a:
+        return
+    name = pair.table_a.name
+    _split(pair, found.a, found.b)
+    yield from _headers(pair, found.a, found.b, found.heads)
+    _geometry_last(found.a, found.b, pair.packages[0].geometry(name))
+    of = pair.a.count(name)
+    for finding in _judge(pair, context, {"layer": name}, found.a, found.b, some=True):
+        yield msgspec.structs.replace(finding, of=of) if "column" in finding.where else finding
 
 
 def _reference(pair: _Pair, count: int) -> str:
@@ -161,9 +187,15 @@ def _reference(pair: _Pair, count: int) -> str:
 
 
 def _judge(
-    pair: _Pair, context: Context, where: dict[str, str], a: dict[str, list[Any]], b: dict[str, list[Any]]
+    pair: _Pair,
+    context: Context,
+    where: dict[str, str],
+    a: dict[str, list[Any]],
+    b: dict[str, list[Any]],
+    *,
+    some: bool = False,
 ) -> tuple[Finding, ...]:
-    table_a, table_b, classifiers = _arrow(a, b)
+    table_a, table_b, classifiers = typed_tables(a, b, some=some)
     shown = ShownGeometries()
     for package, table in zip(pair.packages, (pair.table_a, pair.table_b), strict=True):
         geometry = package.geometry(table.name)
@@ -184,33 +216,16 @@ def _packaging(a: list[Any], b: list[Any], context: Context) -> tuple[Classified
     return classify_pairs(list(zip(a, b, strict=True)), context, packaging=True)
 
 
-def _arrow(
-    a: dict[str, list[Any]], b: dict[str, list[Any]]
-) -> tuple[pa.Table, pa.Table, dict[str, PairClassifier]]:
-    import pyarrow as pa
-
-    sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    classifiers: dict[str, PairClassifier] = {}
-    for name in [*a, *(name for name in b if name not in a)]:
-        *arrays, classifier = typed_columns(a.get(name, []), b.get(name, []))
-        for side, source, array in zip(sides, (a, b), arrays, strict=True):
-            if name in source:
-                side[name] = array
-        if classifier is not None:
-            classifiers[name] = classifier
-    ordered_b = {name: sides[1][name] for name in b}
-    return pa.table(sides[0]), pa.table(ordered_b), classifiers
-
-
 def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> list[list[bytes]]:
     """Cut the GeoPackage headers off the geometries, in place, and return them; empty where there is none."""
     heads: list[list[bytes]] = []
     for package, table, columns in zip(pair.packages, (pair.table_a, pair.table_b), (a, b), strict=True):
         name = package.geometry(table.name)
-        split = [strip_header(v) if isinstance(v, bytes) else (b"", v) for v in columns.get(name, [])]
+        values = columns.get(name, [])
+        split = {at: strip_header(value) for at, value in enumerate(values) if isinstance(value, bytes)}
         if name in columns:
-            columns[name] = [body for _, body in split]
-        heads.append([head for head, _ in split])
+            columns[name] = [split[at][1] if at in split else value for at, value in enumerate(values)]
+        heads.append([split[at][0] if at in split else b"" for at in range(len(values))])
     return heads
 
 

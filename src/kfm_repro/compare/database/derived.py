@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kfm_repro.compare.database.beside import quoted
 from kfm_repro.compare.vector.extent import each_extent, fits
 from kfm_repro.compare.vector.wkb import strip_header
 
@@ -17,6 +18,7 @@ __all__ = ["Derived"]
 
 _TEXT = 1e-14
 """GDAL writes the bounds into SQL as decimals of 15 or 16 digits."""
+_EMPTY_FLAGS = ", ".join(f"x'{flags:02x}'" for flags in range(256) if flags & 0x10)
 _BOUNDS = {"min_x": 0, "min_y": 1, "max_x": 3, "max_y": 4}
 
 
@@ -32,7 +34,7 @@ class Derived:
         """Return the extent of each feature, float64 of shape (n, 6), None where there are no geometries."""
         geometry = self.package.geometry(layer)
         table = self.database.tables.get(layer)
-        if not geometry or table is None or geometry not in {column.name for column in table.columns}:
+        if not geometry or table is None or geometry not in table.names:
             return None
         if layer not in self.known:
             blobs = self.database.rows(layer, (geometry,))[geometry]
@@ -67,19 +69,31 @@ class Derived:
         table = self.database.tables.get(layer)
         if table is None or not table.columns:
             return False
-        rows = self.database.rows(layer, (table.columns[0].name,))
-        return type(stated) is int and stated == len(rows[table.columns[0].name])
+        return type(stated) is int and stated == self.database.count(layer)
 
     def index_fits(self, layer: str) -> bool:
         """Return whether the spatial index, if there is one, has an entry for each geometry that is not empty."""
         import numpy as np
 
         name = self.package.index_of(layer) + "_rowid"
-        rows = next((rows for table, rows in self.package.indexes.items() if table.lower() == name), None)
-        if rows is None:
+        table = next((table for table in self.package.indexes if table.lower() == name), None)
+        if table is None:
+            return True
+        entries = self.database.count(table)
+        if entries == self._not_empty(layer):
             return True
         extents = self.extents(layer)
-        if extents is None:
-            return False
-        entries = len(next(iter(rows.values()), []))
-        return entries == int(np.count_nonzero(~np.isnan(extents[:, 0])))
+        return extents is not None and entries == int(np.count_nonzero(~np.isnan(extents[:, 0])))
+
+    def _not_empty(self, layer: str) -> int:
+        """Return how many geometries do not say of themselves that they are empty, -1 where there are none.
+
+        The flag is bit 4 of the fourth byte (GeoPackage 1.4, clause 2.1.3).
+        """
+        geometry = self.package.geometry(layer)
+        if layer not in self.database.tables or geometry not in self.database.tables[layer].names:
+            return -1
+        column = quoted(geometry)
+        flagged = f"sum(substr({column}, 4, 1) IN ({_EMPTY_FLAGS}))"
+        ((filled, empty),) = self.database.query(layer, f"count({column}), {flagged}")
+        return int(filled) - int(empty or 0)

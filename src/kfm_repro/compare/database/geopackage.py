@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.context import Context
@@ -16,6 +17,7 @@ from kfm_repro.compare.vector.measure import UNKNOWN_GROUND, Ground
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
+    from kfm_repro.compare.database.beside import Beside
     from kfm_repro.compare.database.derived import Derived
 
 __all__ = ["Package", "package_findings", "read_package"]
@@ -48,7 +50,7 @@ class Package:
     geometries: dict[str, Row] = field(default_factory=dict)
     systems: dict[int, Row] = field(default_factory=dict)
     counts: dict[str, Row] = field(default_factory=dict)
-    indexes: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    indexes: tuple[str, ...] = ()
     extensions: dict[str, list[str]] = field(default_factory=dict)
     refers_to_rows: bool = False
 
@@ -107,7 +109,7 @@ def read_package(database: Database, stem: str) -> Package:
         geometries=geometries,
         systems=_by(database, "gpkg_spatial_ref_sys", "srs_id"),
         counts=_by(database, "gpkg_ogr_contents", "table_name"),
-        indexes={name: database.rows(name) for name in database.tables if name.lower() in shadows},
+        indexes=tuple(name for name in database.tables if name.lower() in shadows),
         extensions=_extensions(database),
         refers_to_rows=_RELATIONS in database.tables,
     )
@@ -139,7 +141,7 @@ def _by(database: Database, table: str, key: str) -> dict[Any, Row]:
 
 
 def package_findings(
-    left: Derived, right: Derived, renamed: dict[str, str], context: Context
+    left: Derived, right: Derived, renamed: dict[str, str], together: Beside, context: Context
 ) -> Iterator[Finding]:
     """Report the bookkeeping in which two GeoPackages differ, layer by layer."""
     a, b = left.package, right.package
@@ -150,8 +152,8 @@ def package_findings(
     for name, row in a.contents.items():
         partner = renamed.get(name, name)
         if partner in b.contents:
-            fits = left.extent_fits(name) and right.extent_fits(partner)
-            yield from _contents(name, row, b.contents[partner], context, fits=fits)
+            fits = partial(_both, left.extent_fits, name, right.extent_fits, partner)
+            yield from _contents(name, row, b.contents[partner], context, fits)
     for name, row in a.geometries.items():
         partner = renamed.get(name, name)
         if partner in b.geometries:
@@ -160,7 +162,7 @@ def package_findings(
         yield from _alone(side, mine, theirs, {**renamed, **{v: k for k, v in renamed.items()}})
     yield from _systems(a, b, renamed)
     yield from _counts(left, right, renamed)
-    yield from _indexes(left, right, renamed)
+    yield from _indexes(left, right, renamed, together)
 
 
 def _alone(side: str, mine: Package, other: Package, names: dict[str, str]) -> Iterator[Finding]:
@@ -174,9 +176,15 @@ def _alone(side: str, mine: Package, other: Package, names: dict[str, str]) -> I
                 )
 
 
-def _contents(layer: str, a: Row, b: Row, context: Context, *, fits: bool) -> Iterator[Finding]:
-    extent = [name for name in _EXTENT if a.get(name) != b.get(name)]
-    if extent:
+def _both(mine: Callable[[str], bool], name: str, theirs: Callable[[str], bool], other: str) -> bool:
+    return mine(name) and theirs(other)
+
+
+def _contents(
+    layer: str, a: Row, b: Row, context: Context, extent_fits: Callable[[], bool]
+) -> Iterator[Finding]:
+    if any(a.get(name) != b.get(name) for name in _EXTENT):
+        fits = extent_fits()
         shown = (scalar([a.get(n) for n in _EXTENT]), scalar([b.get(n) for n in _EXTENT]))
         evidence = f"the extent in gpkg_contents is {_FITS[fits]}"
         yield _finding(Kind.EXTENT_METADATA, _RUNGS[fits], layer, "", shown, evidence)
@@ -263,10 +271,12 @@ def _counts(left: Derived, right: Derived, renamed: dict[str, str]) -> Iterator[
             yield _finding(Kind.EXTENT_METADATA, _RUNGS[fits], name, "feature_count", values, evidence)
 
 
-def _indexes(left: Derived, right: Derived, renamed: dict[str, str]) -> Iterator[Finding]:
+def _indexes(left: Derived, right: Derived, renamed: dict[str, str], together: Beside) -> Iterator[Finding]:
     a, b = left.package, right.package
     named = [*a.indexes, *(name for name in b.indexes if name not in a.indexes)]
-    changed = [name for name in named if a.indexes.get(name) != b.indexes.get(name)]
+    changed = [
+        name for name in named if name not in a.indexes or name not in b.indexes or not together.same(name)
+    ]
     if a.extensions.get(_INDEX) != b.extensions.get(_INDEX):
         changed.append("gpkg_extensions")
     for name in [*a.extensions, *(name for name in b.extensions if name not in a.extensions)]:

@@ -13,7 +13,7 @@ from kfm_repro.model.finding import Finding, Kind, Rung
 if TYPE_CHECKING:
     from kfm_repro.compare.database.read import Database, Table
 
-__all__ = ["counting_column", "reference", "renumbered"]
+__all__ = ["counting_column", "counts", "reference", "renumbered"]
 
 _DRIVER_KEYS = ("fid", "ogc_fid")
 """Names that GDAL gives the row number; a key of another name is the user's own and data."""
@@ -29,10 +29,15 @@ def counting_column(tables: tuple[Table, Table], rows: tuple[dict[str, list[Any]
     Only the keys that GDAL adds count, only from 1 upwards without gaps, and only when the rows differ.
     """
     name = tables[0].row_number
-    if not name or name != tables[1].row_number or name.lower() not in _DRIVER_KEYS:
+    if not name or name != tables[1].row_number:
         return ""
-    counting = all(side[name] == list(range(1, len(side[name]) + 1)) for side in rows)
+    counting = all(counts(name, side[name]) for side in rows)
     return name if counting and rows[0] != rows[1] else ""
+
+
+def counts(name: str, numbers: list[Any]) -> bool:
+    """Return whether a column is a key that GDAL adds, and numbers the rows from 1 upwards without gaps."""
+    return name.lower() in _DRIVER_KEYS and numbers == list(range(1, len(numbers) + 1))
 
 
 def reference(database: Database, table: Table, count: int, own: Callable[[str], bool]) -> str:

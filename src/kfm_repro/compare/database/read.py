@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote as url_quote
 
 from kfm_repro.compare.context import reading
+from kfm_repro.compare.database.beside import quoted, uri
 from kfm_repro.compare.vector.columns import RawText
 from kfm_repro.errors import LimitExceeded
 
@@ -55,12 +55,27 @@ class Table:
     computed: tuple[str, ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the stored columns."""
+        return tuple(column.name for column in self.columns)
+
+    @property
     def row_number(self) -> str:
         """Return the column that is another name of the row number, "" when there is none."""
         keys = [column for column in self.columns if column.key]
-        if len(keys) == 1 and keys[0].type.upper() == "INTEGER" and "WITHOUT ROWID" not in self.sql.upper():
+        if len(keys) == 1 and keys[0].type.upper() == "INTEGER" and not self._unnumbered:
             return keys[0].name
         return ""
+
+    @property
+    def numbered(self) -> bool:
+        """Return whether ``rowid`` is the number of a row, and no column of another meaning."""
+        hidden = any(name.lower() == "rowid" and name != self.row_number for name in self.names)
+        return not self._unnumbered and not hidden
+
+    @property
+    def _unnumbered(self) -> bool:
+        return "WITHOUT ROWID" in self.sql.upper()
 
 
 @dataclass(frozen=True)
@@ -82,12 +97,35 @@ class Database:
         is damaged.
         """
         known = self.tables[table]
-        names = columns or tuple(column.name for column in known.columns)
+        names = columns or known.names
         with _reading(self.path):
-            found = _transposed(names, self.connection.execute(_select(table, names)).fetchall())
+            found = _transposed(names, self._fetched(_select(table, names)))
         if known.computed and not columns:
             found |= self._computed(known)
         return found
+
+    def _fetched(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement; texts that are no UTF-8 are found on a second, slower way."""
+        self.connection.text_factory = str
+        try:
+            return self.connection.execute(statement).fetchall()
+        except sqlite3.OperationalError as exc:
+            if "decode" not in str(exc):
+                raise
+        finally:
+            self.connection.text_factory = _text
+        return self.connection.execute(statement).fetchall()
+
+    def count(self, table: str) -> int:
+        """Return how many rows a table has. Raises Unreadable when a page is damaged."""
+        return int(self.query(table, "count(*)")[0][0])
+
+    def query(self, table: str, wanted: str, rest: str = "") -> list[tuple[Any, ...]]:
+        """Return what an expression of our own says of a table, read without any index."""
+        with _reading(self.path):
+            return self.connection.execute(
+                f"SELECT {wanted} FROM {quoted(table)} NOT INDEXED {rest}"  # noqa: S608
+            ).fetchall()
 
     def _computed(self, table: Table) -> dict[str, list[Any]]:
         """Return the computed columns of a table; nothing when they ask for functions or space beyond bounds."""
@@ -113,9 +151,8 @@ def opened(path: Path) -> Iterator[Database]:
 
     ``immutable`` keeps SQLite from looking for journals; schemas are not trusted, nothing is attached.
     """
-    uri = f"file:{url_quote(str(path.resolve()))}?mode=ro&immutable=1"
     with _reading(path):
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+        connection = sqlite3.connect(uri(path), uri=True, isolation_level=None)
     with closing(connection):
         with _reading(path):
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -127,7 +164,7 @@ def opened(path: Path) -> Iterator[Database]:
 
 
 def _select(table: str, names: tuple[str, ...]) -> str:
-    return f"SELECT {', '.join(map(_quoted, names))} FROM {_quoted(table)} NOT INDEXED"  # noqa: S608
+    return f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table)} NOT INDEXED"  # noqa: S608
 
 
 def _transposed(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> dict[str, list[Any]]:
@@ -155,13 +192,13 @@ def _describe(path: Path, connection: sqlite3.Connection) -> Database:
     referred = frozenset(
         _shown(row[2]).lower()
         for name in tables
-        for row in connection.execute(f"PRAGMA foreign_key_list({_quoted(name)})")
+        for row in connection.execute(f"PRAGMA foreign_key_list({quoted(name)})")
     )
     return Database(path, connection, entries, tables, referred)
 
 
 def _table(connection: sqlite3.Connection, entry: Entry) -> Table:
-    info = connection.execute(f"PRAGMA table_xinfo({_quoted(entry.name)})").fetchall()
+    info = connection.execute(f"PRAGMA table_xinfo({quoted(entry.name)})").fetchall()
     columns = tuple(
         Column(_shown(name), _shown(kind), bool(strict), None if default is None else _shown(default), key)
         for _, name, kind, strict, default, key, hidden in info
@@ -180,7 +217,3 @@ def _text(raw: bytes) -> str | RawText:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         return RawText(raw)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -1,11 +1,11 @@
-"""JSON and YAML documents: key order, array order, and what differs at which JSON pointer."""
+"""JSON, YAML and TOML documents: key order, array order, and what differs at which JSON pointer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.document.parse import DuplicateKey, read_json
+from kfm_repro.compare.document.parse import DuplicateKey, read_json, read_toml
 from kfm_repro.compare.document.report import findings_of
 from kfm_repro.compare.document.walk import Walk
 from kfm_repro.compare.document.yaml_read import read_yaml
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["compare_json", "compare_yaml"]
+__all__ = ["compare_json", "compare_toml", "compare_yaml"]
+
+_NAMES: dict[Callable[[bytes, Context], object], str] = {
+    read_json: "JSON",
+    read_toml: "TOML",
+    read_yaml: "YAML",
+}
 
 
 def compare_json(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -39,6 +45,11 @@ def compare_yaml(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     LimitExceeded (also for aliases that expand beyond the limit).
     """
     return _compare(a, b, context, read_yaml, "comments, quoting, layout or the spelling of numbers")
+
+
+def compare_toml(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    """Compare two TOML documents (TOML 1.0) as in `compare_json`. Raises Unreadable, LimitExceeded."""
+    return _compare(a, b, context, read_toml, "comments, quoting, layout or the spelling of numbers")
 
 
 def _compare(
@@ -68,7 +79,7 @@ def _bytes(path: Path) -> bytes:
 
 def _parsed(path: Path, data: bytes, context: Context, read: Callable[[bytes, Context], object]) -> object:
     try:
-        with reading(path, "YAML" if read is read_yaml else "JSON", ArithmeticError):
+        with reading(path, _NAMES[read], ArithmeticError):
             return read(data, context)
     except MemoryError:
         raise LimitExceeded("the document does not fit into memory") from None

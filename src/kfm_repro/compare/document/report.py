@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from kfm_repro.compare.context import Classified
 from kfm_repro.compare.document.scalars import Members, OrderedMap, Pairs, Plain, Stream
 from kfm_repro.compare.document.walk import ANY, MISSING, Leaf, Order, Parts, Walk
@@ -128,7 +130,8 @@ def _of_class(part: Classified, leaves: list[Leaf], renaming: _Renaming) -> Find
     if part.kind == Kind.IDENTIFIER and not renaming.holds(chosen):
         evidence = "the identifiers of the document are not renamed one-to-one"
         return _finding(chosen, Kind.VALUE, Rung.VALUE, evidence, {})
-    return _finding(chosen, Kind(part.kind), Rung(part.rung), part.evidence, dict(part.detail))
+    found = _finding(chosen, Kind(part.kind), Rung(part.rung), part.evidence, dict(part.detail))
+    return msgspec.structs.replace(found, figures=part.figures or msgspec.UNSET)
 
 
 def _finding(leaves: list[Leaf], kind: Kind, rung: Rung, evidence: str, detail: dict[str, Any]) -> Finding:

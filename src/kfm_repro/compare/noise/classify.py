@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from kfm_repro.compare.context import Classified, Context
-from kfm_repro.compare.noise import identifiers
+from kfm_repro.compare.noise import figures, identifiers
 from kfm_repro.compare.noise.explain import Span, explain_pair
 from kfm_repro.compare.noise.floats import Distance, distance, distances
 from kfm_repro.compare.noise.numbers import (
@@ -25,6 +25,7 @@ from kfm_repro.compare.noise.numbers import (
     is_usual,
 )
 from kfm_repro.compare.noise.timestamps import clock_pair
+from kfm_repro.model.figures import Figures
 from kfm_repro.model.finding import Kind, Rung
 
 __all__ = ["classify_pairs"]
@@ -69,6 +70,7 @@ class _Group:
     indexes: list[int] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     far: list[Distance] = field(default_factory=list)
+    times: list[tuple[Any, Any]] = field(default_factory=list)
 
 
 def classify_pairs(
@@ -94,18 +96,22 @@ def classify_pairs(
     manner = _Manner(text=text, labels=labels, width=width)
     known = _prove_renamings(_labels(distinct, context, manner), context)
     groups: dict[Kind, _Group] = {}
-    for label, indexes in zip(known, members, strict=True):
+    for label, pair, indexes in zip(known, distinct, members, strict=True):
         group = groups.setdefault(label.kind, _Group())
         group.indexes.extend(indexes)
         group.notes[label.note] += len(indexes)
         if label.distance is not None:
             group.far.append(label.distance)
+        if label.kind is Kind.TIMESTAMP:
+            group.times.append(_clock_texts(label, pair))
     if unseen:
         group = groups.setdefault(Kind.VALUE, _Group())
         group.indexes.extend(unseen)
         group.notes[f"{len(unseen)} pairs beyond the limit were not looked at"] += len(unseen)
     return tuple(
-        _classified(kind, groups[kind], manner, packaging=packaging) for kind in _ORDER if kind in groups
+        _classified(kind, groups[kind], manner, context, packaging=packaging)
+        for kind in _ORDER
+        if kind in groups
     )
 
 
@@ -223,7 +229,7 @@ def _float_label(a: float, b: float, far: Distance, context: Context) -> _Label:
     if far.noise:
         return _Label(Kind.FLOAT_NOISE, "", far)
     encoding = clock_pair(a, b, context)
-    return _Label(Kind.TIMESTAMP, encoding) if encoding else _Label(Kind.VALUE)
+    return _Label(Kind.TIMESTAMP, encoding) if encoding else _Label(Kind.VALUE, "", far)
 
 
 def _text_label(a: str, b: str, context: Context, manner: _Manner) -> _Label:
@@ -298,7 +304,23 @@ def _without(label: _Label, broken: set[str], context: Context) -> _Label:
     return _spans_label(tuple(spans))
 
 
-def _classified(kind: Kind, group: _Group, manner: _Manner, *, packaging: bool) -> Classified:
+def _clock_texts(label: _Label, pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return the two readings of a clock in a pair: the values, or the first times in their texts."""
+    times = [(span.a, span.b) for span in label.spans if span.kind is Kind.TIMESTAMP and span.a != span.b]
+    return times[0] if times else pair
+
+
+def _figures(kind: Kind, group: _Group, context: Context) -> Figures | None:
+    if kind is Kind.FLOAT_NOISE:
+        return figures.of_noise(group.far)
+    if kind is Kind.TIMESTAMP:
+        return figures.of_times(group.times, context)
+    return figures.of_values(group.far) if kind is Kind.VALUE else None
+
+
+def _classified(
+    kind: Kind, group: _Group, manner: _Manner, context: Context, *, packaging: bool
+) -> Classified:
     rung = _RUNGS.get(kind, Rung.VALUE)
     if packaging and kind in _MARKS:
         rung = Rung.CONTAINER
@@ -314,7 +336,10 @@ def _classified(kind: Kind, group: _Group, manner: _Manner, *, packaging: bool) 
     evidence = _evidence(kind, group, detail)
     if kind is Kind.FLOAT_NOISE and manner.width != _WIDEST:
         evidence += f" (binary{manner.width})"
-    return Classified(str(kind), str(rung), tuple(sorted(group.indexes)), evidence, detail)
+    return Classified(
+        str(kind), str(rung), tuple(sorted(group.indexes)), evidence, detail,
+        figures=_figures(kind, group, context),
+    )  # fmt: skip
 
 
 def _evidence(kind: Kind, group: _Group, detail: dict[str, object]) -> str:

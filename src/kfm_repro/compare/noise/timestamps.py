@@ -18,7 +18,7 @@ from uuid import UUID
 if TYPE_CHECKING:
     from kfm_repro.compare.context import Context, Side
 
-__all__ = ["DAY", "TIME_TEXT", "Reading", "clock_pair", "fits", "in_window", "readings"]
+__all__ = ["DAY", "TIME_TEXT", "Reading", "clock_pair", "clock_times", "fits", "in_window", "readings"]
 
 DAY = 86_400.0
 """Seconds of a day; the grain of a bare date."""
@@ -131,15 +131,39 @@ def clock_pair(a: object, b: object, context: Context, *, day_numbers: bool = Tr
 
     ``day_numbers=False`` refuses eight bare digits as a date (in untyped text they are a number).
     """
+    found = _clock_readings(a, b, context, day_numbers=day_numbers)
+    return found[0].encoding if found else ""
+
+
+def clock_times(a: object, b: object, context: Context) -> tuple[float, float] | None:
+    """Return the seconds since 1970 (UTC) that two readings of their run's clock tell, None where they are none."""
+    found = _clock_readings(a, b, context)
+    return (_utc(found[0], context.a), _utc(found[1], context.b)) if found else None
+
+
+def _clock_readings(
+    a: object, b: object, context: Context, *, day_numbers: bool = True
+) -> tuple[Reading, Reading] | None:
     if context.a.window is None or context.b.window is None:
-        return ""
-    theirs = {(r.encoding, r.shape) for r in readings(b) if fits(r, context.b)}
+        return None
+    theirs = {(r.encoding, r.shape): r for r in reversed(readings(b)) if fits(r, context.b)}
     for mine in readings(a):
-        if (mine.encoding, mine.shape) in theirs and fits(mine, context.a):
+        other = theirs.get((mine.encoding, mine.shape))
+        if other is not None and fits(mine, context.a):
             if not day_numbers and mine.shape == "ymd":
                 continue
-            return mine.encoding
-    return ""
+            return mine, other
+    return None
+
+
+def _utc(reading: Reading, side: Side) -> float:
+    """Return a reading that fits as UTC: less the offset of the run's local time under which it does."""
+    shifts = (0.0, *side.offsets) if reading.is_local else (0.0,)
+    return next(
+        reading.epoch - shift
+        for shift in shifts
+        if any(in_window(reading.epoch - shift, reading.grain, window) for window in side.windows)
+    )
 
 
 def readings(value: object) -> tuple[Reading, ...]:  # noqa: PLR0911  # one return per type

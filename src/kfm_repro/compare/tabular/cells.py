@@ -14,17 +14,21 @@ import msgspec
 from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.tabular.exact import python_values
+from kfm_repro.compare.tabular.bulk import Part, merged, settle
 from kfm_repro.compare.tabular.nested import as_scalar, classify_nested, float_width, is_seen_whole
 from kfm_repro.compare.tabular.rows import Residue, row_ids
-from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
+from kfm_repro.model.figures import Figures
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.match import Pairing
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["PairClassifier", "Task", "column_findings", "row_keys"]
+__all__ = ["PairClassifier", "Pairs", "Task", "column_findings", "looked_at", "part_findings", "row_keys"]
+
+_FIRST_LOOK = 2_000
+"""Distinct pairs of a column that are looked at before it is decided whether to look at the others."""
 
 PairClassifier = Callable[[list[Any], list[Any], Context], tuple[Classified, ...]]
 """Tells the differing values of one column apart: A's values, B's values at the same indexes, context."""
@@ -53,19 +57,52 @@ def column_findings(
         return []
     differing = differing[np.argsort(rest.a[pairing.a[differing]], kind="stable")]
     rows_a, rows_b = rest.a[pairing.a[differing]], rest.b[pairing.b[differing]]
-    ids, _ = row_ids([codes_a[differing], codes_b[differing]], [codes_a[:0], codes_b[:0]])
-    _, first = np.unique(ids, return_index=True)
+    pairs = Pairs(rows_a, rows_b, codes_a[differing], codes_b[differing])
+    return _pair_findings(columns, at, pairs, pairing, of, task)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rows whose cells of one column differ, by A's position, and the codes of these cells (see `exact.codes`)."""
+
+    rows_a: Ints
+    rows_b: Ints
+    codes_a: Ints
+    codes_b: Ints
+
+    def at(self, places: Ints) -> Pairs:
+        """Return some of them."""
+        return Pairs(*(part[places] for part in (self.rows_a, self.rows_b, self.codes_a, self.codes_b)))
+
+
+def _pair_findings(
+    columns: Sequence[Column], at: int, pairs: Pairs, pairing: Pairing, of: int, task: Task
+) -> list[Finding]:
+    """Return what differs in column ``at`` between rows whose cells of that column all differ."""
     column = columns[at]
-    most = len(first) if column.is_float else task.context.limits.pairs
-    unseen = np.arange(len(first))[most:]
-    first = first[:most]
-    a, b = python_values(column.a, rows_a[first]), python_values(column.b, rows_b[first])
+    parts, places = settle(column, pairs, task)
+    if len(places):
+        looked = pairs if len(places) == len(pairs.rows_a) else pairs.at(places)
+        parts = merged([*parts, *(part.at(places) for part in looked_at(column, looked, task))])
+    shown = [(pairs.rows_a[part.first], pairs.rows_b[part.first]) for part in parts]
+    return part_findings(columns, at, parts, shown, pairing, of, task)
+
+
+def part_findings(
+    columns: Sequence[Column],
+    at: int,
+    parts: Sequence[Part],
+    shown: Sequence[tuple[Ints, Ints]],
+    pairing: Pairing,
+    of: int,
+    task: Task,
+) -> list[Finding]:
+    """Return a finding per part of the differing cells of column ``at``, with the rows that are ``shown`` of it."""
+    column = columns[at]
     findings: list[Finding] = []
-    for part in (*_classified(column, a, b, task), *_unseen(unseen, column, task)):
-        places = np.flatnonzero(np.isin(ids, np.array(part.indexes, np.int64)))
-        shown = places[:MAX_EXAMPLES]
-        names = row_keys(columns, pairing.key, rows_a[shown], of_a=True)
-        shown_a, shown_b = python_values(column.a, rows_a[shown]), python_values(column.b, rows_b[shown])
+    for part, (rows_a, rows_b) in zip(parts, shown, strict=True):
+        names = row_keys(columns, pairing.key, rows_a, of_a=True)
+        shown_a, shown_b = column.values(rows_a, of_a=True), column.values(rows_b, of_a=False)
         examples = tuple(
             Example(key=name, a=scalar(left), b=scalar(right))
             for name, left, right in zip(names, shown_a, shown_b, strict=True)
@@ -75,22 +112,86 @@ def column_findings(
                 kind=Kind(part.kind),
                 rung=Rung(part.rung),
                 where={**task.where, "column": column.label},
-                count=len(places),
+                count=part.count,
                 of=of,
                 examples=examples,
                 evidence="; ".join(filter(None, (part.evidence, pairing.note))),
                 detail=dict(part.detail),
                 metres=dict(part.metres) if part.metres else msgspec.UNSET,
+                figures=_named(part.figures, columns, pairing.key) or msgspec.UNSET,
             )
         )
     return findings
+
+
+def _of_row(figures: Figures | None, rows: Ints) -> Figures | None:
+    """Say of every shape of a drawing which row of A it is in; so far it says which of the distinct pairs."""
+    if figures is None or figures.drawing is None:
+        return figures
+    shapes = tuple(
+        msgspec.structs.replace(shape, key={"row": int(rows[shape.key["pair"]])})
+        for shape in figures.drawing.shapes
+    )
+    return msgspec.structs.replace(figures, drawing=msgspec.structs.replace(figures.drawing, shapes=shapes))
+
+
+def _named(figures: Figures | None, columns: Sequence[Column], key: Sequence[int]) -> Figures | None:
+    """Name the shapes of a drawing as their rows are named."""
+    import numpy as np
+
+    if figures is None or figures.drawing is None:
+        return figures
+    shapes = figures.drawing.shapes
+    rows = np.array([shape.key["row"] for shape in shapes], np.int64)
+    names = row_keys(columns, key, rows, of_a=True)
+    named = tuple(msgspec.structs.replace(shape, key=name) for shape, name in zip(shapes, names, strict=True))
+    return msgspec.structs.replace(figures, drawing=msgspec.structs.replace(figures.drawing, shapes=named))
+
+
+def looked_at(column: Column, pairs: Pairs, task: Task) -> list[Part]:
+    """Classify pairs of cells one by one, every distinct pair once; those beyond the limit are values."""
+    import numpy as np
+
+    none = pairs.codes_a[:0]
+    ids, _ = row_ids([pairs.codes_a, pairs.codes_b], [none, none])
+    _, first = np.unique(ids, return_index=True)
+    most = len(first) if column.is_float else task.context.limits.pairs
+    unseen = np.arange(len(first))[most:]
+    first = first[:most]
+    parts: list[Classified] = []
+    if len(first) > 4 * _FIRST_LOOK and not column.is_float:
+        parts = _classified_rows(column, pairs, first[:_FIRST_LOOK], task)
+    if parts and all(part.kind == Kind.VALUE for part in parts):  # a look at more would be idle
+        unseen = np.arange(_FIRST_LOOK, len(first) + len(unseen))
+    else:
+        parts = _classified_rows(column, pairs, first, task)
+    return [
+        replace(
+            Part.of(
+                Kind(part.kind),
+                Rung(part.rung),
+                np.flatnonzero(np.isin(ids, np.array(part.indexes, np.int64))),
+                part.evidence,
+                part.detail,
+            ),
+            metres=part.metres,
+            figures=_of_row(part.figures, pairs.rows_a[first]),
+        )
+        for part in (*parts, *_unseen(unseen, column, task))
+    ]
+
+
+def _classified_rows(column: Column, pairs: Pairs, which: Ints, task: Task) -> list[Classified]:
+    a = column.values(pairs.rows_a[which], of_a=True)
+    b = column.values(pairs.rows_b[which], of_a=False)
+    return _classified(column, a, b, task)
 
 
 def _unseen(indexes: Ints, column: Column, task: Task) -> list[Classified]:
     """Return the distinct pairs beyond the limit: values, since nobody looked at them."""
     if not len(indexes):
         return []
-    evidence = f"{len(indexes)} further distinct pairs were beyond the limit and not looked at one by one"
+    evidence = f"{len(indexes)} further distinct pairs were not looked at one by one"
     part = Classified(str(Kind.VALUE), str(Rung.VALUE), tuple(indexes.tolist()), evidence)
     reason = task.context.options.ignore.get(column.label)
     return [part if reason is None else _ignored(part, reason)]
@@ -102,8 +203,7 @@ def row_keys(
     """Return what names each row: the values of its key columns, or its number from 0 on."""
     if not key:
         return [{"row": row} for row in rows.tolist()]
-    sides = [columns[i].a if of_a else columns[i].b for i in key]
-    values = [python_values(side, rows) for side in sides]
+    values = [columns[i].values(rows, of_a=of_a) for i in key]
     names = [columns[i].label for i in key]
     return [dict(zip(names, map(scalar, row), strict=True)) for row in zip(*values, strict=True)]
 

@@ -9,20 +9,27 @@ from typing import TYPE_CHECKING
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
-from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.tabular.diff import compare_tables, compare_texts
+from kfm_repro.compare.tabular.lines import Unsure, open_texts
 from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
-from kfm_repro.errors import Unreadable
+from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.diff import PairClassifier
+
+    Classifiers = Callable[[Sequence[str]], Mapping[str, PairClassifier]]
 
 __all__ = ["compare"]
 
+_COPIES = 12
+"""So many times its size a text takes while it is compared whole."""
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NEWLINES = {"\r\n": "CRLF", "\n": "LF", "\r": "CR", "": "none"}
 
@@ -43,13 +50,23 @@ class _File:
         return _NEWLINES.get(ending, "mixed")
 
 
-def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+def compare(
+    a: Path, b: Path, context: Context, *, classifiers: Classifiers = lambda _: {}
+) -> tuple[Finding, ...]:
     """Compare two CSV or TSV files, each with the delimiter, encoding and line ending it has.
+
+    ``classifiers`` are asked with the names of A's columns; see `compare_tables`.
 
     A quoted and an unquoted cell of the same text are the same, unless both sorts of empty cells occur: then
     writers tell an empty text from null by the quotes. A missing cell and an empty one are not the same.
     Raises Unreadable for an empty file and for broken quoting.
     """
+    found = _in_pieces(a, b, context)
+    if found is not None:
+        return found
+    most, size = context.options.memory_bytes, a.stat().st_size + b.stat().st_size
+    if most is not None and size * _COPIES > most:
+        raise LimitExceeded(f"reading both whole would take about {size * _COPIES} bytes, more than {most}")
     left, right = _open(load(a)), _open(load(b))
     if left.delimiter != right.delimiter and sorted(left.names) != sorted(right.names):
         left, right = _same_delimiter(left, right)
@@ -63,9 +80,26 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     if _exchanged(left.names, table_a, right.names, table_b):
         exchanged = (_exchanged_finding(left, right),)
         table_a, table_b = _with_header_row(table_a), _with_header_row(table_b)
-    findings = (*exchanged, *compare_tables(table_a, table_b, context, text=True))
+    told_apart = classifiers(table_a.column_names)
+    findings = (*exchanged, *compare_tables(table_a, table_b, context, text=True, classifiers=told_apart))
     style = _style(left, right, (blank_a, blank_b), equal=not findings)
     return (*findings, *style)
+
+
+def _in_pieces(a: Path, b: Path, context: Context) -> tuple[Finding, ...] | None:
+    """Compare two large files by their records; None where they are small, or not written plainly and alike."""
+    if min(a.stat().st_size, b.stat().st_size) < context.limits.whole_text_bytes:
+        return None
+    try:
+        left, right = open_texts(a, b)
+        findings = compare_texts(left, right, context)
+    except Unsure:
+        return None
+    if not findings:
+        return None
+    ends = tuple(side.data[len(side.data) - 1 :] == b"\n" for side in (left, right))
+    aspects = [("newline at the end", ends)] if ends[0] != ends[1] else []
+    return (*findings, *_style_finding(aspects))
 
 
 def _open(source: Text, delimiter: str = "") -> _File:
@@ -155,6 +189,10 @@ def _style(a: _File, b: _File, blank: tuple[int, int], *, equal: bool) -> list[F
             aspects.append(("CR", tuple(text.count("\r") for text in texts)))
     elif a.names == b.names and a.raw_header.count('"') != b.raw_header.count('"'):
         aspects.append(("quotes in the header", (a.raw_header.count('"'), b.raw_header.count('"'))))
+    return _style_finding(aspects)
+
+
+def _style_finding(aspects: Sequence[tuple[str, tuple[object, ...]]]) -> list[Finding]:
     differing = [(name, left, right) for name, (left, right) in aspects if left != right]
     if not differing:
         return []

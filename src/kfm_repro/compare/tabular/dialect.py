@@ -90,7 +90,8 @@ def sniff(text: str) -> str:
     """Return the delimiter under which the first records are most regular, then widest; else a comma."""
     head = text[:_SNIFFED_CHARACTERS]
     if len(head) < len(text):
-        head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
+        first = text[: text.find("\n", len(head)) + 1]  # a first record that is longer is read whole
+        head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or first or head
     scores: list[tuple[bool, int]] = []
     for delimiter in DELIMITERS:
         widths: list[int] = []

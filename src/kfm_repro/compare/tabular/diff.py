@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.tabular.cells import PairClassifier, Task, column_findings, row_keys
-from kfm_repro.compare.tabular.exact import python_values
-from kfm_repro.compare.tabular.match import Pairing, pair_rows, usable_columns
+from kfm_repro.compare.tabular.arrays import empty_table
+from kfm_repro.compare.tabular.cells import (
+    PairClassifier,
+    Task,
+    column_findings,
+    part_findings,
+    row_keys,
+)
+from kfm_repro.compare.tabular.many import CodesOnDemand, pair_many
+from kfm_repro.compare.tabular.match import Pairing, anchored, pair_rows, usable_columns
 from kfm_repro.compare.tabular.order import order_finding
 from kfm_repro.compare.tabular.rows import Residue, equal_elsewhere, residue
 from kfm_repro.compare.tabular.schema import Column, align
@@ -23,9 +30,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
-    from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.filed import FileColumn
+    from kfm_repro.compare.tabular.lines import TextSource
+    from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["PairClassifier", "compare_tables"]
+__all__ = ["PairClassifier", "compare_sources", "compare_tables", "compare_texts"]
 
 _NO_CLASSIFIERS: Mapping[str, PairClassifier] = MappingProxyType({})
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
@@ -54,7 +64,51 @@ def compare_tables(
     rest = residue(columns, *counts, usable_columns(columns, context))
     if not len(rest.a) and not len(rest.b) and not len(rest.equal_a):
         return tuple(findings)
-    pairing = pair_rows(columns, rest, counts, context)
+    return (*findings, *residue_findings(columns, counts, rest, task))
+
+
+def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tuple[Finding, ...]:
+    """Return the same as `compare_tables` for two files that `large.can_be_reduced`, without reading them whole."""
+    from kfm_repro.compare.tabular import large
+
+    task = Task(context, text=False, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
+    shared, findings = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
+    columns = large.file_columns(shared, a, b)
+    anchor = large.anchor_in_place(columns, usable_columns(columns, context))
+    if anchor is None:
+        columns, rest = large.reduce(columns, context.memory)
+        if not len(rest.a) and not len(rest.b) and rest.partner is None and not len(rest.equal_a):
+            return tuple(findings)
+        return (*findings, *residue_findings(columns, (a.rows, b.rows), rest, task))
+    pairing = anchored(columns, anchor, context)
+    for i, parts in large.parts_in_place(columns, anchor, task):
+        shown = [(part.first, part.first) for part in parts]
+        findings += part_findings(columns, i, parts, shown, pairing, a.rows, task)
+    return tuple(findings)
+
+
+def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Finding, ...] | None:
+    """Return the same for two texts whose records differ; None where that is not for `lines` to tell."""
+    from kfm_repro.compare.tabular import large
+
+    task = Task(context, text=True, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
+    shared, _ = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
+    reduced = large.reduce_texts(large.file_columns(shared, a, b), usable_columns(shared, context))
+    if reduced is None:
+        return None
+    columns, rest = reduced
+    return tuple(residue_findings(columns, (a.rows, b.rows), rest, task))
+
+
+def residue_findings(
+    columns: Sequence[Column], counts: tuple[int, int], rest: Residue, task: Task
+) -> list[Finding]:
+    """Return everything in which two tables differ, given the rows of each without equal partner and what moved."""
+    findings: list[Finding] = []
+    if isinstance(rest.codes_a, CodesOnDemand):
+        pairing = pair_many(cast("list[FileColumn]", columns), rest, task.context)
+    else:
+        pairing = pair_rows(columns, rest, counts, task.context)
     order = order_finding(columns, counts, rest, pairing, task)
     if order is not None:
         findings.append(order)
@@ -62,7 +116,7 @@ def compare_tables(
     of = counts[0] - len(rest.a) + len(pairing.a)
     for at in range(len(columns)):
         findings += column_findings(columns, at, rest, pairing, of, task)
-    return tuple(findings)
+    return findings
 
 
 def _lone_rows(
@@ -72,14 +126,32 @@ def _lone_rows(
     import numpy as np
 
     removed, added = np.delete(rest.a, pairing.a), np.delete(rest.b, pairing.b)
-    copies_a = equal_elsewhere(columns, removed, of_a=True)
-    copies_b = equal_elsewhere(columns, added, of_a=False)
+    copies_a = _elsewhere(columns, rest, removed, of_a=True)
+    copies_b = _elsewhere(columns, rest, added, of_a=False)
     found = [
         _one_sided(Kind.ROWS_REMOVED, removed[~copies_a], columns, counts, pairing, task),
         _one_sided(Kind.ROWS_ADDED, added[~copies_b], columns, counts, pairing, task),
         _duplicates(removed[copies_a], added[copies_b], columns, counts, pairing, task),
     ]
     return [finding for finding in found if finding is not None]
+
+
+def _elsewhere(columns: Sequence[Column], rest: Residue, rows: Ints, *, of_a: bool) -> Mask:
+    """Return which of some rows of one side the other side has as well."""
+    import numpy as np
+
+    if rest.copies is not None:
+        rows_of, known = (rest.a, rest.copies[0]) if of_a else (rest.b, rest.copies[1])
+        copied: Mask = known[np.searchsorted(rows_of, rows)]
+        return copied
+    if rest.lanes is None or not len(rows):
+        return equal_elsewhere(columns, rows, of_a=of_a)
+    own, other = rest.lanes() if of_a else rest.lanes()[::-1]
+    here = np.flatnonzero(np.isin(other.one, own.one[rows]))
+    pairs = set(zip(other.one[here].tolist(), other.two[here].tolist(), strict=True))
+    return np.array(
+        [pair in pairs for pair in zip(own.one[rows].tolist(), own.two[rows].tolist(), strict=True)], np.bool_
+    )
 
 
 def _counted(counts: tuple[int, int], task: Task) -> str:
@@ -141,7 +213,7 @@ def _row_examples(
     """Show the first rows of one side whole, as one JSON text each."""
     rows = rows[:MAX_EXAMPLES]
     names = row_keys(columns, pairing.key, rows, of_a=of_a)
-    cells = [python_values(column.a if of_a else column.b, rows) for column in columns]
+    cells = [column.values(rows, of_a=of_a) for column in columns]
     whole = [
         scalar(dict(zip((column.label for column in columns), row, strict=True)))
         for row in zip(*cells, strict=True)

@@ -12,6 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
+from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-__all__ = ["codes", "common_values", "exact", "python_values", "unequal"]
+__all__ = ["codes", "common_values", "exact", "python_values", "taken", "unequal"]
 
 _INTERVAL_BYTES = 16
 
@@ -141,8 +143,10 @@ def unequal(a: pa.ChunkedArray, b: pa.ChunkedArray) -> Mask | None:
 
     if a.equals(b):
         return None
-    differing = pc.fill_null(pc.not_equal(a, b), fill_value=False)
-    mask: Mask = pc.or_(differing, pc.xor(a.is_null(), b.is_null())).to_numpy()
+    differing = pc.not_equal(a, b)
+    if differing.null_count:
+        differing = pc.and_kleene(differing, pc.is_valid(differing))
+    mask: Mask = numpy_of(pc.or_(differing, pc.xor(a.is_null(), b.is_null())))
     return mask if mask.any() else None
 
 
@@ -155,10 +159,10 @@ def codes(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Ints, Ints]:
     if pa.types.is_null(a.type):
         numbers: Ints = np.zeros(len(both), np.int64)
     elif pa.types.is_integer(a.type) and both.null_count == 0:
-        numbers = both.to_numpy().astype(np.int64, copy=False)
+        numbers = numpy_of(both).astype(np.int64, copy=False)
     else:
         encoded = both.dictionary_encode().unify_dictionaries()
-        parts = [chunk.indices.fill_null(-1).to_numpy() for chunk in encoded.chunks]
+        parts = [numpy_of(filled(chunk.indices, -1)) for chunk in encoded.chunks]
         numbers = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
     return numbers[: len(a)], numbers[len(a) :]
 
@@ -247,19 +251,19 @@ def python_values(column: pa.ChunkedArray, rows: Ints | None = None) -> list[Any
     import pyarrow as pa
 
     if rows is not None:
-        column = _taken(column, rows)
+        column = taken(column, rows)
     try:
         return cast("list[Any]", column.to_pylist())
     except (ValueError, OverflowError, KeyError, TypeError, pa.ArrowException):
         return cast("list[Any]", exact(column).to_pylist())
 
 
-def _taken(column: pa.ChunkedArray, rows: Ints) -> pa.ChunkedArray:
+def taken(column: pa.ChunkedArray, rows: Ints) -> pa.ChunkedArray:
     """Return some rows of a column, of any type."""
     import pyarrow as pa
 
     try:
-        return column.take(rows)
+        return column.take(integers(rows))
     except pa.ArrowNotImplementedError:  # views and run lengths have no such kernel
         parts = [part for row in rows.tolist() for part in column.slice(row, 1).chunks if len(part)]
         return pa.chunked_array(parts, type=column.type)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, islice
 from typing import TYPE_CHECKING
 
 import kfm_repro.compare.tabular.exact as ex
-from kfm_repro.compare.tabular.rows import is_unique, pair_equal, row_ids
+from kfm_repro.compare.tabular.rows import pair_equal, row_ids
 
 if TYPE_CHECKING:
     from kfm_repro.compare.tabular.rows import Residue
@@ -22,7 +22,11 @@ _SAMPLE = 20_000
 
 
 def candidates(
-    columns: Sequence[Column], rest: Residue, stable: Sequence[int], overlaps: Sequence[int]
+    columns: Sequence[Column],
+    rest: Residue,
+    stable: Sequence[int],
+    overlaps: Sequence[int],
+    most: int = _MOST_SINGLE,
 ) -> list[tuple[int, ...]]:
     """Return the keys worth weighing, those that pair most residual rows first.
 
@@ -31,28 +35,28 @@ def candidates(
     A and B share, ``overlaps`` how many residual rows each column alone would pair. Columns of fractions
     name a row only if no other column does.
     """
-    ranked = sorted(stable, key=lambda i: (columns[i].is_measure, -overlaps[i], i))
+    ranked = sorted(stable, key=lambda i: (-overlaps[i], i))
+    measures: list[int] = []
     singles: list[tuple[int, ...]] = []
     for i in ranked:
-        if columns[i].is_measure and (singles or not overlaps[i]):
-            continue
-        if _unique_single(columns[i], rest, overlaps[i]):
-            singles.append((i,))
-        if len(singles) == _MOST_SINGLE:
+        if len(singles) == most:
             break
+        if columns[i].is_measure:  # asks for whole columns: only as far as the answer matters
+            measures.append(i)
+        elif _unique_single(columns[i], rest, overlaps[i]):
+            singles.append((i,))
+    if not singles:
+        named = ((i,) for i in measures if overlaps[i] and _unique_single(columns[i], rest, overlaps[i]))
+        singles = list(islice(named, 1))
     if any(overlaps[key[0]] for key in singles):
         return singles
-    parts = [i for i in ranked if overlaps[i] and not columns[i].is_measure][:_MOST_PAIRED]
+    parts = [i for i in ranked if overlaps[i] and i not in measures][:_MOST_PAIRED]
     pairs = [pair for pair in combinations(sorted(parts), 2) if _unique_pair(columns, pair, rest)]
     return pairs[:_MOST_SINGLE] + singles
 
 
 def _unique_single(column: Column, rest: Residue, paired: int) -> bool:
-    spare = (len(rest.a) - paired, len(rest.b) - paired)
-    for side, unpaired in zip(column.exact, spare, strict=True):
-        if side.null_count or not is_unique(side, unpaired):
-            return False
-    return True
+    return column.names_rows((len(rest.a) - paired, len(rest.b) - paired))
 
 
 def _unique_pair(columns: Sequence[Column], pair: tuple[int, ...], rest: Residue) -> bool:

@@ -8,11 +8,11 @@ no partner. Columns whose values have (almost) nothing in common differ under an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.tabular import keys
-from kfm_repro.compare.tabular.rows import Residue, is_unique, pair_equal, row_ids
+from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.similar import pair_similar
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["Pairing", "pair_rows", "usable_columns"]
+__all__ = ["Pairing", "anchored", "lacking", "pair_rows", "usable_columns"]
 
 _VOLATILE_OVERLAP = 0.1
 """A column whose values overlap less than this between A and B names no row."""
@@ -49,11 +49,11 @@ def pair_rows(columns: Sequence[Column], rest: Residue, counts: tuple[int, int],
         return _anchored(columns, rest, rest.anchor, context)
     if context.options.key:
         names = {column.label: i for i, column in enumerate(columns)}
-        note = _lacking(columns, context)
+        note = lacking(columns, context)
         if not note:
             return _by_declared_key(tuple(names[name] for name in context.options.key), columns, rest)
     if not len(rest.a) or not len(rest.b):
-        named = keys.candidates(columns, rest, _usable(columns, context), [0] * len(columns))
+        named = keys.candidates(columns, rest, _usable(columns, context), [0] * len(columns), most=1)
         return Pairing(*_nothing(), named[0] if named else (), note)
     found = _choose(columns, rest, counts, context)
     return Pairing(found.a, found.b, found.key, note + found.note)
@@ -63,14 +63,19 @@ def _anchored(columns: Sequence[Column], rest: Residue, anchor: int, context: Co
     import numpy as np
 
     rows = np.arange(len(rest.a))
+    return replace(anchored(columns, anchor, context), a=rows, b=rows)
+
+
+def anchored(columns: Sequence[Column], anchor: int, context: Context) -> Pairing:
+    """Return how rows are named that were matched in place by a column; the pairs themselves are left out."""
     name = columns[anchor].label
     if (name,) == tuple(context.options.key):
-        return Pairing(rows, rows, (anchor,), f"rows matched by the declared key ({name})", declared=True)
+        return Pairing(*_nothing(), (anchor,), f"rows matched by the declared key ({name})", declared=True)
     note = f"rows matched by {name}, which is unique on both sides"
-    return Pairing(rows, rows, (anchor,), _lacking(columns, context) + note)
+    return Pairing(*_nothing(), (anchor,), lacking(columns, context) + note)
 
 
-def _lacking(columns: Sequence[Column], context: Context) -> str:
+def lacking(columns: Sequence[Column], context: Context) -> str:
     """Say which declared key column is missing, if any."""
     names = [column.label for column in columns]
     lacking = next((name for name in context.options.key if name not in names), None)
@@ -159,9 +164,7 @@ def _naming_other_rows(
     return [
         Pairing(*_nothing(), (i,), f"rows matched by {columns[i].label}, which is unique on both sides")
         for i in live
-        if not overlaps[i]
-        and not columns[i].is_measure
-        and all(not side.null_count and is_unique(side) for side in columns[i].exact)
+        if not overlaps[i] and not columns[i].is_measure and columns[i].names_rows()
     ]
 
 

@@ -1,4 +1,4 @@
-"""The key-value metadata of two Parquet files, and the metadata of their fields."""
+"""The key-value metadata of two files of Arrow's family, and the metadata of their fields."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["key_value_findings"]
+__all__ = ["Described", "described_findings", "key_value_findings"]
 
 _ARROW_SCHEMA = b"ARROW:schema"
 _PANDAS = b"pandas"
@@ -28,6 +28,15 @@ _MISSING = object()
 _DTYPE = ("pandas_type", "numpy_type", "metadata")
 """What pandas writes about a column that follows from whether it is held as categories."""
 _MOST_NESTING = 100
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a file says of itself: its key-value metadata, the schema of its columns, how many rows it has."""
+
+    metadata: Mapping[bytes, bytes]
+    schema: pa.Schema
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -53,11 +62,21 @@ class _Container:
 def key_value_findings(
     a: pq.ParquetFile, b: pq.ParquetFile, context: Context, skip: Sequence[bytes] = ()
 ) -> list[Finding]:
-    """Return in what the metadata of two open files differ, by JSON pointer from ``/metadata/<key>`` on.
+    """Return in what the metadata of two open Parquet files differ; see `described_findings`."""
+    left, right = (
+        Described(file.metadata.metadata or {}, file.schema_arrow, file.metadata.num_rows) for file in (a, b)
+    )
+    return described_findings(left, right, context, skip)
+
+
+def described_findings(
+    a: Described, b: Described, context: Context, skip: Sequence[bytes] = ()
+) -> list[Finding]:
+    """Return in what the metadata of two files differ, by JSON pointer from ``/metadata/<key>`` on.
 
     The embedded Arrow schema is left out: reading the file has applied it, and the schemas are compared.
     """
-    left, right = a.metadata.metadata or {}, b.metadata.metadata or {}
+    left, right = a.metadata, b.metadata
     findings: list[Finding] = []
     for key in sorted({*left, *right} - {_ARROW_SCHEMA, *skip}):
         if left.get(key) == right.get(key):
@@ -69,7 +88,7 @@ def key_value_findings(
             findings += _pandas(pointer, (left[key], right[key]), (a, b), context)
         else:
             findings += _values(pointer, left[key], right[key], context)
-    return findings + _field_metadata(a, b, context)
+    return findings + _fields("/fields", a.schema, b.schema, context)
 
 
 def _text(value: bytes) -> str:
@@ -216,7 +235,7 @@ def _comparable(a: object, b: object) -> tuple[tuple[object, object], bool]:
 
 
 def _pandas(
-    pointer: str, values: tuple[bytes, bytes], files: tuple[pq.ParquetFile, pq.ParquetFile], context: Context
+    pointer: str, values: tuple[bytes, bytes], files: tuple[Described, Described], context: Context
 ) -> list[Finding]:
     """Compare what pandas wrote about the table: who wrote it, the index, the columns' dtypes."""
     trees = [_tree(value) for value in values]
@@ -227,7 +246,7 @@ def _pandas(
     if makers[0] != makers[1]:
         said = [json.dumps(maker, sort_keys=True, default=str)[:150] for maker in makers]
         findings.append(_note(Kind.LIBRARY_VERSION, pointer, f"written by {said[0]} against {said[1]}"))
-    counted = files[0].metadata.num_rows != files[1].metadata.num_rows
+    counted = files[0].rows != files[1].rows
     indexes = [_index(tree.pop("index_columns", None), file) for tree, file in zip(trees, files, strict=True)]
     if len({json.dumps(index, sort_keys=True, default=repr) for index in indexes}) > 1:
         findings.append(
@@ -239,7 +258,7 @@ def _pandas(
                 evidence="another index of the data frame",
             )
         )
-    shared = [name for name in files[0].schema_arrow.names if name in files[1].schema_arrow.names]
+    shared = [name for name in files[0].schema.names if name in files[1].schema.names]
     trees = [_by_name(tree, shared) for tree in trees]
     findings += _categories(pointer, trees, files)
     explained = bool(findings) or counted
@@ -249,12 +268,12 @@ def _pandas(
 
 
 def _categories(
-    pointer: str, trees: Sequence[dict[str, Any]], files: tuple[pq.ParquetFile, pq.ParquetFile]
+    pointer: str, trees: Sequence[dict[str, Any]], files: tuple[Described, Described]
 ) -> list[Finding]:
     """Take out, and report as layout, what only follows from values being held as categories or not."""
     columns = [tree.get("columns") for tree in trees]
     named = [column for column in columns if isinstance(column, dict)]
-    schemas = [file.schema_arrow for file in files]
+    schemas = [file.schema for file in files]
     findings: list[Finding] = []
     for name in named[0] if len(named) == len(trees) else ():
         sides = [column[name] for column in named if name in column]
@@ -308,23 +327,17 @@ def _note(kind: Kind, pointer: str, evidence: str) -> Finding:
     return Finding(kind=kind, rung=Rung.CONTAINER, where={"pointer": pointer}, evidence=evidence)
 
 
-def _index(index: object, file: pq.ParquetFile) -> object:
+def _index(index: object, file: Described) -> object:
     """Return the index columns, without the end of a plain range that merely counts the rows."""
     if not isinstance(index, list):
         return index
-    rows = file.metadata.num_rows
-    plain = {"kind": "range", "start": 0, "step": 1, "stop": rows}
+    plain = {"kind": "range", "start": 0, "step": 1, "stop": file.rows}
     return [
         {**member, "stop": "number of rows"}
         if isinstance(member, dict) and plain.items() <= member.items()
         else member
         for member in index
     ]
-
-
-def _field_metadata(a: pq.ParquetFile, b: pq.ParquetFile, context: Context) -> list[Finding]:
-    """Compare the metadata of the fields that both files have, members of nested ones among them."""
-    return _fields("/fields", a.schema_arrow, b.schema_arrow, context)
 
 
 def _fields(

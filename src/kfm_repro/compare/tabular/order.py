@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.tabular.exact import python_values
 from kfm_repro.compare.tabular.rows import Residue, whole_row_ids
 from kfm_repro.compare.tabular.sorting import explain_order
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.cells import Task
     from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.match import Pairing
+    from kfm_repro.compare.tabular.numbering import Numbers
     from kfm_repro.compare.tabular.schema import Column
 
 __all__ = ["order_finding"]
@@ -66,11 +66,8 @@ def _examples(columns: Sequence[Column], moved: _Moved, shown: Sequence[int]) ->
     columns = [columns[i] for i in (shown or (0,))]
     first = slice(0, MAX_EXAMPLES)
     names_a, names_b = (
-        [python_values(side, rows) for side in sides]
-        for sides, rows in (
-            ([column.a for column in columns], moved.a[first]),
-            ([column.b for column in columns], moved.b[first]),
-        )
+        [column.values(rows[first], of_a=of_a) for column in columns]
+        for rows, of_a in ((moved.a, True), (moved.b, False))
     )
     return tuple(
         Example(key={"position": rank}, a=_name(a), b=_name(b))
@@ -91,14 +88,14 @@ def _moved(
     import numpy as np
 
     partner = _partners(counts, rest, pairing)
+    if counts[0] == counts[1] and (partner >= 0).all():
+        ranks = _places_of_others(partner, rest, pairing)
+        return _Moved(ranks, ranks, ranks, len(partner)) if len(ranks) else None
     shared_a = np.flatnonzero(partner >= 0)
     sequence = partner[shared_a]
     if not (np.diff(sequence) < 0).any():
         return None
     shared_b = np.sort(sequence)
-    if len(shared_a) == counts[0] == counts[1]:
-        ranks = np.flatnonzero(sequence != shared_b)
-        return _Moved(ranks, ranks, ranks, len(shared_a))
     labels_a, labels_b = _labels(columns, rest, pairing)
     ranks = np.flatnonzero(labels_a[shared_a] != labels_b[shared_b])
     if not len(ranks) or _in_order(labels_a, labels_b):
@@ -106,10 +103,27 @@ def _moved(
     return _Moved(shared_a[ranks], shared_b[ranks], ranks, len(shared_a))
 
 
+def _places_of_others(partner: Ints, rest: Residue, pairing: Pairing) -> Ints:
+    """Return the places that hold another row, where every row has a partner."""
+    import numpy as np
+
+    if rest.others is None:
+        return np.flatnonzero(partner != np.arange(len(partner)))
+    other = rest.others()  # equal rows are interchangeable
+    changed = rest.a[pairing.a]
+    other[changed] = partner[changed] != changed
+    return np.flatnonzero(other)
+
+
 def _partners(counts: tuple[int, int], rest: Residue, pairing: Pairing) -> Ints:
     """Return, for every row of A, the row of B that it was matched with, or -1."""
     import numpy as np
 
+    if rest.partner is not None:
+        partner = rest.partner
+        partner[rest.a] = -1
+        partner[rest.a[pairing.a]] = rest.b[pairing.b]
+        return partner
     partner = np.full(counts[0], -1, np.int64)
     here_a, here_b = np.ones(counts[0], np.bool_), np.ones(counts[1], np.bool_)
     here_a[rest.a] = here_a[rest.equal_a] = False
@@ -124,11 +138,26 @@ def _labels(columns: Sequence[Column], rest: Residue, pairing: Pairing) -> tuple
     """Return a number per row: shared by equal rows and by the two rows of a pair that changed."""
     import numpy as np
 
+    if rest.lanes is not None:
+        return _labels_by_number(rest.lanes(), rest, pairing)
     ids_a, ids_b = (ids.copy() for ids in whole_row_ids(columns))
     top = int(max(ids_a.max(initial=-1), ids_b.max(initial=-1))) + 1
     names = np.arange(top, top + len(pairing.a))
     ids_a[rest.a[pairing.a]] = names
     ids_b[rest.b[pairing.b]] = names
+    return ids_a, ids_b
+
+
+def _labels_by_number(lanes: tuple[Numbers, Numbers], rest: Residue, pairing: Pairing) -> tuple[Ints, Ints]:
+    """Return the same, from 0 on, by the numbers of the rows of two files."""
+    import numpy as np
+
+    one = np.concatenate([lanes[0].one, lanes[1].one])
+    names, ids = np.unique(one, return_inverse=True)
+    ids_a, ids_b = ids[: len(lanes[0].one)], ids[len(lanes[0].one) :]
+    fresh = np.arange(len(names), len(names) + len(pairing.a))
+    ids_a[rest.a[pairing.a]] = fresh
+    ids_b[rest.b[pairing.b]] = fresh
     return ids_a, ids_b
 
 

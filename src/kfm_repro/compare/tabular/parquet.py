@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.tabular.diff import compare_sources, compare_tables
+from kfm_repro.compare.tabular.large import can_be_reduced
 from kfm_repro.compare.tabular.layout import layout_findings
 from kfm_repro.compare.tabular.metadata import key_value_findings
+from kfm_repro.compare.tabular.source import ParquetSource
 from kfm_repro.errors import LimitExceeded, Unreadable
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ __all__ = ["compare", "metadata_findings", "open_parquet", "read_table"]
 
 _WIDTH = 8
 """Bytes that a decoded value takes at least, offsets and padding counted."""
+_COPIES = 4
+"""So many times its decoded size a table takes while it is compared whole."""
 _DECODED = 4
 """Decoded tables may be this many times as large as one member of an archive."""
 
@@ -35,8 +39,29 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     Raises Unreadable for a damaged file and LimitExceeded for one that would decode to too much.
     """
     with open_parquet(a) as left, open_parquet(b) as right:
-        findings = _compared(read_table(left, a, context), read_table(right, b, context), context)
+        if _is_large(left, right, context):
+            with ParquetSource(left, a) as source_a, ParquetSource(right, b) as source_b:
+                for source in (source_a, source_b):
+                    source.bound(context.memory)
+                findings = compare_sources(source_a, source_b, context)
+        else:
+            findings = _compared(read_table(left, a, context), read_table(right, b, context), context)
         return (*findings, *metadata_findings(left, right, context, equal=not findings))
+
+
+def _is_large(a: pq.ParquetFile, b: pq.ParquetFile, context: Context) -> bool:
+    """Return whether two files are better compared in pieces, and can be."""
+    sizes = _declared(a.metadata), _declared(b.metadata)
+    if min(sizes) < context.limits.whole_bytes and sum(sizes) * _COPIES <= context.memory:
+        return False
+    leaves = len(a.schema.names), len(b.schema.names)
+    return can_be_reduced(a.schema_arrow, b.schema_arrow, leaves)
+
+
+def _declared(metadata: pq.FileMetaData) -> int:
+    """Return how many bytes a file's values take at least, decoded."""
+    sizes = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    return int(max(sum(sizes), metadata.num_rows * metadata.num_columns * _WIDTH))
 
 
 def _compared(a: pa.Table, b: pa.Table, context: Context) -> tuple[Finding, ...]:
@@ -68,11 +93,10 @@ def read_table(file: pq.ParquetFile, path: Path, context: Context) -> pa.Table:
     import pyarrow as pa
 
     metadata = file.metadata
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    declared = max(
-        sum(group.total_byte_size for group in groups), metadata.num_rows * metadata.num_columns * _WIDTH
-    )
+    declared = _declared(metadata)
     most = _DECODED * context.limits.member_bytes
+    if context.options.memory_bytes is not None:
+        most = min(most, context.options.memory_bytes // _COPIES // 2)
     if declared > most:
         raise LimitExceeded(f"the table would take {declared} bytes, more than {most}")
     with reading(path, "Parquet", pa.ArrowException):

@@ -5,23 +5,22 @@ Everything here is exact. A row gets a number through a hash, and every hash mat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.arrays import integers, numpy_of
+from kfm_repro.compare.tabular.unique import is_unique
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.numbering import Numbers
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["Residue", "equal_elsewhere", "is_unique", "pair_equal", "residue", "row_ids", "whole_row_ids"]
-
-
-_SAMPLE = 20_000
+__all__ = ["Residue", "equal_elsewhere", "pair_equal", "residue", "row_ids", "whole_row_ids"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,20 @@ class Residue:
 
     a: Ints
     b: Ints
-    codes_a: tuple[Ints, ...]
-    codes_b: tuple[Ints, ...]
+    codes_a: Sequence[Ints]
+    codes_b: Sequence[Ints]
     equal_a: Ints
     equal_b: Ints
     anchor: int | None = None
     """A column that is unique and equal in place: rows at the same position belong together."""
+    partner: Ints | None = None
+    """B's row for every row of A outside of ``a``, for tables in files; else positions say it."""
+    copies: tuple[Mask, Mask] | None = None
+    """Which rows of ``a`` and ``b`` the other side has as well, but less often; None where it is to be found."""
+    others: Callable[[], Mask] | None = None
+    """Gives the places at which A and B hold rows that are not equal, for tables in files of as many rows."""
+    lanes: Callable[[], tuple[Numbers, Numbers]] | None = None
+    """Gives the number of every row of A and of B, for tables in files."""
 
 
 def residue(columns: Sequence[Column], rows_a: int, rows_b: int, usable: Sequence[int]) -> Residue:
@@ -100,7 +107,7 @@ def _without(size: int, indexes: Ints) -> Ints:
 def taken_codes(column: Column, at_a: Ints, at_b: Ints) -> tuple[Ints, Ints]:
     """Return the numbers (see `exact.codes`) of a column's cells at some positions of A and of B."""
     sides = (
-        side if len(at) == len(side) else side.take(at)
+        side if len(at) == len(side) else side.take(integers(at))
         for side, at in zip(column.exact, (at_a, at_b), strict=True)
     )
     return ex.codes(*sides)
@@ -128,19 +135,6 @@ def _anchor(columns: Sequence[Column], equal: set[int], usable: Sequence[int]) -
         if i in equal and not columns[i].is_float and not values.null_count and is_unique(values):
             return i
     return None
-
-
-def is_unique(values: pa.ChunkedArray, allowed: int = 0) -> bool:
-    """Return whether at most ``allowed`` values repeat another one; a sample is asked first."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_null(values.type):
-        return len(values) <= 1 + allowed
-    return all(
-        pc.count_distinct(part, mode="all").as_py() >= len(part) - allowed
-        for part in (values.slice(0, _SAMPLE), values)
-    )
 
 
 def _anchored(columns: Sequence[Column], at: Ints, equal: set[int], anchor: int) -> Residue:
@@ -220,9 +214,8 @@ def _mixed(parts: Sequence[Ints]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]
 def _dense(numbers: Ints) -> Ints:
     """Return each number's rank by first appearance."""
     import numpy as np
-    import pyarrow as pa
 
-    ids: Ints = pa.array(numbers).dictionary_encode().indices.to_numpy().astype(np.int64)
+    ids: Ints = numpy_of(integers(numbers).dictionary_encode().indices).astype(np.int64)
     return ids
 
 
@@ -281,7 +274,7 @@ def equal_elsewhere(columns: Sequence[Column], rows: Ints, *, of_a: bool) -> Mas
         if pa.types.is_null(own.type):
             continue
         here = other if len(candidates) == len(other) else other.take(candidates)
-        candidates = candidates[pc.is_in(here, value_set=own.combine_chunks()).to_numpy()]
+        candidates = candidates[numpy_of(pc.is_in(here, value_set=own.combine_chunks()))]
     if not len(candidates):
         return np.zeros(len(rows), np.bool_)
     codes = [ex.codes(own, other.take(candidates)) for own, (_, other) in zip(wanted, pairs, strict=True)]

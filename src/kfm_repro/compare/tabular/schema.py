@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.noise.numbers import spells_each_once, spells_uniformly
-from kfm_repro.compare.tabular.exact import common_values, exact
+from kfm_repro.compare.tabular.arrays import integers
+from kfm_repro.compare.tabular.exact import common_values, exact, python_values, taken
+from kfm_repro.compare.tabular.sorting import directions
+from kfm_repro.compare.tabular.unique import is_unique
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.exact import Ints
 
-__all__ = ["Column", "align", "labels", "plain_type"]
+__all__ = ["Column", "align", "labels", "plain_type", "spell_numbers", "spells_fractions"]
 
 _SAMPLE = 20_000
 
@@ -38,6 +42,33 @@ class Column:
             return exact(self.a), exact(self.b)
         return common_values(self.a, self.b)
 
+    def values(self, rows: Ints, *, of_a: bool) -> list[Any]:
+        """Return the values of some rows of one side as Python objects."""
+        return python_values(self.a if of_a else self.b, rows)
+
+    def cells(self, rows: Ints, *, of_a: bool) -> pa.ChunkedArray:
+        """Return the cells of some rows of one side, as they are."""
+        return taken(self.a if of_a else self.b, rows)
+
+    def names_rows(self, repeats: tuple[int, int] = (0, 0)) -> bool:
+        """Return whether no cell is null and none occurs twice, but for so many ``repeats`` on each side."""
+        return all(
+            not side.null_count and is_unique(side, allowed)
+            for side, allowed in zip(self.exact, repeats, strict=True)
+        )
+
+    def directions(self, *, text: bool) -> tuple[str, str]:
+        """Return how A and B are sorted by this column; see `sorting.directions`."""
+        return directions(self.a, self.b, text=text)
+
+    def distinct(self, rows: Ints) -> int:
+        """Return how many values some rows of A hold."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        here = self.exact[0].take(integers(rows))
+        return 1 if pa.types.is_null(here.type) else int(pc.count_distinct(here, mode="all").as_py())
+
     @property
     def is_float(self) -> bool:
         """Whether either side holds floating-point numbers."""
@@ -55,29 +86,38 @@ class Column:
     @cached_property
     def is_measure(self) -> bool:
         """Whether the values are fractions, as floats or spelled out in text: they measure, and name no row."""
-        return self.is_float or all(map(_spells_fractions, (self.a, self.b)))
+        return self.is_float or all(
+            spells_fractions((side.slice(0, _SAMPLE), side.slice(_SAMPLE))) for side in (self.a, self.b)
+        )
 
     @cached_property
     def is_numeric_text(self) -> bool:
         """Whether the cells of each side are numbers throughout, spelled by one rule, every number one way."""
-        import pyarrow.compute as pc
-
-        sides = (pc.unique(side).drop_null().to_pylist() for side in (self.a, self.b))
-        return all(spells_each_once(texts) and spells_uniformly(texts) for texts in sides)
+        return all(map(spell_numbers, (self.a, self.b)))
 
 
-def _spells_fractions(column: pa.ChunkedArray) -> bool:
-    """Return whether a column of texts holds decimal fractions alone, at least one; integers may be among them."""
+def spell_numbers(column: pa.ChunkedArray) -> bool:
+    """Return whether all texts of a column are numbers, spelled by one rule, every number one way."""
+    import pyarrow.compute as pc
+
+    texts = pc.unique(column).drop_null().to_pylist()
+    return spells_each_once(texts) and spells_uniformly(texts)
+
+
+def spells_fractions(parts: Iterable[pa.ChunkedArray]) -> bool:
+    """Return whether parts of texts hold decimal fractions alone, at least one; integers may be among them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return False
-    for part in (column.slice(0, _SAMPLE), column):
+    point = False
+    for part in parts:
+        if not (pa.types.is_string(part.type) or pa.types.is_large_string(part.type)):
+            return False
         numbers = pc.match_substring_regex(part, r'^(?:[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?|"")?$')
         if not pc.all(numbers, min_count=0).as_py():
             return False
-    return bool(pc.any(pc.match_substring(column, "."), min_count=0).as_py())
+        point = point or bool(pc.any(pc.match_substring(part, "."), min_count=0).as_py())
+    return point
 
 
 def labels(names: list[str]) -> list[str]:
@@ -103,7 +143,8 @@ def align(
     at_b = {name: i for i, name in enumerate(names_b)}
     findings = _missing(a, names_a, at_b, where, "A") + _missing(b, names_b, set(names_a), where, "B")
     shared_a = [name for name in names_a if name in at_b]
-    shared_b = [name for name in names_b if name in set(names_a)]
+    at_a = set(names_a)
+    shared_b = [name for name in names_b if name in at_a]
     if shared_a != shared_b:
         findings.append(_column_order(shared_a, shared_b, where))
     columns: list[Column] = []

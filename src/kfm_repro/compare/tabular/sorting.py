@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.schema import Column
 
-__all__ = ["explain_order"]
+__all__ = ["direction", "directions", "explain_order"]
 
 _MOST_COLUMNS = 64
 
@@ -26,10 +26,10 @@ def explain_order(
     ``tie_groups`` (both are; so many groups of ties stand in another order).
     """
     order = [*key, *(i for i in range(len(columns)) if i not in key)][:_MOST_COLUMNS]
-    sorts = {i: _sorts(columns[i], text=text) for i in order}
+    sorts = {i: columns[i].directions(text=text) for i in order}
     both = [i for i in order if sorts[i][0] and sorts[i][0] == sorts[i][1]]
     if both:
-        groups = {i: _distinct(columns[i], moved_a) for i in both}
+        groups = {i: columns[i].distinct(moved_a) for i in both}
         best = max(both, key=lambda i: groups[i])
         name = columns[best].label
         said = f"ties under ORDER BY ({name}) are not broken: {groups[best]} groups"
@@ -37,7 +37,7 @@ def explain_order(
     for side, other, field in ((0, "B", "key"), (1, "A", "key_b")):
         found = [i for i in order if sorts[i][side]]
         if found:
-            best = found[0] if found[0] in key else max(found, key=lambda i: _distinct(columns[i], moved_a))
+            best = found[0] if found[0] in key else max(found, key=lambda i: columns[i].distinct(moved_a))
             name, direction = columns[best].label, sorts[best][side]
             mine = "AB"[side]
             said = f"{mine} is sorted by {name} ({direction}), {other} is not"
@@ -45,21 +45,13 @@ def explain_order(
     return "no single column explains the order of either side", {}, ()
 
 
-def _distinct(column: Column, rows: Ints) -> int:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    taken = column.exact[0].take(rows)
-    return 1 if pa.types.is_null(taken.type) else int(pc.count_distinct(taken, mode="all").as_py())
-
-
-def _sorts(column: Column, *, text: bool) -> tuple[str, str]:
+def directions(a: pa.ChunkedArray, b: pa.ChunkedArray, *, text: bool) -> tuple[str, str]:
     """Return the direction in which A and B are sorted by a column, '' for a side that is not."""
-    plain = _direction(column.a), _direction(column.b)
+    plain = direction(a), direction(b)
     if text and not all(plain):
-        numbers = _numbers(column.a), _numbers(column.b)
+        numbers = _numbers(a), _numbers(b)
         if numbers[0] is not None and numbers[1] is not None:
-            numeric = _direction(numbers[0]), _direction(numbers[1])
+            numeric = direction(numbers[0]), direction(numbers[1])
             return numeric if sum(map(bool, numeric)) > sum(map(bool, plain)) else plain
     return plain
 
@@ -73,7 +65,7 @@ def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
         return None
 
 
-def _direction(column: pa.ChunkedArray) -> str:
+def direction(column: pa.ChunkedArray) -> str:
     """Return 'ascending' or 'descending' (ties allowed), or '' for unsorted, constant or incomparable values.
 
     Nulls may stand together at the end.

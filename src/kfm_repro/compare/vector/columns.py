@@ -7,8 +7,9 @@ type and value are both spelt out, on both sides, so that nothing is rounded or 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.tabular.diff import PairClassifier
 
-__all__ = ["MISSING", "Exact", "RawText", "canonical", "classify_spelt", "plain", "typed_columns"]
+__all__ = [
+    "MISSING",
+    "Exact",
+    "RawText",
+    "canonical",
+    "classify_spelt",
+    "classify_texts",
+    "plain",
+    "typed_columns",
+]
 
 
 class _Missing:
@@ -53,36 +63,49 @@ class Exact:
         return self.text
 
 
+_NAIVE_TIME = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _SCALARS = (bool, int, float, str, bytes)
 
 
 def typed_columns(
-    a: Sequence[object], b: Sequence[object]
+    a: Sequence[object], b: Sequence[object], *, some: bool = False
 ) -> tuple[pa.Array, pa.Array, PairClassifier | None]:
     """Return the values of one column of A and of B as Arrow arrays, and how differing pairs are told apart.
 
     Values are None, `MISSING`, bool, int, float, str, bytes, `RawText`, `Exact`, or JSON containers, in which
     keys that begin with NUL are the marks of this module. Arrays are typed
     when each side has one type of scalar and no more than one form of absence occurs; the classifier is then
-    None. Otherwise they hold text (see ``canonical``), which `classify_spelt` reads back.
+    None, or, of texts, one that knows times of these formats. Otherwise they hold text (see ``canonical``),
+    which `classify_spelt` reads back. ``some`` says that these are not all values of the column: then two types
+    are those of values and not of the columns, and text as well.
     """
     import pyarrow as pa
 
-    kinds = [_kinds(side) for side in (a, b)]
+    mine = _kinds(a)
+    kinds = [mine, mine if a is b else _kinds(b)]
     absent = {None, MISSING} & (kinds[0][1] | kinds[1][1])
-    if len(absent) <= 1 and all(len(kind) <= 1 and kind <= set(_SCALARS) for kind, _ in kinds):
+    two_types = some and all(kind for kind, _ in kinds) and kinds[0][0] != kinds[1][0]
+    if (
+        not two_types
+        and len(absent) <= 1
+        and all(len(kind) <= 1 and kind <= set(_SCALARS) for kind, _ in kinds)
+    ):
         try:
-            left, right = (
-                pa.array([None if v is MISSING else v for v in side], _arrow_type(kinds, at))
-                for at, side in enumerate((a, b))
-            )
+            left = _array(a, _arrow_type(kinds, 0))
+            right = left if a is b else _array(b, _arrow_type(kinds, 1))
         except (pa.ArrowException, OverflowError, UnicodeError):
             pass
         else:
-            return left, right, None
+            return left, right, classify_texts if pa.string() in (left.type, right.type) else None
     texts = ([None if v is MISSING else canonical(v) for v in side] for side in (a, b))
     left, right = (pa.array(side, pa.string()) for side in texts)
     return left, right, classify_spelt
+
+
+def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if value is MISSING else value for value in values], kind)
 
 
 def canonical(value: object) -> str:
@@ -100,16 +123,38 @@ def _exact(value: object) -> dict[str, str]:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
+def classify_texts(
+    a: list[Any], b: list[Any], context: Context, *, text: bool = False
+) -> tuple[Classified, ...]:
+    """Tell apart pairs of texts; the same time with and without its zone is another type of value.
+
+    ``text`` says that numbers are texts as well.
+    """
+    zoned = [at for at, pair in enumerate(zip(a, b, strict=True)) if _gained_zone(*pair)]
+    known = frozenset(zoned)
+    rest = [at for at in range(len(a)) if at not in known]
+    found = classify_pairs([(a[at], b[at]) for at in rest], context, text=text) if rest else ()
+    groups = [replace(group, indexes=tuple(rest[i] for i in group.indexes)) for group in found]
+    if zoned:
+        evidence = "the same time, in UTC on one side and without a zone on the other"
+        groups.append(Classified(Kind.TYPE, Rung.VALUE, tuple(zoned), evidence))
+    return tuple(groups)
+
+
+def _gained_zone(a: object, b: object) -> bool:
+    if not isinstance(a, str) or not isinstance(b, str):
+        return False
+    short, long = sorted((a, b), key=len)
+    return long.removeprefix(short) in ("Z", "+00:00", "+00") and _NAIVE_TIME.fullmatch(short) is not None
+
+
 def classify_spelt(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
     """Tell apart pairs of texts made by ``canonical``; None stands for a value that is missing."""
     null_form = [at for at, pair in enumerate(zip(a, b, strict=True)) if set(pair) == {None, "null"}]
     known = frozenset(null_form)
     rest = [at for at in range(len(a)) if at not in known]
     found = classify_pairs([(plain(a[at]), plain(b[at])) for at in rest], context)
-    groups = [
-        Classified(g.kind, g.rung, tuple(rest[i] for i in g.indexes), g.evidence, g.detail, g.metres)
-        for g in found
-    ]
+    groups = [replace(group, indexes=tuple(rest[i] for i in group.indexes)) for group in found]
     if null_form:
         evidence = "null on one side, no such member on the other"
         groups.append(Classified(Kind.NULL_FORM, Rung.VALUE, tuple(null_form), evidence))

@@ -49,7 +49,8 @@ def empty_or_null(pairs: Pairs) -> list[Classified]:
     readable = ~(_absent(pairs.a) | _absent(pairs.b))
     one = readable & (empty_a != empty_b)
     found += claim(one, Kind.EMPTY_NULL, Rung.VALUE, "an empty geometry against one with vertices")
-    both = readable & empty_a & empty_b & ~_same_iso(pairs)
+    both = readable & empty_a & empty_b
+    both[both] = ~_same_iso(pairs.take(both))
     evidence = "two empty geometries of another type or dimension"
     return found + claim(both, Kind.EMPTY_NULL, Rung.VALUE, evidence)
 
@@ -62,12 +63,15 @@ def unreadable(pairs: Pairs) -> list[Classified]:
 
 def same_spelling(pairs: Pairs) -> list[Classified]:
     """Claim what is the same to the bit: another byte order or flavour of WKB, or another SRID."""
+    import numpy as np
     import shapely
 
-    same = _same_iso(pairs)
+    # The same bits are the same numbers; writing them out again is only worth it where they are.
+    same = np.asarray(shapely.equals_identical(pairs.a, pairs.b), bool)
+    same[same] = _same_iso(pairs.take(same))
     srid = shapely.get_srid(pairs.a) == shapely.get_srid(pairs.b)
     found = claim(same & ~srid, Kind.CRS, Rung.VALUE, "the same coordinates under another SRID")
-    evidence = "the same geometry in another form of WKB"
+    evidence = "the same geometry, written otherwise"
     return found + claim(same & srid, Kind.ENCODING, Rung.CONTAINER, evidence)
 
 
@@ -77,7 +81,8 @@ def dimensions(pairs: Pairs) -> list[Classified]:
 
     z = shapely.has_z(pairs.a) != shapely.has_z(pairs.b)
     m = shapely.has_m(pairs.a) != shapely.has_m(pairs.b)
-    flat = shapely.equals_identical(shapely.force_2d(pairs.a), shapely.force_2d(pairs.b))
+    flat = z | m
+    flat[flat] = shapely.equals_identical(*(shapely.force_2d(side[flat]) for side in (pairs.a, pairs.b)))
     found = []
     for mask, what in ((z & m, "heights and measures"), (z & ~m, "heights (Z)"), (m & ~z, "measures (M)")):
         for same, rest in ((flat, "x and y are equal"), (~flat, "x and y differ as well")):

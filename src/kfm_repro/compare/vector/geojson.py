@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.diff import PairClassifier
     from kfm_repro.compare.vector.measure import Ground
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_features"]
 
 
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -36,11 +36,14 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     are in its units. Raises Unreadable for what is no GeoJSON and LimitExceeded beyond the limits.
     """
     left, right = (read_geojson(path, context.limits) for path in (a, b))
-    return (
-        *_top_level(left, right, (a.stem, b.stem), context),
-        *_key_orders(left, right),
-        *_features(left, right, context),
-    )
+    return compare_features(left, right, (a.stem, b.stem), context)
+
+
+def compare_features(
+    a: Features, b: Features, stems: tuple[str, str], context: Context
+) -> tuple[Finding, ...]:
+    """Compare two sets of features that were read as GeoJSON; ``stems`` are what the files are called."""
+    return (*_top_level(a, b, stems, context), *_key_orders(a, b), *_features(a, b, context))
 
 
 def _features(a: Features, b: Features, context: Context) -> tuple[Finding, ...]:

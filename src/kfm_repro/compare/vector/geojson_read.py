@@ -16,7 +16,7 @@ from kfm_repro.compare.vector.columns import MISSING, canonical
 from kfm_repro.compare.vector.numbers import any_exact, decimal_number, doubles, whole_number
 from kfm_repro.errors import LimitExceeded
 
-__all__ = ["Features", "read_geojson"]
+__all__ = ["Features", "check_size", "decoder", "read_geojson"]
 
 _SIZE_FACTOR = 16
 """A file is not held as a tree, so that it may be larger than other documents by this factor."""
@@ -88,8 +88,7 @@ def read_geojson(path: Path, limits: Limits) -> Features:
     Raises Unreadable for what is no GeoJSON (invalid JSON, duplicate keys, another document), and
     LimitExceeded for a file above 16 times ``limits.document_bytes``.
     """
-    if path.stat().st_size > _SIZE_FACTOR * limits.document_bytes:
-        raise LimitExceeded(f"GeoJSON of more than {_SIZE_FACTOR * limits.document_bytes} bytes")
+    check_size(path, limits)
     with reading(path, "GeoJSON", RecursionError, struct.error, OverflowError):
         found = _Reader(path.read_bytes().decode("utf-8-sig")).collection()
         if found.count == 0 and "features" not in found.keys:
@@ -106,11 +105,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._exact = any_exact(text)
-        self._decoder = json.JSONDecoder(
-            object_pairs_hook=_object,
-            parse_float=decimal_number if self._exact else None,
-            parse_int=whole_number if self._exact else None,
-        )
+        self._decoder = decoder(exact=self._exact)
         self._at = 0
 
     def collection(self) -> Features:
@@ -170,6 +165,21 @@ class _Reader:
             yield self._value()
             if self._take(",]") == "]":
                 return
+
+
+def decoder(*, exact: bool) -> json.JSONDecoder:
+    """Return what decodes a JSON text and refuses duplicate keys; ``exact``: some number may be no double."""
+    return json.JSONDecoder(
+        object_pairs_hook=_object,
+        parse_float=decimal_number if exact else None,
+        parse_int=whole_number if exact else None,
+    )
+
+
+def check_size(path: Path, limits: Limits) -> None:
+    """Raise LimitExceeded for a file above 16 times ``limits.document_bytes``."""
+    if path.stat().st_size > _SIZE_FACTOR * limits.document_bytes:
+        raise LimitExceeded(f"GeoJSON of more than {_SIZE_FACTOR * limits.document_bytes} bytes")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

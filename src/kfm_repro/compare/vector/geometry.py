@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.vector import exact, reshape, vertices
 from kfm_repro.compare.vector.claims import Pairs, Rule, apply, claim
+from kfm_repro.compare.vector.draw import drawing_of
 from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground
 from kfm_repro.compare.vector.wkb import geometries
+from kfm_repro.model.figures import Figures
 from kfm_repro.model.finding import Kind, Rung
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = ["classify_geometries"]
+
+_DRAWN = (Kind.GEOMETRY, Kind.PRECISION, Kind.DENSIFIED)
+"""Kinds that a map shows more of than a sentence."""
 
 
 def classify_geometries(
@@ -40,7 +46,14 @@ def classify_geometries(
             ground=ground,
             tolerance=context.options.tolerance.get("geometry"),
         )
-        return tuple(_merge(_judge(pairs)))
+        return tuple(_drawn(group, pairs) for group in _merge(_judge(pairs)))
+
+
+def _drawn(group: Classified, pairs: Pairs) -> Classified:
+    if group.kind not in _DRAWN or group.rung != Rung.VALUE:
+        return group
+    drawing = drawing_of(pairs, group.indexes)
+    return replace(group, figures=Figures(drawing=drawing)) if drawing else group
 
 
 def _judge(pairs: Pairs) -> list[Classified]:

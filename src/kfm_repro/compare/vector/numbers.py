@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
 from kfm_repro.compare.vector.columns import Exact
@@ -30,7 +30,10 @@ def whole_number(text: str) -> int | Exact:
 
 
 def decimal_number(text: str) -> float | Exact:
-    """Read a number as the double it says; as `Exact` when it says more digits, or lies beyond the doubles."""
+    """Read a number as the double it says; as `Exact` when it says more, or lies beyond the doubles.
+
+    Many digits may say no more than a double: those of its own expansion, as writers of fixed width print it.
+    """
     value = float(text)
     mantissa = re.split("[eE]", text)[0].lstrip("-").replace(".", "").lstrip("0")
     if math.isinf(value) or (value == 0.0 and mantissa.strip("0")):
@@ -38,9 +41,15 @@ def decimal_number(text: str) -> float | Exact:
     if len(mantissa) <= _DIGITS:
         return value
     try:
-        return value if Decimal(text) == Decimal(value) else _exact(text)
+        return value if _is_expansion(text, value, len(mantissa)) else _exact(text)
     except InvalidOperation:
         return _exact(text)
+
+
+def _is_expansion(text: str, value: float, digits: int) -> bool:
+    """Return whether a decimal is that of a double, rounded to so many significant digits."""
+    with localcontext(prec=digits):
+        return Decimal(text) == +Decimal(value)
 
 
 def doubles(value: Any, found: list[str]) -> Any:  # noqa: ANN401 - any JSON value

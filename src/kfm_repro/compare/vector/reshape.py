@@ -29,6 +29,7 @@ _MEASURED_VERTICES = 2_000_000
 _SAME_SHAPE = 1e-9
 """Part of the extent by which a vertex set on a line may leave it: doubles cannot do better on a slope."""
 _CHAINS = (1, 3, 5, 6)
+_POLYGONS = (3, 6)
 _FEWEST_OF_LINE, _FEWEST_OF_RING = 2, 4
 """Vertices that a line and a closed ring cannot do without."""
 
@@ -133,10 +134,11 @@ def reshaped(pairs: Pairs) -> list[Classified]:
     centre = _centres(pairs.a[chosen])
     a, b = (_local(values[chosen], centre, pairs.ground) for values in (pairs.a, pairs.b))
     far = shapely.hausdorff_distance(_outline(a), _outline(b)) if chosen.size else np.zeros(0)
-    areas = [float(shapely.area(values).sum()) for values in (a, b)]
+    # The scale of the ground is known to about ten digits.
+    areas = [float(f"{shapely.area(values).sum():.9g}") for values in (a, b)]
     detail: dict[str, object] = {}
     if any(areas):
-        detail = {"area_a": areas[0], "area_b": areas[1], "area_change": areas[1] - areas[0]}
+        detail = {"area_a": areas[0], "area_b": areas[1], "area_change": areas[1] - areas[0]} | _overlap(a, b)
     if not pairs.ground.in_metres and np.isfinite(far).any():
         detail["max_displacement"] = float(np.nanmax(far))
     metres = far if pairs.ground.in_metres else None
@@ -144,6 +146,20 @@ def reshaped(pairs: Pairs) -> list[Classified]:
     found = claim(able, Kind.GEOMETRY, Rung.VALUE, evidence, detail=detail, metres=metres)
     evidence = "another shape; too many or too odd to measure all"
     return found + claim(~able, Kind.GEOMETRY, Rung.VALUE, evidence)
+
+
+def _overlap(a: Objects, b: Objects) -> dict[str, object]:
+    """Return the intersection over union of polygons, all pairs together; nothing when one is not valid."""
+    import numpy as np
+    import shapely
+
+    polygons = np.isin(shapely.get_type_id(a), _POLYGONS) & np.isin(shapely.get_type_id(b), _POLYGONS)
+    a, b = a[polygons], b[polygons]
+    if not a.size or not (shapely.is_valid(a) & shapely.is_valid(b)).all():
+        return {}
+    shared = float(shapely.area(shapely.intersection(a, b)).sum())
+    whole = float(shapely.area(a).sum() + shapely.area(b).sum()) - shared
+    return {"iou": float(f"{shared / whole:.6g}")} if whole else {}
 
 
 def _dropped(before: Flat, after: Flat) -> Bools:

@@ -84,8 +84,8 @@ def all_per(values: Bools, owner: Ints, count: int) -> Bools:
     return result
 
 
-def same_structure(a: npt.NDArray[np.object_], b: npt.NDArray[np.object_]) -> Bools:
-    """Return which pairs have the same parts and rings with the same numbers of vertices."""
+def same_structure(a: npt.NDArray[np.object_], b: npt.NDArray[np.object_]) -> tuple[Bools, Flat, Flat]:
+    """Return which pairs have the same parts and rings with the same numbers of vertices, and those flattened."""
     import numpy as np
     import shapely
 
@@ -103,7 +103,9 @@ def same_structure(a: npt.NDArray[np.object_], b: npt.NDArray[np.object_]) -> Bo
     even &= all_per(alike, left.geometry[keep_left], len(chosen))
     result = np.zeros(len(a), bool)
     result[chosen[even]] = True
-    return result
+    if not even.all():
+        left, right = flatten(a[result]), flatten(b[result])
+    return result, left, right
 
 
 def closed(geometries: npt.NDArray[np.object_]) -> Bools:
@@ -218,12 +220,18 @@ def _best(a: Floats, b: Floats, *, ring: bool) -> tuple[Floats, Bools, Bools]:
     free = _closed(b) if ring else np.ones(len(b), bool)
     shift, back = np.zeros(len(a), bool), np.zeros(len(a), bool)
     for backwards in (False, True):
-        way = b[:, ::-1] if backwards else b
-        for candidate, moved in _rotations(a, way) if ring else [(way, np.zeros(len(b), bool))]:
-            apart, further = _errors(a, candidate)
-            better = free & ((apart < plane) | ((apart == plane) & (further < rest)))
-            best[better], plane[better], rest[better] = candidate[better], apart[better], further[better]
-            shift[better], back[better] = moved[better], backwards
+        for rank in range(_CANDIDATES if ring else 1):
+            # Whatever lies exactly already is not tried again: mostly all do after the first candidate.
+            open_ = np.flatnonzero(free & ((plane > 0.0) | (rest > 0.0)))
+            if not open_.size or (ring and rank >= b.shape[1] - 1):
+                break
+            way = b[open_, ::-1] if backwards else b[open_]
+            candidate, moved = _rotation(a[open_], way, rank) if ring else (way, np.zeros(len(open_), bool))
+            apart, further = _errors(a[open_], candidate)
+            nearer = (apart < plane[open_]) | ((apart == plane[open_]) & (further < rest[open_]))
+            better = open_[nearer]
+            best[better], plane[better], rest[better] = candidate[nearer], apart[nearer], further[nearer]
+            shift[better], back[better] = moved[nearer], backwards
     return best, shift, back
 
 
@@ -235,22 +243,19 @@ def _closed(b: Floats) -> Bools:
     return result
 
 
-def _rotations(a: Floats, b: Floats) -> list[tuple[Floats, Bools]]:
-    """Return ``b`` started at each of the vertices nearest to the first of ``a``.
+def _rotation(a: Floats, b: Floats, rank: int) -> tuple[Floats, Bools]:
+    """Return ``b`` started at the vertex that is the ``rank``-th nearest to the first of ``a``.
 
-    More than one, since a ring may pass through its first vertex again.
+    More than the nearest is asked for, since a ring may pass through its first vertex again.
     """
     import numpy as np
 
     turns = b.shape[1] - 1
-    near = np.argsort(((b[:, :-1, :2] - a[:, :1, :2]) ** 2).sum(axis=2), axis=1, kind="stable")
-    found = []
-    for rank in range(min(_CANDIDATES, turns)):
-        begin = near[:, rank]
-        index = (begin[:, None] + np.arange(turns)) % turns
-        body = np.take_along_axis(b, index[:, :, None], axis=1)
-        found.append((np.concatenate([body, body[:, :1]], axis=1), begin > 0))
-    return found
+    far = ((b[:, :-1, :2] - a[:, :1, :2]) ** 2).sum(axis=2)
+    begin = far.argmin(axis=1) if rank == 0 else np.argsort(far, axis=1, kind="stable")[:, rank]
+    index = (begin[:, None] + np.arange(turns)) % turns
+    body = np.take_along_axis(b, index[:, :, None], axis=1)
+    return np.concatenate([body, body[:, :1]], axis=1), begin > 0
 
 
 def _errors(a: Floats, b: Floats) -> tuple[Floats, Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.vector.claims import Pairs, claim
@@ -117,12 +117,33 @@ def axes(pairs: Pairs) -> list[Classified]:
     a, b = laid.flat.xyzm, laid.other
     swapped = laid.same(a[:, [1, 0, 2, 3]], b)
     found = claim(laid.spread(swapped, len(pairs.a)), Kind.AXIS_SWAP, Rung.VALUE, "x and y are exchanged")
+    turned = _swapped_and_turned(pairs)
+    evidence = "x and y are exchanged, rings started elsewhere or wound the other way"
+    found += claim(turned & ~laid.spread(swapped, len(pairs.a)), Kind.AXIS_SWAP, Rung.VALUE, evidence)
     if pairs.ground.geographic:
         turns = np.round((b[:, 0] - a[:, 0]) / _FULL_TURN)
         near = np.abs(b[:, 0] - a[:, 0] - _FULL_TURN * turns) <= _WRAP_SLACK
         wrapped = laid.every(near & _all(_equal(a[:, 1:], b[:, 1:]))) & ~laid.every(turns == 0)
         evidence = "longitudes differ by full turns of 360 degrees"
         found += claim(laid.spread(wrapped, len(pairs.a)), Kind.LONGITUDE_WRAP, Rung.VALUE, evidence)
+    return found
+
+
+def _swapped_and_turned(pairs: Pairs) -> Bools:
+    """Return the pairs of polygons with x and y exchanged: that turns every ring, and some writers turn it back."""
+    import numpy as np
+    import shapely
+
+    bounds_a, bounds_b = (shapely.bounds(values).reshape(-1, 4) for values in (pairs.a, pairs.b))
+    chosen = np.flatnonzero(
+        np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & (bounds_a[:, [1, 0, 3, 2]] == bounds_b).all(axis=1)
+    )
+    some = pairs.take(chosen)
+    found = np.zeros(len(pairs.a), bool)
+    if chosen.size:
+        a = shapely.set_coordinates(some.a.copy(), shapely.get_coordinates(some.a)[:, ::-1])
+        laid = _lay(replace(some, a=a))
+        found[chosen] = laid.spread(laid.same(laid.flat.xyzm, laid.other), len(chosen))
     return found
 
 
@@ -298,8 +319,7 @@ def _lay(pairs: Pairs, *, turn: bool = True, normal: bool = False) -> _Laid:
     a, b = a[chosen], b[chosen]
     if normal:
         a, b = shapely.normalize(a), shapely.normalize(b)
-    same = same_structure(a, b)
-    left, right = flatten(a[same]), flatten(b[same])
+    same, left, right = same_structure(a, b)
     none = np.zeros(left.count, bool)
     other, rotated, backwards = align(left, right) if turn else (right.xyzm, none, none)
     line = np.isin(shapely.get_type_id(a[same]), _LINES)

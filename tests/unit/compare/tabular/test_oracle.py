@@ -6,6 +6,7 @@ import csv
 import random
 import struct
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kfm_repro.compare.context import Context, Options
+from kfm_repro.compare.context import Context, Limits, Options
 from kfm_repro.compare.tabular import csv as csv_files
 from kfm_repro.compare.tabular import parquet
 from kfm_repro.compare.tabular.diff import compare_tables
@@ -119,7 +120,10 @@ def check_keyed(rows: tuple[list[Row], list[Row]]) -> None:
 
 def check_multiset(a: list[Row], b: list[Row]) -> None:
     """Without a key: nothing is said of equal tables, order alone of equal multisets, and never less."""
-    findings = compare_tables(table(a), table(b), Context())
+    check_balance(a, b, compare_tables(table(a), table(b), Context()))
+
+
+def check_balance(a: list[Row], b: list[Row], findings: tuple[Finding, ...]) -> None:
     kinds = {finding.kind for finding in findings}
     left, right = list(map(exact, a)), list(map(exact, b))
     assert (not findings) == (left == right)
@@ -142,9 +146,9 @@ def as_texts(rows: list[Row]) -> list[Row]:
     return [(row[0], *("" if value is None else str(value) for value in row[1:])) for row in rows]
 
 
-def check_csv(rows: tuple[list[Row], list[Row]], folder: Path) -> None:
+def check_csv(rows: tuple[list[Row], list[Row]], folder: Path, context: Context = KEYED) -> None:
     a, b = rows
-    findings = csv_files.compare(written(a, folder / "a.csv"), written(b, folder / "b.csv"), KEYED)
+    findings = csv_files.compare(written(a, folder / "a.csv"), written(b, folder / "b.csv"), context)
     texts = as_texts(a), as_texts(b)
     spelled = {f.where["column"] for f in findings if f.kind is Kind.ENCODING and "column" in f.where}
     assert not spelled  # str() spells a number in one way
@@ -157,6 +161,36 @@ def check_parquet(rows: tuple[list[Row], list[Row]], folder: Path) -> None:
     pq.write_table(table(b), folder / "b.parquet", compression="zstd")
     findings = parquet.compare(folder / "a.parquet", folder / "b.parquet", KEYED)
     assert reported(findings) == keyed_oracle(a, b)
+
+
+def in_pieces(context: Context) -> Context:
+    return replace(context, limits=Limits(whole_bytes=0, whole_text_bytes=0))
+
+
+def parquet_files(folder: Path, a: list[Row], b: list[Row], groups: tuple[int, int]) -> tuple[Path, Path]:
+    paths = folder / "a.parquet", folder / "b.parquet"
+    for path, rows, size in zip(paths, (a, b), groups, strict=True):
+        pq.write_table(table(rows), path, row_group_size=size)
+    return paths
+
+
+def without_layout(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.kind is not Kind.LAYOUT)
+
+
+def check_in_pieces(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
+    """Compare files in pieces: the counts and the order are those found by brute force."""
+    files = parquet_files(folder, a, b, groups)
+    findings = parquet.compare(*files, in_pieces(KEYED))
+    assert reported(findings) == keyed_oracle(a, b)
+    moved = any(finding.kind is Kind.ROW_ORDER for finding in findings)
+    assert moved != common_in_order(a, b)
+
+
+def check_multiset_in_pieces(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
+    files = parquet_files(folder, a, b, groups)
+    found = without_layout(parquet.compare(*files, in_pieces(Context())))
+    check_balance(a, b, found)
 
 
 small_rows = st.lists(st.tuples(st.integers(0, 1), names, counts, shares), max_size=6)
@@ -191,6 +225,68 @@ def test_csv_files_give_the_brute_force_counts(tmp_path: Path, rows: tuple[list[
 @given(edited())
 def test_parquet_files_give_the_brute_force_counts(tmp_path: Path, rows: tuple[list[Row], list[Row]]) -> None:
     check_parquet(rows, tmp_path)
+
+
+def check_multiset_of_texts(a: list[Row], b: list[Row], folder: Path) -> None:
+    """Without a key, as texts: the counts balance, by records as by whole tables."""
+    files = written(a, folder / "a.csv"), written(b, folder / "b.csv")
+    found = csv_files.compare(*files, in_pieces(Context()))
+    check_balance(as_texts(a), as_texts(b), tuple(f for f in found if f.kind is not Kind.ENCODING))
+
+
+group_sizes = st.tuples(st.integers(1, 5), st.integers(1, 5))
+
+
+@quick
+@given(edited(), group_sizes)
+def test_files_compared_in_pieces_give_the_brute_force_counts(
+    tmp_path: Path, rows: tuple[list[Row], list[Row]], groups: tuple[int, int]
+) -> None:
+    check_in_pieces(*rows, tmp_path, groups)
+
+
+@quick
+@given(few, st.data(), group_sizes)
+def test_files_of_few_distinct_rows_compared_in_pieces_balance(
+    tmp_path: Path, a: list[Row], data: st.DataObject, groups: tuple[int, int]
+) -> None:
+    b = data.draw(st.permutations(a)) if data.draw(st.booleans()) else data.draw(few)
+    check_multiset_in_pieces(a, b, tmp_path, groups)
+
+
+@quick
+@given(edited())
+def test_texts_compared_by_record_give_the_brute_force_counts(
+    tmp_path: Path, rows: tuple[list[Row], list[Row]]
+) -> None:
+    check_csv(rows, tmp_path, in_pieces(KEYED))
+
+
+@quick
+@given(few, st.data())
+def test_texts_of_few_distinct_records_balance(tmp_path: Path, a: list[Row], data: st.DataObject) -> None:
+    b = data.draw(st.permutations(a)) if data.draw(st.booleans()) else data.draw(few)
+    check_multiset_of_texts(a, b, tmp_path)
+
+
+@pytest.mark.full
+@thorough
+@given(edited(), small_rows, small_rows, few, few, group_sizes)
+def test_every_oracle_in_pieces_at_length(
+    tmp_path: Path,
+    rows: tuple[list[Row], list[Row]],
+    a: list[Row],
+    b: list[Row],
+    c: list[Row],
+    d: list[Row],
+    groups: tuple[int, int],
+) -> None:
+    check_in_pieces(*rows, tmp_path, groups)
+    check_csv(rows, tmp_path, in_pieces(KEYED))
+    check_multiset_of_texts(c, d, tmp_path)
+    check_multiset_in_pieces(*rows, tmp_path, groups)
+    check_multiset_in_pieces(a, b, tmp_path, groups)
+    check_multiset_in_pieces(c, d, tmp_path, groups)
 
 
 @pytest.mark.full

@@ -332,3 +332,12 @@ def test_parts_in_another_order_that_repeat_a_vertex_are_noise(a: str, b: str, v
 )
 def test_repeated_vertices_hide_no_other_class(a: str, b: str, kind: str) -> None:
     assert only(shapely.from_wkt(a), shapely.from_wkt(b)).kind == kind
+
+
+def test_a_reshaped_polygon_is_told_by_area_overlap_and_distance() -> None:
+    square = shapely.box(0, 0, 10, 10)
+    notched = shapely.Polygon([(0, 0), (10, 0), (10, 10), (5, 10), (5, 5), (0, 5)])
+    found = only(square, notched, ground=METRES)
+    assert (found.kind, found.rung) == ("geometry", "value")
+    assert found.detail == {"area_a": 100.0, "area_b": 75.0, "area_change": -25.0, "iou": 0.75}
+    assert found.metres["max"] == pytest.approx(5.0, rel=1e-6)

@@ -1,0 +1,69 @@
+"""NumPy's own files (``.npy``): header, then the elements. Arrays of objects are pickles and stay closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kfm_repro.compare.arrays.blocks import ArrayDiff, windows
+from kfm_repro.compare.context import reading
+from kfm_repro.errors import LimitExceeded
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kfm_repro.compare.context import Context
+
+__all__ = ["compare"]
+
+
+_BLOCK = 1 << 20
+
+
+def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    """Compare two ``.npy`` files (NumPy enhancement proposal 1): dtype, shape, order of the axes, elements.
+
+    Raises Unreadable, and LimitExceeded for arrays of Python objects, which are pickles.
+    """
+    left, right = _opened(a), _opened(b)
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return (_shape_finding(left, right),)
+    diff = ArrayDiff(Kind.VALUE, {}, context, context.options.tolerance.get("*"))
+    for window in windows(left.shape, left.dtype.itemsize):
+        diff.add(left[window], right[window], [part.start for part in window])
+    found = diff.findings()
+    if _rest(a, left) != _rest(b, right):
+        evidence = "bytes after the last element"
+        found = (*found, Finding(kind=Kind.BYTES, rung=Rung.VALUE, evidence=evidence))
+    return found
+
+
+def _opened(path: Path) -> Any:  # noqa: ANN401  # a memory map of any dtype
+    import numpy as np
+
+    with reading(path, "a NumPy array"):
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except ValueError as exc:
+            if "object" in str(exc).lower():
+                text = "an array of Python objects is a pickle, and pickles are not loaded"
+                raise LimitExceeded(text) from None
+            if "empty" not in str(exc):
+                raise
+        return np.load(path, allow_pickle=False)  # no elements, which nothing can map
+
+
+def _rest(path: Path, array: Any) -> bytes:  # noqa: ANN401  # as above
+    """Return the bytes after the last element."""
+    with path.open("rb") as file:
+        file.seek(getattr(array, "offset", path.stat().st_size) + array.nbytes)
+        return file.read(_BLOCK)
+
+
+def _shape_finding(a: Any, b: Any) -> Finding:  # noqa: ANN401  # as above
+    same = a.shape == b.shape
+    example = Example(a=f"{a.dtype} {list(a.shape)}", b=f"{b.dtype} {list(b.shape)}")
+    evidence = "another dtype" if same else "another shape"
+    return Finding(
+        kind=Kind.TYPE if same else Kind.SCHEMA, rung=Rung.VALUE, examples=(example,), evidence=evidence
+    )

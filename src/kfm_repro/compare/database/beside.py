@@ -1,0 +1,111 @@
+"""Two databases in one connection: SQLite finds the rows that differ in place, and only those come to Python."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as url_quote
+
+from kfm_repro.compare.context import reading
+from kfm_repro.errors import Unreadable
+
+if TYPE_CHECKING:
+    from kfm_repro.compare.database.read import Database
+
+__all__ = ["Beside", "beside", "quoted", "uri"]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A connection that sees the tables of A as ``main`` and those of B as ``b``; both were opened alone before."""
+
+    a: Database
+    b: Database
+    connection: sqlite3.Connection
+
+    def same(self, table: str, other: str = "") -> bool:
+        """Return whether a table has the same rows, under the same row numbers, on both sides."""
+        other = other or table
+        names = [side.tables[name].names for side, name in self._named(table, other)]
+        if names[0] != names[1] or not names[0]:
+            return False
+        counts = [side.count(name) for side, name in self._named(table, other)]
+        try:
+            with self._reading():
+                equal: int = self._joined(table, other, names[0], "count(*)", equal=True)[0][0]
+            return counts[0] == counts[1] == equal
+        except Unreadable:  # a table without row numbers, or a damaged one
+            return self.a.rows(table) == self.b.rows(other)
+
+    def unlike(
+        self, table: str, other: str, columns: Sequence[str], most: int
+    ) -> dict[str, list[int]] | None:
+        """Return for each column the row numbers, ascending, of the rows that both have and that differ in it.
+
+        None when more than ``most`` rows differ.
+        """
+        flags = ", ".join(f"NOT ({_alike(column)})" for column in columns)
+        with self._reading():
+            rows = self._joined(
+                table, other, columns, f"l.rowid, {flags}", equal=False, rest=f"LIMIT {most + 1}"
+            )
+        if len(rows) > most:
+            return None
+        return {
+            column: sorted(row[0] for row in rows if row[at]) for at, column in enumerate(columns, start=1)
+        }
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.a.path, "SQLite", sqlite3.Error, MemoryError)
+
+    def _named(self, table: str, other: str) -> tuple[tuple[Database, str], tuple[Database, str]]:
+        return (self.a, table), (self.b, other)
+
+    def _joined(
+        self, table: str, other: str, columns: Sequence[str], wanted: str, *, equal: bool, rest: str = ""
+    ) -> list[tuple[Any, ...]]:
+        """Return what is wanted of the pairs of rows that are equal, or not, in some columns."""
+        terms = " AND ".join(map(_alike, columns))
+        where = terms if equal else f"NOT ({terms})"
+        source = f"main.{quoted(table)} AS l NOT INDEXED JOIN b.{quoted(other)} AS r NOT INDEXED"
+        return self.connection.execute(
+            f"SELECT {wanted} FROM {source} ON l.rowid = r.rowid WHERE {where} {rest}"  # noqa: S608
+        ).fetchall()
+
+
+def _alike(column: str) -> str:
+    """Return the condition that a column holds the same on both sides.
+
+    A sign before a column takes its affinity away, so that values are compared as they are stored; the type
+    keeps 1 and 1.0 apart.
+    """
+    name = quoted(column)
+    return f"+l.{name} IS +r.{name} COLLATE BINARY AND typeof(l.{name}) = typeof(r.{name})"
+
+
+@contextmanager
+def beside(a: Database, b: Database) -> Iterator[Beside]:
+    """Attach both databases to a connection of their own, for the length of the block; nothing can be written."""
+    with reading(a.path, "SQLite", sqlite3.Error):
+        connection = sqlite3.connect(uri(a.path), uri=True, isolation_level=None)
+    with closing(connection):
+        with reading(b.path, "SQLite", sqlite3.Error):
+            connection.execute("ATTACH ? AS b", (uri(b.path),))
+            connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+            for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+        yield Beside(a, b, connection)
+
+
+def uri(path: Path) -> str:
+    """Return the name under which SQLite opens a file for reading, and looks for no journal beside it."""
+    return f"file:{url_quote(str(path.resolve()))}?mode=ro&immutable=1"
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'

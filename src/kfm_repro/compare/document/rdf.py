@@ -1,0 +1,142 @@
+"""RDF: two graphs are one if they are the same but for the names of blank nodes (RDF 1.1 Concepts, 3.6)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from kfm_repro.compare import text
+from kfm_repro.compare.context import reading
+from kfm_repro.compare.document import compare_json
+from kfm_repro.compare.extras import need
+from kfm_repro.compare.samples import scalar
+from kfm_repro.errors import LimitExceeded, Unreadable
+from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kfm_repro.compare.context import Context
+
+__all__ = ["compare_jsonld", "compare_ntriples", "compare_turtle"]
+
+_MOST_BYTES = 16 << 20
+_MOST_BLANK = 20_000
+"""Blank nodes beyond which their names are not settled: it may take forever."""
+
+
+def compare_ntriples(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    """Compare N-Triples: by lines, and as graphs where lines differ and there are blank nodes.
+
+    Raises Unreadable, LimitExceeded, NotInstalled.
+    """
+    return _compare(a, b, context, "nt", text.compare(a, b, context))
+
+
+def compare_turtle(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    """Compare Turtle: by lines, and as graphs where lines differ. Raises as `compare_ntriples`."""
+    return _compare(a, b, context, "turtle", text.compare(a, b, context), blank=b"")
+
+
+def compare_jsonld(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+    """Compare JSON-LD: as JSON, and as graphs where that differs and there are blank nodes.
+
+    A context of another document is never fetched: such a document stays JSON. Raises as `compare_ntriples`.
+    """
+    found = compare_json(a, b, context)
+    if _refers_to_context(a) or _refers_to_context(b):
+        return found
+    return _compare(a, b, context, "json-ld", found)
+
+
+def _compare(
+    a: Path, b: Path, context: Context, form: str, found: tuple[Finding, ...], *, blank: bytes = b"_:"
+) -> tuple[Finding, ...]:
+    """Return what was found, or what the graphs say where data seems to differ."""
+    del context
+    if not any(finding.rung is Rung.VALUE for finding in found):
+        return found
+    raw = a.read_bytes(), b.read_bytes()
+    if any(len(data) > _MOST_BYTES for data in raw) or not all(blank in data for data in raw):
+        return found
+    graphs = [_graph(path, form) for path in (a, b)]
+    compare = need("rdflib.compare", "rdf", "RDF with blank nodes")
+    _, only_a, only_b = compare.graph_diff(*graphs)
+    if not len(only_a) and not len(only_b):
+        evidence = "the same graph: blank nodes bear other names, or statements stand in another order"
+        count = len({term for triple in graphs[0] for term in triple if _is_blank(term)})
+        if count and all(b"_:" in data for data in raw):
+            return (
+                Finding(kind=Kind.IDENTIFIER, rung=Rung.CONTAINER, count=count, of=count, evidence=evidence),
+            )
+        return (Finding(kind=Kind.ENCODING, rung=Rung.CONTAINER, evidence=evidence),)
+    return tuple(
+        Finding(
+            kind=Kind.VALUE,
+            rung=Rung.VALUE,
+            count=len(only),
+            of=len(whole),
+            examples=_examples(only, side),
+            evidence=f"statements only in {side.upper()}, whatever blank nodes are called",
+            detail={"missing": "b" if side == "a" else "a"},
+        )
+        for only, whole, side in ((only_a, graphs[0], "a"), (only_b, graphs[1], "b"))
+        if len(only)
+    )
+
+
+def _graph(path: Path, form: str) -> Any:  # noqa: ANN401  # rdflib is untyped here
+    rdflib = need("rdflib", "rdf", "RDF with blank nodes")
+    graph = rdflib.Graph()
+    # What rdflib thinks of names goes to its log, which is not ours to show.
+    logging.getLogger("rdflib.term").addHandler(logging.NullHandler())
+    logging.getLogger("rdflib.term").propagate = False
+    with reading(path, "RDF"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other libraries' futures
+        try:
+            graph.parse(data=path.read_bytes(), format=form)
+        except Exception as exc:
+            raise Unreadable(f"cannot be read as RDF: {exc}".splitlines()[0][:300]) from exc
+    blank = sum(_is_blank(term) for triple in graph for term in triple)
+    if blank > _MOST_BLANK:
+        raise LimitExceeded(f"blank nodes at more than {_MOST_BLANK} places")
+    return graph
+
+
+def _is_blank(term: object) -> bool:
+    return type(term).__name__ == "BNode"
+
+
+def _examples(graph: Any, side: str) -> tuple[Example, ...]:  # noqa: ANN401  # as above
+    lines = sorted(" ".join(_shown(term) for term in triple) for triple in graph)[:MAX_EXAMPLES]
+    return tuple(
+        Example(a=scalar(line) if side == "a" else None, b=scalar(line) if side == "b" else None)
+        for line in lines
+    )
+
+
+def _shown(term: Any) -> str:  # noqa: ANN401  # as above
+    try:
+        return str(term.n3())
+    except Exception:  # noqa: BLE001  # rdflib reads names that it refuses to write
+        return f"<{term}>"
+
+
+def _refers_to_context(path: Path) -> bool:
+    """Return whether a JSON-LD document would have another one fetched (JSON-LD 1.1, 3.1)."""
+    pending: list[Any] = [json.loads(path.read_bytes())]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            if "@import" in value or _names_one(value.get("@context")):
+                return True
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+    return False
+
+
+def _names_one(context: object) -> bool:
+    return isinstance(context, str) or (isinstance(context, list) and any(map(_names_one, context)))

@@ -1,0 +1,97 @@
+"""Reading XML without running into it: no entities of its own, no external ones, bounded depth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
+
+from kfm_repro.errors import LimitExceeded, Unreadable
+
+if TYPE_CHECKING:
+    from kfm_repro.compare.context import Context
+
+__all__ = ["local_name", "read_xml"]
+
+_MAX_DEPTH = 200
+
+
+def local_name(tag: str) -> str:
+    """Return the name of an element or attribute without its namespace."""
+    return tag.rpartition("}")[2]
+
+
+def read_xml(raw: bytes, context: Context) -> list[Any]:
+    """Return the root as ``[tag, attributes, child, …]``; children are elements or texts, in order.
+
+    Names are ``namespace}local``; attributes are sorted, comments left out, processing instructions kept as
+    ``["?target", data]``. White space alone between elements is left out where it holds a line break: it is
+    indentation. Raises Unreadable, LimitExceeded (also for a document that declares entities).
+    """
+    builder = _Builder(context)
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.text
+    parser.ProcessingInstructionHandler = builder.instruction
+    parser.EntityDeclHandler = _refuse
+    parser.ExternalEntityRefHandler = _refuse
+    try:
+        parser.Parse(raw, True)  # noqa: FBT003  # expat takes it by position
+    except expat.ExpatError as exc:
+        raise Unreadable(f"cannot be read as XML: {exc}") from exc
+    root: list[Any] = builder.root[2]
+    root[1].update(builder.prolog)
+    return root
+
+
+def _refuse(*_: object) -> int:
+    raise LimitExceeded("the XML declares entities, which are not expanded")
+
+
+class _Builder:
+    """Collects elements as nested lists."""
+
+    def __init__(self, context: Context) -> None:
+        self.root: list[Any] = ["", {}]
+        self.prolog: dict[str, str] = {}
+        self._open: list[list[Any]] = [self.root]
+        self._left = context.limits.yaml_nodes
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Begin an element."""
+        self._count()
+        element: list[Any] = [tag, dict(sorted(attributes.items()))]
+        self._open[-1].append(element)
+        self._open.append(element)
+        if len(self._open) > _MAX_DEPTH:
+            raise LimitExceeded(f"XML nested more than {_MAX_DEPTH} deep")
+
+    def end(self, _: str) -> None:
+        """End an element; its indentation goes."""
+        element = self._open.pop()
+        texts = [child for child in element[2:] if isinstance(child, str)]
+        blank = all(not text.strip(" \t\r\n") for text in texts)
+        if blank and any(isinstance(child, list) for child in element[2:]):
+            element[2:] = [child for child in element[2:] if not (isinstance(child, str) and "\n" in child)]
+
+    def text(self, data: str) -> None:
+        """Add a text, to the one before if there is one."""
+        last = self._open[-1]
+        if len(last) > 2 and isinstance(last[-1], str):  # noqa: PLR2004  # tag, attributes, children
+            last[-1] += data
+        else:
+            self._count()
+            last.append(data)
+
+    def instruction(self, target: str, data: str) -> None:
+        """Keep a processing instruction; one outside of the root, such as a style sheet, as an attribute of it."""
+        if len(self._open) > 1:
+            self._open[-1].append([f"?{target}", {}, data])
+        else:
+            self.prolog[f"?{target}"] = f"{self.prolog.get(f'?{target}', '')}{data}\n"
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise LimitExceeded("an XML document of too many nodes")

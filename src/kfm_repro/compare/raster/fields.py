@@ -1,0 +1,76 @@
+"""Fields of a TIFF directory that GDAL does not speak of: dates, programs, hosts, and whatever is unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.noise.classify import classify_pairs
+from kfm_repro.compare.samples import scalar
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from kfm_repro.compare.context import Context
+    from kfm_repro.compare.raster.tiff import Directory
+
+__all__ = ["field_findings"]
+
+_ASCII = 2
+_KNOWN = {
+    305: ("Software", Kind.LIBRARY_VERSION),
+    306: ("DateTime", Kind.TIMESTAMP),
+    316: ("HostComputer", Kind.HOST),
+}
+_TOLD = frozenset((254, 320, 339, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844))
+"""What `picture` compares by its meaning: palette, types, georeference, GDAL's metadata and nodata."""
+_ELSEWHERE = (330, 34665, 34853, 40965)
+"""Fields that only say where further directories lie: SubIFDs, Exif, GPS, interoperability."""
+_PHOTOMETRIC, _PACKED_COLOURS = 262, frozenset(((2,), (6,)))
+"""RGB that JPEG keeps as YCbCr is the same once it is decoded."""
+
+
+def field_findings(
+    a: Directory, b: Directory, layout: Container[int], context: Context, where: dict[str, str | int]
+) -> list[Finding]:
+    """Return what differs in the fields that are neither layout nor compared by their meaning."""
+    found: list[Finding] = []
+    for tag in sorted({*a.fields, *b.fields}):
+        if tag in _ELSEWHERE:
+            evidence = f"TIFF tag {tag} leads to a directory that is not read"
+            found.append(Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, where=dict(where), evidence=evidence))
+            continue
+        if tag in layout or tag in _TOLD or a.fields.get(tag) == b.fields.get(tag):
+            continue
+        if tag == _PHOTOMETRIC and {a.numbers(tag), b.numbers(tag)} == _PACKED_COLOURS:
+            continue
+        name, kind = _KNOWN.get(tag, (f"TIFF tag {tag}", Kind.ATTRIBUTES))
+        shown = [_shown(directory, tag) for directory in (a, b)]
+        rung = Rung.CONTAINER if tag in _KNOWN else Rung.VALUE
+        evidence = name
+        if None not in shown:
+            part = classify_pairs([(shown[0], shown[1])], context, packaging=True)[0]
+            marked = Kind(part.kind) in (Kind.TIMESTAMP, Kind.PATH, Kind.HOST, Kind.IDENTIFIER)
+            if marked:
+                kind, rung, evidence = Kind(part.kind), Rung(part.rung), f"{name}: {part.evidence}"
+        example = Example(key={"field": name}, a=scalar(shown[0]), b=scalar(shown[1]))
+        found.append(
+            Finding(
+                kind=kind,
+                rung=rung,
+                where={**where, "pointer": f"/{name}"},
+                examples=(example,),
+                evidence=evidence,
+            )
+        )
+    return found
+
+
+def _shown(directory: Directory, tag: int) -> object:
+    if tag not in directory.fields:
+        return None
+    kind, raw = directory.fields[tag]
+    if kind == _ASCII:
+        return raw.rstrip(b"\0").decode("utf-8", "replace")
+    numbers = directory.numbers(tag)
+    return (numbers[0] if len(numbers) == 1 else list(numbers)) if numbers else raw

@@ -1,0 +1,154 @@
+"""The directories of a TIFF file (TIFF 6.0; BigTIFF): every field as raw bytes, and how much the blocks take.
+
+GDAL says what it understands of a file. What it does not understand must not pass as equal.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from kfm_repro.compare.context import reading
+from kfm_repro.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Directory", "Tiff", "read_tiff"]
+
+_SIZES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+_MOST_DIRECTORIES = 4096
+_MOST_FIELDS = 4096
+_MOST_BYTES = 256 << 20
+_SUBFILE_TYPE, _STRIP_COUNTS, _TILE_COUNTS = 254, 279, 325
+_REDUCED, _MASK = 1, 4
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One picture of the file. ``fields`` holds for each tag its type and its raw bytes, little-endian."""
+
+    fields: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """Return the integers of a field, none if it is not there."""
+        kind, raw = self.fields.get(tag, (0, b""))
+        code = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}.get(kind)
+        return struct.unpack(f"<{len(raw) // _SIZES[kind]}{code}", raw) if code else ()
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a picture of its own, neither an overview nor a mask."""
+        return not (next(iter(self.numbers(_SUBFILE_TYPE)), 0) & (_REDUCED | _MASK))
+
+    @property
+    def block_bytes(self) -> int:
+        """Return the bytes of all strips or tiles, packed."""
+        return sum(self.numbers(_STRIP_COUNTS)) + sum(self.numbers(_TILE_COUNTS))
+
+
+@dataclass(frozen=True)
+class Tiff:
+    """What the header and the directories say; ``order`` is the byte order, ``big`` BigTIFF."""
+
+    order: str
+    big: bool
+    size: int
+    directories: tuple[Directory, ...]
+
+    @property
+    def pages(self) -> tuple[Directory, ...]:
+        """Return the pictures that are neither overviews nor masks."""
+        return tuple(directory for directory in self.directories if directory.is_page)
+
+    @property
+    def unused(self) -> int:
+        """Return about how many bytes belong to no block; the directories themselves are among them."""
+        return self.size - sum(directory.block_bytes for directory in self.directories)
+
+
+def read_tiff(path: Path) -> Tiff:
+    """Read all directories of a TIFF file. Raises Unreadable, LimitExceeded."""
+    with reading(path, "TIFF", struct.error), path.open("rb") as file:
+        head = _read(file, 8) + file.read(8)
+        order = {b"II": "<", b"MM": ">"}[head[:2]]
+        big = struct.unpack_from(f"{order}H", head, 2)[0] == 43  # noqa: PLR2004  # BigTIFF; 42 is classic
+        at = (
+            struct.unpack_from(f"{order}Q", head, 8)[0]
+            if big
+            else struct.unpack_from(f"{order}I", head, 4)[0]
+        )
+        found: list[Directory] = []
+        seen: set[int] = set()
+        left = _MOST_BYTES
+        while at:
+            if at in seen or len(seen) >= _MOST_DIRECTORIES:
+                raise LimitExceeded("the directories of the TIFF do not end")
+            seen.add(at)
+            directory, at, used = _directory(file, at, order, big=big, left=left)
+            left -= used
+            found.append(directory)
+    return Tiff("little" if order == "<" else "big", big, path.stat().st_size, tuple(found))
+
+
+def _directory(file: BinaryIO, at: int, order: str, *, big: bool, left: int) -> tuple[Directory, int, int]:
+    """Return the directory at an offset, the offset of the next one, and how many bytes its fields take."""
+    entry = struct.Struct(f"{order}HHQ8s" if big else f"{order}HHI4s")
+    count = struct.Struct(f"{order}Q" if big else f"{order}H")
+    link = struct.Struct(f"{order}Q" if big else f"{order}I")
+    file.seek(at)
+    (number,) = count.unpack(_read(file, count.size))
+    if number > _MOST_FIELDS:
+        raise ValueError(f"a directory of {number} fields")
+    raw = _read(file, number * entry.size + link.size)
+    fields: dict[int, tuple[int, bytes]] = {}
+    used = 0
+    file_size = file.seek(0, 2)
+    for i in range(number):
+        tag, kind, items, inline = entry.unpack_from(raw, i * entry.size)
+        size = _SIZES.get(kind, 1) * items
+        used += size
+        if used > left:
+            raise LimitExceeded(f"fields of more than {_MOST_BYTES} bytes in the TIFF")
+        if size > file_size:
+            raise ValueError(f"a field of {size} bytes in a file of {file_size}")
+        if size > len(inline):
+            file.seek(link.unpack(inline)[0])
+            data = _read(file, size)
+        else:
+            data = inline[:size]
+        fields[tag] = (kind, _little(data, kind) if order == ">" else data)
+    return Directory(fields), link.unpack_from(raw, number * entry.size)[0], used
+
+
+def _little(data: bytes, kind: int) -> bytes:
+    """Return big-endian items as little-endian ones."""
+    width = {5: 4, 10: 4}.get(kind, _SIZES.get(kind, 1))
+    if width == 1:
+        return data
+    return b"".join(data[i : i + width][::-1] for i in range(0, len(data), width))
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise EOFError("the file ends within a directory")
+    return data

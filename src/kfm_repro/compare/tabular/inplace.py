@@ -1,0 +1,155 @@
+"""Two files column by column, in place: equal bytes are not decoded, the rest a row group at a time.
+
+A row that differs in no column at its position is equal there, and that is proven before anything is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
+from kfm_repro.compare.tabular.workers import workers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.filed import FileColumn
+    from kfm_repro.compare.tabular.source import ParquetSource
+
+__all__ = ["Difference", "differing", "in_parallel", "probe"]
+
+_PROBED = 20_000
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_parallel(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+    """Yield the results in the order of the tasks; as many threads as cores, and few results ahead."""
+    from collections import deque
+
+    with ThreadPoolExecutor(workers()) as pool:
+        waiting: deque[Any] = deque()
+        for task in tasks:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) > workers():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def probe(column: FileColumn) -> tuple[float, bool]:
+    """Return which part of the first rows is equal in place, and whether they are all different and none null.
+
+    A guess at what is worth trying; nothing is concluded from it.
+    """
+    import pyarrow.compute as pc
+
+    heads = [source.head(at, _PROBED) for source, at in zip(column.sources, column.at, strict=True)]
+    length = min(map(len, heads))
+    if not length:
+        return 1.0, False
+    mask = _unequal(heads[0].slice(0, length), heads[1].slice(0, length))
+    first = ex.exact(_chunked(heads[0]))
+    names = not first.null_count and pc.count_distinct(first, mode="all").as_py() == len(first)
+    return (1.0 if mask is None else 1.0 - float(mask.mean())), names
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Places at which a column differs, ascending, and its cells there."""
+
+    places: Ints
+    a: pa.ChunkedArray
+    b: pa.ChunkedArray
+
+    def take(self, which: Ints) -> Difference:
+        """Return some of them."""
+        if len(which) == len(self.places):
+            return self
+        return Difference(self.places[which], *(side.take(integers(which)) for side in (self.a, self.b)))
+
+
+def differing(columns: Sequence[FileColumn], rows: int) -> Iterator[tuple[int, Difference]]:
+    """Yield where column ``i`` differs among the first ``rows`` rows, piece by piece, ascending per column."""
+    tasks = [(i, group) for i, column in enumerate(columns) for group in _groups(column, rows)]
+
+    def compared(task: tuple[int, int]) -> tuple[int, list[Difference]]:
+        i, group = task
+        return i, list(_differences(columns[i], group, rows))
+
+    for i, found in in_parallel(compared, tasks):
+        for difference in found:
+            yield i, difference
+
+
+def _groups(column: FileColumn, rows: int) -> list[int]:
+    starts = column.sources[0].starts
+    return [group for group in range(len(starts) - 1) if starts[group] < min(rows, starts[group + 1])]
+
+
+def _differences(column: FileColumn, group: int, rows: int) -> Iterator[Difference]:
+    """Yield where a column differs within a row group of A."""
+    import numpy as np
+
+    a, b = cast("tuple[ParquetSource, ParquetSource]", column.sources)
+    at_a, at_b = column.at
+    start, stop = int(a.starts[group]), min(rows, int(a.starts[group + 1]))
+    other = int(np.searchsorted(b.starts, start, "right")) - 1
+    alike = (b.starts[other], b.starts[other + 1]) == (start, a.starts[group + 1])
+    if alike and other == group and at_a == at_b and a.same_bytes(b, at_a, group):
+        return
+    left = a.piece(at_a, group)
+    while start < stop:
+        end = min(stop, int(b.starts[other + 1]))
+        if end > start:
+            mine = left.slice(start - int(a.starts[group]), end - start)
+            theirs = (b.piece if alike else b.kept_piece)(at_b, other).slice(
+                start - int(b.starts[other]), end - start
+            )
+            mask = _unequal(mine, theirs)
+            if mask is not None:
+                places = np.flatnonzero(mask)
+                yield Difference(places + start, *(_cells(side, places) for side in (mine, theirs)))
+            start = end
+        other += 1
+
+
+def _cells(piece: pa.Array, places: Ints) -> pa.ChunkedArray:
+    return _chunked(piece if len(places) == len(piece) else piece.take(integers(places)))
+
+
+def _unequal(a: pa.Array, b: pa.Array) -> Mask | None:
+    """Return where two pieces differ bit by bit, None when they do not."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(a.type) and pa.types.is_dictionary(b.type):
+        return _unequal_places(a, b)
+    return ex.unequal(ex.exact(_chunked(a)), ex.exact(_chunked(b)))
+
+
+def _unequal_places(a: pa.DictionaryArray, b: pa.DictionaryArray) -> Mask | None:
+    """Return the same for strings by dictionary, through the place of each in A's."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values_a, values_b = (ex.exact(pa.chunked_array([side.dictionary])).chunk(0) for side in (a, b))
+    sides = []
+    for side, values, missing in ((a, values_a, -3), (b, values_b, -2)):
+        places = numpy_of(filled(pc.index_in(values, value_set=values_a, skip_nulls=True), missing))
+        places = np.append(places, -1)  # the last one stands for null
+        sides.append(places[numpy_of(filled(side.indices, len(places) - 1))])
+    mask: Mask = sides[0] != sides[1]
+    return mask if mask.any() else None
+
+
+def _chunked(array: pa.Array) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return pa.chunked_array([array])

@@ -1,0 +1,438 @@
+"""Two Parquet files that are not read whole: reduced to the rows in which they may differ, exactly, then compared.
+
+The ladder: bytes of column chunks; columns in place; rows as a multiset. What every step relies on: each row of A
+outside of the residue is proven equal to a row of B outside of it, one to one. So the multisets of what remains
+differ exactly as the tables do, multiset(A) - multiset(B) = multiset(rest of A) - multiset(rest of B), whatever was
+guessed on the way about keys or what is worth trying. What is left is compared as any small table is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.arrays import texts
+from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
+from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
+from kfm_repro.compare.tabular.filed import FileColumn
+from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel, probe
+from kfm_repro.compare.tabular.lines import differing_lines, number_lines
+from kfm_repro.compare.tabular.many import codes_on_demand
+from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed, pair_rows_by_number
+from kfm_repro.compare.tabular.quotes import has_quoted_empty
+from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
+from kfm_repro.compare.tabular.schema import Column, plain_type
+from kfm_repro.compare.tabular.spill import BYTES_PER_ROW, pair_spilled
+from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.filed import Source
+    from kfm_repro.compare.tabular.lines import TextSource
+    from kfm_repro.compare.tabular.source import ParquetSource
+
+__all__ = [
+    "anchor_in_place",
+    "can_be_reduced",
+    "file_columns",
+    "number_rows",
+    "parts_in_place",
+    "reduce",
+    "reduce_texts",
+]
+
+_ALIKE = 0.9
+"""Part of the first rows that is equal in place where it pays to compare the rest so."""
+_MOST_LOOKED_AT = 1_000_000
+"""Most pairs of a column that are kept to be looked at one by one (see `Limits.pairs`, which counts distinct ones)."""
+_MOST_RECORDS = 20_000
+"""Most records that are read one by one; beyond it both texts are read whole."""
+_MOST_AT_HAND = 1_000_000
+"""Most rows without equal partner that are read as rows; beyond it they are read a column at a time."""
+_MOST_IN_PLACE = 0.2
+"""Largest part of the rows that may differ in place, without anchor, before the rows are compared as a multiset."""
+
+
+def can_be_reduced(a: pa.Schema, b: pa.Schema, leaves: tuple[int, int]) -> bool:
+    """Return whether both tables consist of flat columns that `numbering` and `inplace` know, of equal types."""
+    if any(len(set(side.names)) != len(side.names) for side in (a, b)):
+        return False
+    if any(len(side.names) != count or not count for side, count in zip((a, b), leaves, strict=True)):
+        return False
+    shared = [name for name in a.names if name in set(b.names)]
+    return bool(shared) and all(
+        _is_flat(a.field(name).type)
+        and plain_type(a.field(name).type) == plain_type(b.field(name).type)
+        and _is_flat(b.field(name).type)
+        and a.field(name).nullable == b.field(name).nullable
+        for name in shared
+    )
+
+
+def _is_flat(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    types = pa.types
+    if isinstance(kind, pa.BaseExtensionType) or types.is_dictionary(kind) or types.is_nested(kind):
+        return False
+    views = types.is_string_view(kind) or types.is_binary_view(kind) or types.is_run_end_encoded(kind)
+    return not (views or types.is_interval(kind) or types.is_null(kind))
+
+
+def file_columns(columns: Sequence[Column], a: Source, b: Source) -> list[FileColumn]:
+    """Return the columns that both files have as columns in files, none of their cells at hand."""
+    import numpy as np
+
+    none = np.zeros(0, np.int64)
+    places = (
+        {name: i for i, name in enumerate(a.schema.names)},
+        {name: i for i, name in enumerate(b.schema.names)},
+    )
+    return [
+        FileColumn(
+            column.label,
+            column.a,
+            column.b,
+            column.same_type,
+            (a, b),
+            (places[0][column.label], places[1][column.label]),
+            none,
+            none,
+        )
+        for column in columns
+    ]
+
+
+def anchor_in_place(columns: Sequence[FileColumn], usable: Sequence[int]) -> int | None:
+    """Return a column that is equal in place and names the rows: rows at the same position belong together."""
+    a, b = columns[0].sources
+    if a.rows != b.rows or not a.rows:
+        return None
+    for i in usable:
+        column = columns[i]
+        if column.is_float:
+            continue
+        alike, names = probe(column)
+        if alike < 1.0 or not names or next(differing([column], a.rows), None) is not None:
+            continue
+        if column.names_rows_of(0):  # and so it does in B: the cells are the same
+            return i
+    return None
+
+
+def parts_in_place(
+    columns: Sequence[FileColumn], anchor: int, task: Task
+) -> Iterator[tuple[int, list[Part]]]:
+    """Yield per differing column of tables with an anchor what its cells are, told apart; places are rows."""
+    import numpy as np
+
+    settled: dict[int, list[Part]] = {}
+    left: dict[int, _Left] = {}
+    others = [i for i in range(len(columns)) if i != anchor]
+    for i, difference in differing([columns[i] for i in others], columns[anchor].sources[0].rows):
+        at = others[i]
+        parts: list[Part] = []
+        if is_plain(columns[at], task):
+            found, here = settle_cells(columns[at], difference.a, difference.b, task)
+            parts = [part.at(difference.places) for part in found]
+        else:
+            here = np.arange(len(difference.places))
+        settled[at] = merged([*settled.get(at, []), *parts])
+        left.setdefault(at, _Left()).add(difference.take(here), bounded=not columns[at].is_float)
+    for i in sorted(settled):
+        yield i, merged([*settled[i], *left[i].parts(columns[i], task)])
+
+
+@dataclass
+class _Left:
+    """Rows whose cells of one column are to be looked at one by one: not all of them when there are very many."""
+
+    found: list[Difference] = field(default_factory=list)
+    count: int = 0
+    beyond: int = 0
+    beyond_first: Ints | None = None
+
+    def add(self, difference: Difference, *, bounded: bool) -> None:
+        """Add rows; beyond the bound they are only counted."""
+        places = difference.places
+        room = max(0, _MOST_LOOKED_AT - self.count) if bounded else len(places)
+        if room and len(places):
+            self.found.append(Difference(places[:room], difference.a[:room], difference.b[:room]))
+        self.count += len(places[:room])
+        if len(places) > room:
+            self.beyond += len(places) - room
+            if self.beyond_first is None:
+                self.beyond_first = places[room : room + MAX_EXAMPLES].copy()
+
+    def parts(self, column: FileColumn, task: Task) -> list[Part]:
+        """Return what the cells are that were looked at; the others are values."""
+        import numpy as np
+
+        if not self.count:
+            return []
+        places = np.concatenate([difference.places for difference in self.found])
+        a, b = (
+            _of_type(side, [getattr(d, name) for d in self.found])
+            for side, name in ((column.a, "a"), (column.b, "b"))
+        )
+        held = replace(column, a=a, b=b, rows_a=places, rows_b=places)
+        pairs = Pairs(places, places, *ex.codes(*held.exact))
+        parts = [part.at(places) for part in looked_at(held, pairs, task)]
+        if self.beyond_first is not None:
+            evidence = f"{self.beyond} further pairs were beyond the limit and not looked at one by one"
+            reason = task.context.options.ignore.get(column.label)
+            rung = Rung.VALUE if reason is None else Rung.TOLERANCE
+            evidence += "" if reason is None else f"; ignored by the settings: {reason}"
+            parts.append(Part(str(Kind.VALUE), str(rung), self.beyond, self.beyond_first, evidence))
+        return parts
+
+
+def _of_type(like: pa.ChunkedArray, parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return pa.chunked_array(
+        [chunk.cast(like.type) for part in parts for chunk in part.chunks], type=like.type
+    )
+
+
+def reduce(columns: Sequence[FileColumn], memory: int) -> tuple[list[FileColumn], Residue]:
+    """Return the rows of two files without equal partner, their cells at hand if not too many, and all that moved.
+
+    ``memory`` is in bytes: where the numbers of all rows would take more, they go through files.
+    """
+    import numpy as np
+
+    a, b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
+    at = _in_place(columns)
+    if at is None:
+        return _as_multisets(columns, memory)
+    rest_a = np.concatenate([at, np.arange(min(a.rows, b.rows), a.rows)])
+    rest_b = np.concatenate([at, np.arange(min(a.rows, b.rows), b.rows)])
+    if len(rest_a) + len(rest_b) > _most_at_hand(a, b, memory):
+        return _as_multisets(columns, memory)
+    return _cancelled(columns, rest_a, rest_b)
+
+
+def _most_at_hand(a: ParquetSource, b: ParquetSource, memory: int) -> int:
+    """Return how many rows may be read as rows: with their codes they take a few times their size."""
+    return min(_MOST_AT_HAND, int(memory) // (8 * max(1, int(a.row_bytes), int(b.row_bytes))))
+
+
+def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[FileColumn], Residue]:
+    import numpy as np
+
+    a, b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
+    lanes = cache(lambda: _numbers(columns))
+    if (a.rows + b.rows) * BYTES_PER_ROW > memory:
+        seed = draw_seed()
+        partner, state = pair_spilled(
+            (_blocks(columns, 0, seed), _blocks(columns, 1, seed)), (a.rows, b.rows), memory
+        )
+        others = lambda: _others(columns)  # noqa: E731
+    else:
+        partner, state = pair_rows_by_number(*lanes())
+        others = lambda: lanes()[0].one != lanes()[1].one  # noqa: E731
+    rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
+    copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
+    none = np.zeros(0, np.int64)
+    if len(rest_a) + len(rest_b) > _most_at_hand(a, b, memory):
+        held = list(columns)
+        codes: tuple[Sequence[Ints], Sequence[Ints]] = codes_on_demand(held, rest_a, rest_b)
+    else:
+        held = _with_cells(columns, rest_a, rest_b)
+        codes = _codes(held)
+    return held, Residue(
+        rest_a, rest_b, *codes, none, none, partner=partner, copies=copies, others=others, lanes=lanes
+    )
+
+
+def _blocks(columns: Sequence[FileColumn], side: int, seed: int) -> Iterator[tuple[int, Numbers]]:
+    """Yield the numbers of the rows of A (0) or B (1), a row group at a time."""
+    source = cast("ParquetSource", columns[0].sources[side])
+
+    def numbered(group: int) -> tuple[int, Numbers]:
+        start, stop = (int(row) for row in source.starts[group : group + 2])
+        numbers = Numbers.of(stop - start, seed)
+        for column in columns:
+            numbers.mix(source.piece(column.at[side], group))
+        return start, numbers
+
+    yield from in_parallel(numbered, range(source.groups))
+
+
+def _others(columns: Sequence[FileColumn]) -> Mask:
+    """Return the places at which two files of as many rows do not hold equal rows, by their columns in place."""
+    import numpy as np
+
+    mask = np.zeros(columns[0].sources[0].rows, np.bool_)
+    for _, difference in differing(columns, len(mask)):
+        mask[difference.places] = True
+    return mask
+
+
+def _in_place(columns: Sequence[FileColumn]) -> Ints | None:
+    """Return the rows that differ in place, among those that both tables have; None when too many do."""
+    import numpy as np
+
+    a, b = columns[0].sources
+    least, most = min(a.rows, b.rows), max(a.rows, b.rows)
+    if most - least > _MOST_IN_PLACE * most or any(probe(column)[0] < _ALIKE for column in columns):
+        return None
+    mask = np.zeros(least, np.bool_)
+    for _, difference in differing(columns, least):
+        mask[difference.places] = True
+        if len(difference.places) > _MOST_IN_PLACE * least or mask.sum() > _MOST_IN_PLACE * least:
+            return None
+    return np.flatnonzero(mask)
+
+
+def _cancelled(columns: Sequence[FileColumn], rest_a: Ints, rest_b: Ints) -> tuple[list[FileColumn], Residue]:
+    """Cancel the rows of a residue that are equal to one of the other side, and return what remains."""
+    import numpy as np
+
+    none = np.zeros(0, np.int64)
+    held = _with_cells(columns, rest_a, rest_b)
+    codes_a, codes_b = _codes(held)
+    if not len(rest_a) or not len(rest_b):
+        return held, Residue(
+            rest_a, rest_b, codes_a, codes_b, none, none, lanes=cache(lambda: _numbers(columns))
+        )
+    equal_a, equal_b = pair_equal(*row_ids(codes_a, codes_b))
+    keep_a, keep_b = np.ones(len(rest_a), np.bool_), np.ones(len(rest_b), np.bool_)
+    keep_a[equal_a] = keep_b[equal_b] = False
+    left = Residue(
+        rest_a[keep_a],
+        rest_b[keep_b],
+        tuple(codes[keep_a] for codes in codes_a),
+        tuple(codes[keep_b] for codes in codes_b),
+        rest_a[equal_a],
+        rest_b[equal_b],
+        lanes=cache(lambda: _numbers(columns)),
+    )
+    return held, left
+
+
+def _codes(columns: Sequence[FileColumn]) -> tuple[tuple[Ints, ...], tuple[Ints, ...]]:
+    pairs = [ex.codes(*column.exact) for column in columns]
+    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+
+
+def _with_cells(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> list[FileColumn]:
+    """Return the columns with the cells of some rows (ascending) at hand."""
+    tasks = [(column, side) for column in columns for side in (0, 1)]
+
+    def taken(task: tuple[FileColumn, int]) -> pa.ChunkedArray:
+        column, side = task
+        return column.sources[side].take(column.at[side], (rows_a, rows_b)[side])
+
+    cells = list(in_parallel(taken, tasks))
+    return [
+        replace(column, a=cells[2 * i], b=cells[2 * i + 1], rows_a=rows_a, rows_b=rows_b)
+        for i, column in enumerate(columns)
+    ]
+
+
+def _numbers(columns: Sequence[FileColumn]) -> tuple[Numbers, Numbers]:
+    seed = draw_seed()
+    a, b = (
+        number_rows(source, [column.at[side] for column in columns], seed)
+        for side, source in enumerate(columns[0].sources)
+    )
+    return a, b
+
+
+def number_rows(source: Source, columns: Sequence[int], seed: int) -> Numbers:
+    """Return the numbers of all rows of a file over some columns, in this order."""
+    numbers = Numbers.of(source.rows, seed)
+
+    def mixed(group: int) -> None:
+        part = numbers.part(int(source.starts[group]), int(source.starts[group + 1]))
+        for column in columns:
+            part.mix(source.piece(column, group))
+
+    for _ in in_parallel(mixed, range(source.groups)):
+        pass
+    return numbers
+
+
+def reduce_texts(
+    columns: Sequence[FileColumn], usable: Sequence[int]
+) -> tuple[list[FileColumn], Residue] | None:
+    """Return the same for two texts, by their records; None where the strict reader is to be asked.
+
+    Records of other bytes may have the same cells (quoted or not): they cancel each other as cells.
+    """
+    import numpy as np
+
+    a, b = cast("tuple[TextSource, TextSource]", columns[0].sources)
+    none = np.zeros(0, np.int64)
+    if a.rows == b.rows:
+        at = differing_lines(a, b)
+        if len(at) <= _MOST_IN_PLACE * a.rows:
+            held = _with_records(columns, at, at)
+            anchor = None if held is None else _anchor_of_texts(held, usable)
+            if held is not None and anchor is not None:
+                return held, Residue(at, at, *_codes(held), none, none, anchor)
+    lanes = tuple(number_lines(side, seed) for seed in (draw_seed(),) for side in (a, b))
+    partner, state = pair_rows_by_number(lanes[0], lanes[1])
+    rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
+    held = _with_records(columns, rest_a, rest_b)
+    if held is None:
+        return None
+    codes = _codes(held)
+    if len(rest_a) and len(rest_b) and len(pair_equal(*row_ids(*codes))[0]):
+        return None
+    copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
+    return held, Residue(
+        rest_a,
+        rest_b,
+        *codes,
+        none,
+        none,
+        partner=partner,
+        copies=copies,
+        others=lambda: lanes[0].one != lanes[1].one,
+        lanes=lambda: (lanes[0], lanes[1]),
+    )
+
+
+def _with_records(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> list[FileColumn] | None:
+    """Return the columns with the cells of some rows at hand; None for too many, or some not written plainly."""
+    import pyarrow as pa
+
+    if len(rows_a) + len(rows_b) > _MOST_RECORDS:
+        return None
+    sides = []
+    for source, rows in zip(
+        cast("tuple[TextSource, TextSource]", columns[0].sources), (rows_a, rows_b), strict=True
+    ):
+        raw = [source.text(row) for row in rows.tolist()]
+        if any(b'""' in text and has_quoted_empty(text.decode(), source.delimiter) for text in raw):
+            return None
+        if not all(text.isascii() for text in raw) and not source.is_utf8:
+            return None
+        records = source.records(rows)
+        if any(len(record) != len(source.names) for record in records):
+            return None
+        sides.append(
+            [pa.chunked_array([texts(cells)]) for cells in zip(*records, strict=True)]
+            or [pa.chunked_array([], pa.string()) for _ in source.names]
+        )
+    return [
+        replace(column, a=sides[0][column.at[0]], b=sides[1][column.at[1]], rows_a=rows_a, rows_b=rows_b)
+        for column in columns
+    ]
+
+
+def _anchor_of_texts(columns: Sequence[FileColumn], usable: Sequence[int]) -> int | None:
+    """Return a column that is equal in place and names the rows; ``columns`` hold the rows that differ in place."""
+    for i in usable:
+        column = columns[i]
+        if column.a.equals(column.b) and column.names_rows_of(0):
+            return i
+    return None

@@ -1,0 +1,252 @@
+"""The records of a delimited text as places in a file, found and compared by the compiled loops."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import mmap
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from kfm_repro.compare.tabular.arrays import texts
+from kfm_repro.compare.tabular.dialect import header, sniff
+from kfm_repro.compare.tabular.inplace import in_parallel
+from kfm_repro.compare.tabular.native import library
+from kfm_repro.compare.tabular.numbering import Numbers
+from kfm_repro.compare.tabular.workers import workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from kfm_repro.compare.tabular.exact import Ints, Mask
+
+__all__ = ["TextSource", "Unsure", "differing_lines", "number_lines", "open_texts"]
+
+_HEAD_BYTES = 1 << 19
+_HEAD_ROWS = 2_000
+_BLOCK_ROWS = 1 << 17
+
+
+class Unsure(Exception):  # no error: the other reader is asked
+    """The text is written in a way for which the strict reader is to be asked."""
+
+
+class TextSource:
+    """One side of a comparison: a text whose quoting, line ends and blank lines leave no doubt where records are.
+
+    Rows are the records after the header. It answers for its columns as `ParquetSource` does.
+    """
+
+    def __init__(self, path: Path, data: mmap.mmap, delimiter: str, lines: Ints) -> None:
+        import numpy as np
+        import pyarrow as pa
+
+        self.path = path
+        self.data = data
+        self.delimiter = delimiter
+        self.lines = lines
+        """Where every record begins, the header first, and the end of the text."""
+        self.rows = len(lines) - 2
+        self.header = data[: int(lines[1])]
+        self.names, _ = header(_decoded(self.header), delimiter)
+        self.schema: pa.Schema = pa.schema([(name, pa.string()) for name in self.names])
+        self.starts: Ints = np.append(np.arange(0, self.rows, _BLOCK_ROWS), self.rows)
+        self.groups = len(self.starts) - 1
+
+    @cached_property
+    def is_utf8(self) -> bool:
+        """Whether the whole text is UTF-8."""
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            for at in range(0, len(self.data), _HEAD_BYTES):
+                decoder.decode(self.data[at : at + _HEAD_BYTES])
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    @property
+    def address(self) -> int:
+        """Where the text lies in memory."""
+        import numpy as np
+
+        return int(np.frombuffer(self.data, np.uint8).ctypes.data)
+
+    def text(self, row: int) -> bytes:
+        """Return a record with its end of line."""
+        return self.data[int(self.lines[row + 1]) : int(self.lines[row + 2])]
+
+    def records(self, rows: Ints) -> list[list[str]]:
+        """Return the cells of some rows. Raises Unsure where the strict reader finds more or less than a record."""
+        texts = [_decoded(self.text(row)) for row in rows.tolist()]
+        try:
+            found = list(
+                csv.reader(
+                    io.StringIO("".join(_ended(text) for text in texts), newline=""),
+                    delimiter=self.delimiter,
+                    strict=True,
+                )
+            )
+        except csv.Error as exc:
+            raise Unsure from exc
+        if len(found) != len(texts):
+            raise Unsure
+        return found
+
+    @cached_property
+    def _head(self) -> list[list[str]]:
+        import numpy as np
+
+        return self.records(np.arange(min(self.rows, _HEAD_ROWS)))
+
+    def head(self, column: int, rows: int) -> pa.Array:
+        """Return the first cells of a column, at most ``rows``."""
+        return _cells(self._head[:rows], column)
+
+    def piece(self, column: int, group: int) -> pa.Array:
+        """Return the cells of a column in a block of rows."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.csv as arrow_csv
+
+        start, stop = (int(row) for row in self.starts[group : group + 2])
+        block = self.data[int(self.lines[start + 1]) : int(self.lines[stop + 1])]
+        quoted = b'"' in block
+        try:
+            table = arrow_csv.read_csv(
+                pa.BufferReader(block),
+                read_options=arrow_csv.ReadOptions(autogenerate_column_names=True, use_threads=False),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=self.delimiter,
+                    quote_char='"' if quoted else False,
+                    newlines_in_values=quoted,
+                    ignore_empty_lines=False,
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types={f"f{column}": pa.string()},
+                    include_columns=[f"f{column}"],
+                    strings_can_be_null=False,
+                    null_values=[],
+                ),
+            )
+        except (pa.ArrowException, KeyError):
+            return _cells(self.records(np.arange(start, stop)), column)
+        if table.num_rows != stop - start:
+            raise Unsure
+        whole = table.column(0).combine_chunks()
+        return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
+
+    def pieces(self, column: int) -> Iterator[tuple[int, pa.Array]]:
+        """Yield every piece of a column with the number of its first row."""
+        for group in range(self.groups):
+            yield int(self.starts[group]), self.piece(column, group)
+
+    def take(self, column: int, rows: Ints) -> pa.ChunkedArray:
+        """Return some cells of a column, in the order asked for."""
+        import pyarrow as pa
+
+        return pa.chunked_array([_cells(self.records(rows), column)], type=pa.string())
+
+    def rises(self, column: int) -> bool:
+        """Return whether the cells of a column rise strictly, by length and then by bytes: none occurs twice."""
+        loops = library()
+        assert loops is not None  # noqa: S101  # open_texts asked
+        return bool(
+            loops.kfm_column_rises(
+                self.address, self.lines.ctypes.data, 1, self.rows + 1, ord(self.delimiter), column
+            )
+        )
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise Unsure from exc
+
+
+def _cells(records: list[list[str]], column: int) -> pa.Array:
+    return texts([record[column] if column < len(record) else None for record in records])
+
+
+def open_texts(a: Path, b: Path) -> tuple[TextSource, TextSource]:
+    """Return both sides of a comparison. Raises Unsure where one is not written plainly, or the headers differ."""
+    if library() is None:
+        raise Unsure
+    with ThreadPoolExecutor(workers()) as pool:
+        left, right = pool.map(_opened, (a, b))
+    if left.header != right.header or left.delimiter != right.delimiter or len(left.names) < 2:  # noqa: PLR2004
+        raise Unsure
+    return left, right
+
+
+def _opened(path: Path) -> TextSource:
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            raise Unsure
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    head = data[:_HEAD_BYTES]
+    if head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00")):
+        raise Unsure
+    cut = head.rfind(b"\n") + 1 if len(head) < len(data) else len(head)
+    delimiter = sniff(_decoded(head[:cut]))
+    return TextSource(path, data, delimiter, _lines(data, delimiter))
+
+
+def _lines(data: mmap.mmap, delimiter: str) -> Ints:
+    import numpy as np
+
+    loops = library()
+    assert loops is not None  # noqa: S101  # open_texts asked
+    address, size = np.frombuffer(data, np.uint8).ctypes.data, len(data)
+    lines = np.empty(loops.kfm_count_lines(address, size) + 1, np.int64)
+    records = loops.kfm_find_lines(address, size, ord(delimiter), lines.ctypes.data)
+    if records < 1:
+        raise Unsure
+    return lines[: records + 1]
+
+
+def differing_lines(a: TextSource, b: TextSource) -> Ints:
+    """Return the rows whose records differ in place, of two texts with the same number of rows."""
+    import numpy as np
+
+    loops = library()
+    assert loops is not None  # noqa: S101  # open_texts asked
+    mask: Mask = np.zeros(a.rows + 1, np.bool_)
+    ends = np.linspace(1, a.rows + 1, workers() + 1).astype(int).tolist()
+
+    def compare(part: tuple[int, int]) -> int:
+        return int(
+            loops.kfm_lines_differ(
+                a.address, a.lines.ctypes.data, b.address, b.lines.ctypes.data, *part, mask.ctypes.data
+            )
+        )
+
+    list(in_parallel(compare, pairwise(ends)))
+    return np.flatnonzero(mask[1:])
+
+
+def number_lines(source: TextSource, seed: int) -> Numbers:
+    """Return the numbers of all rows, each taken as one byte string without its end of line."""
+    loops = library()
+    assert loops is not None  # noqa: S101  # open_texts asked
+    numbers = Numbers.of(source.rows + 1, seed)
+
+    def mixed(group: int) -> None:
+        start, stop = (int(row) + 1 for row in source.starts[group : group + 2])
+        lanes = numbers.one.ctypes.data, numbers.two.ctypes.data
+        loops.kfm_mix_lines(*lanes, source.address, source.lines.ctypes.data, start, stop)
+
+    for _ in in_parallel(mixed, range(source.groups)):
+        pass
+    return numbers.part(1, source.rows + 1)

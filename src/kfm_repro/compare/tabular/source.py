@@ -1,0 +1,242 @@
+"""A Parquet file as columns in pieces: a row group's column at a time, decoded when asked for, by any thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from kfm_repro.compare.context import reading
+from kfm_repro.compare.tabular.arrays import integers, numpy_of
+from kfm_repro.compare.tabular.exact import exact
+from kfm_repro.compare.tabular.inplace import in_parallel
+from kfm_repro.compare.tabular.workers import workers
+from kfm_repro.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from kfm_repro.compare.tabular.exact import Ints
+
+__all__ = ["ParquetSource"]
+
+_BLOCK = 1 << 20
+_PIECES = 2
+_DICTIONARY_BYTES = 3
+"""A chunk of strings with at most so many bytes per value is coded by a dictionary, and read so."""
+
+
+class ParquetSource:
+    """One side of a comparison. Columns and row groups go by their number; every column is a leaf of its own."""
+
+    def __init__(self, file: pq.ParquetFile, path: Path) -> None:
+        import numpy as np
+
+        self.path = path
+        self.metadata = file.metadata
+        self.schema: pa.Schema = file.schema_arrow
+        self._leaves = file.schema
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+        self.starts: Ints = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self.rows = int(self.starts[-1])
+        self.groups = len(sizes)
+        self.row_bytes = sum(file.metadata.row_group(i).total_byte_size for i in range(self.groups)) // max(
+            1, self.rows
+        )
+        """Bytes of a row, about."""
+        self._local = threading.local()
+        self._open: list[Any] = []
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[int, int], pa.Array] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open:
+            file.close()
+
+    def bound(self, memory: int) -> None:
+        """Raise LimitExceeded when the smallest pieces would not fit into ``memory`` bytes, two for every thread."""
+        largest = max(
+            (
+                self.metadata.row_group(group).column(column).total_uncompressed_size
+                for group in range(self.groups)
+                for column in range(self.metadata.num_columns)
+            ),
+            default=0,
+        )
+        if largest * _PIECES * workers() > memory:
+            raise LimitExceeded(
+                f"one column of one row group takes {largest} bytes: too much for {memory} bytes of memory"
+            )
+
+    @cached_property
+    def _coded(self) -> list[str]:
+        """The columns of strings that are read as places in a dictionary."""
+        import pyarrow as pa
+
+        found = []
+        for i, field in enumerate(self.schema):
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+                chunks = [self.metadata.row_group(g).column(i) for g in range(self.groups)]
+                size = sum(chunk.total_uncompressed_size for chunk in chunks)
+                if size <= _DICTIONARY_BYTES * max(1, self.rows):
+                    found.append(field.name)
+        return found
+
+    def _file(self) -> pq.ParquetFile:
+        """Return this thread's own reader."""
+        import pyarrow.parquet as pq
+
+        if not hasattr(self._local, "file"):
+            self._local.file = pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=self._coded)
+            with self._lock:
+                self._open.append(self._local.file)
+        return self._local.file
+
+    def piece(self, column: int, group: int) -> pa.Array:
+        """Return the cells of a column in a row group; strings perhaps by dictionary. Raises Unreadable."""
+        import pyarrow as pa
+
+        with reading(self.path, "Parquet", pa.ArrowException):
+            table = self._file().reader.read_row_group(group, column_indices=[column], use_threads=False)
+            if table.num_rows != self.starts[group + 1] - self.starts[group]:
+                raise ValueError(f"row group {group} holds {table.num_rows} rows, not what the footer says")
+            return _joined(table.column(0))
+
+    def kept_piece(self, column: int, group: int) -> pa.Array:
+        """Return the same, keeping the last few: a piece that several of the other side overlap is read once."""
+        key = (column, group)
+        with self._lock:
+            found = self._kept.get(key)
+        if found is None:
+            found = self.piece(column, group)
+            with self._lock:
+                self._kept[key] = found
+                while len(self._kept) > workers():
+                    self._kept.pop(next(iter(self._kept)))
+        return found
+
+    def pieces(self, column: int) -> Iterator[tuple[int, pa.Array]]:
+        """Yield every piece of a column with the number of its first row."""
+
+        def placed(group: int) -> tuple[int, pa.Array]:
+            return int(self.starts[group]), self.piece(column, group)
+
+        yield from in_parallel(placed, range(self.groups))
+
+    def head(self, column: int, rows: int) -> pa.Array:
+        """Return the first cells of a column, at most ``rows``, without decoding much more."""
+        import pyarrow as pa
+
+        with reading(self.path, "Parquet", pa.ArrowException):
+            reader = self._file().reader
+            batches = reader.iter_batches(rows, row_groups=[0], column_indices=[column], use_threads=False)
+            for batch in batches:
+                return _plain(batch.column(0))
+        return pa.nulls(0, self.schema.field(column).type)
+
+    def take(self, column: int, rows: Ints) -> pa.ChunkedArray:
+        """Return some cells of a column, in the order asked for; only their row groups are decoded."""
+        import numpy as np
+        import pyarrow as pa
+
+        kind = self.schema.field(column).type
+        order = np.argsort(rows, kind="stable")
+        ascending = rows[order]
+        cuts = np.searchsorted(ascending, self.starts)
+        parts = []
+        for group in range(self.groups):
+            here = ascending[cuts[group] : cuts[group + 1]] - self.starts[group]
+            if len(here):
+                cells = _plain(self.piece(column, group).take(integers(here)))
+                parts.append(cells if cells.type == kind else cells.cast(kind))
+        found = pa.chunked_array(parts, type=kind)
+        if len(rows) and not np.array_equal(order, np.arange(len(rows))):
+            back = np.empty(len(order), np.int64)
+            back[order] = np.arange(len(order))
+            found = found.take(integers(back))
+        return found
+
+    def rises(self, column: int) -> bool:
+        """Return whether a column of integers of whatever meaning rises strictly, without null: none occurs twice."""
+        import pyarrow as pa
+
+        last: int | None = None
+        for _, piece in self.pieces(column):
+            values = (
+                piece if pa.types.is_dictionary(piece.type) else exact(pa.chunked_array([piece])).chunk(0)
+            )
+            if not pa.types.is_integer(values.type) or values.null_count:
+                return False
+            numbers = numpy_of(values)
+            if not len(numbers):
+                continue
+            if (last is not None and int(numbers[0]) <= last) or not (numbers[1:] > numbers[:-1]).all():
+                return False
+            last = int(numbers[-1])
+        return True
+
+    def same_bytes(self, other: ParquetSource, column: int, group: int) -> bool:
+        """Return whether both files hold the same bytes for a piece, decoded by the same rules: then it is equal.
+
+        A piece is decoded from its pages (the dictionary among them), the codec, the number of values and
+        the column's schema, and from nothing else.
+        """
+        mine, theirs = (side.metadata.row_group(group).column(column) for side in (self, other))
+        for aspect in ("compression", "num_values", "physical_type", "total_compressed_size", "file_path"):
+            if getattr(mine, aspect) != getattr(theirs, aspect):
+                return False
+        if not self._leaves.column(column).equals(other._leaves.column(column)) or mine.file_path:
+            return False
+        return _same_range(
+            (self.path, _start(mine)), (other.path, _start(theirs)), mine.total_compressed_size
+        )
+
+
+def _start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
+    offsets = (chunk.dictionary_page_offset, chunk.data_page_offset)
+    return min(int(offset) for offset in offsets if offset is not None and offset > 0)
+
+
+def _same_range(a: tuple[Path, int], b: tuple[Path, int], size: int) -> bool:
+    with a[0].open("rb", buffering=0) as left, b[0].open("rb", buffering=0) as right:
+        for at in range(0, size, _BLOCK):
+            length = min(_BLOCK, size - at)
+            block = os.pread(left.fileno(), length, a[1] + at)
+            if len(block) != length or block != os.pread(right.fileno(), length, b[1] + at):
+                return False
+    return True
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; where Arrow made chunks of its own, they are put together."""
+    import pyarrow as pa
+
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type):
+        column = column.cast(pa.large_string())
+    elif pa.types.is_binary(column.type):
+        column = column.cast(pa.large_binary())
+    joined = column.combine_chunks()
+    return (
+        joined
+        if isinstance(joined, pa.Array)
+        else pa.concat_arrays(joined.chunks or [pa.nulls(0, column.type)])
+    )
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """Return an array without dictionary."""
+    import pyarrow as pa
+
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array

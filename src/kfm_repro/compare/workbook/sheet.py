@@ -1,0 +1,129 @@
+"""The XML of a workbook: what readers of cells do not say of a sheet, within bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.parsers import expat
+
+__all__ = ["Sheet", "events", "read_sheet"]
+
+_CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
+_LETTERS = 26
+_VALUES = frozenset(("c", "v", "is", "t", "dimension", "sheetData"))
+"""Elements whose content is the value of a cell, or follows from where cells are."""
+_FOLLOWS = ("spans", "ref")
+"""Attributes that repeat where cells are."""
+
+
+@dataclass
+class Sheet:
+    """What calamine does not say of a sheet: its formulas, raw cells, everything that is no cell, its extent."""
+
+    formulas: dict[str, str] = field(default_factory=dict)
+    cells: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    frame: list[str] = field(default_factory=list)
+    rows: int = 0
+    columns: int = 0
+
+
+class _Reader:
+    """Takes the events of one sheet; refuses declarations of types, which may expand without bound."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self.sheet = Sheet()
+        self._keep = keep
+        self._cell = ""
+        self._said: dict[str, str] = {}
+        self._text: list[str] = []
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "c":
+            self._cell = attributes.get("r", "")
+            match = _CELL.fullmatch(self._cell)
+            if match is None:
+                raise ValueError("a cell does not say where it is")
+            self._measure(match[1], int(match[2]))
+            self._said = attributes
+        self._text = []
+        if self._keep and tag not in _VALUES:
+            said = sorted((k, v) for k, v in attributes.items() if k not in _FOLLOWS)
+            self.sheet.frame.append(f"<{tag} {said}")
+
+    def end(self, tag: str) -> None:
+        text = "".join(self._text)
+        self._text = []
+        if not self._keep:
+            return
+        if tag == "f":
+            self.sheet.formulas[self._cell] = text
+        elif tag == "v":
+            kind, style = self._said.get("t", "n"), self._said.get("s", "")
+            self.sheet.cells[self._cell] = (kind, style, "" if kind == "s" else text)
+        elif tag == "c":
+            self.sheet.cells.setdefault(self._cell, (self._said.get("t", "n"), self._said.get("s", ""), ""))
+            self._cell = ""
+        elif tag not in _VALUES and text.strip():
+            self.sheet.frame.append(text)
+
+    def text(self, data: str) -> None:
+        self._text.append(data)
+
+    def _measure(self, letters: str, row: int) -> None:
+        column = 0
+        for letter in letters:
+            column = column * _LETTERS + ord(letter) - ord("A") + 1
+        self.sheet.rows = max(self.sheet.rows, row)
+        self.sheet.columns = max(self.sheet.columns, column)
+
+
+def _parser() -> expat.XMLParserType:
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+
+    def refuse(*_: object) -> None:
+        raise ValueError("its XML declares a document type")
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    return parser
+
+
+def read_sheet(blocks: Iterable[bytes], *, keep: bool) -> Sheet:
+    """Read the XML of one sheet; without ``keep`` only its extent. Raises ValueError."""
+    reader = _Reader(keep=keep)
+    parser = _parser()
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    try:
+        for block in blocks:
+            parser.Parse(block, False)  # noqa: FBT003 - expat takes it by place
+        parser.Parse(b"", True)  # noqa: FBT003 - as above
+    except expat.ExpatError as exc:
+        raise ValueError(f"its XML is damaged: {exc}") from exc
+    return reader.sheet
+
+
+def events(path: Path) -> list[str]:
+    """Return the elements and texts of a document in order, attributes sorted."""
+    found: list[str] = []
+    parser = _parser()
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        found.append(f"<{tag} {sorted(attributes.items())}")
+
+    def end(tag: str) -> None:
+        found.append(f"</{tag}")
+
+    def text(data: str) -> None:
+        if data.strip():
+            found.append(data)
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text
+    parser.Parse(path.read_bytes(), True)  # noqa: FBT003 - expat takes it by place
+    return found

@@ -1,0 +1,292 @@
+"""NumPy, HDF5, netCDF and Zarr: elements, attributes, storage; and files that mean harm."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from compared import NOW_A, NOW_B, Write, brief, compared, written
+
+from kfm_repro.compare.context import Context
+from kfm_repro.compare.outputs import Output, compare_outputs
+from kfm_repro.model.finding import FileFacts, OutputVerdict
+
+GRID = np.arange(10_000.0).reshape(100, 100)
+
+
+def changed(at: tuple[int, int], value: float) -> Any:
+    grid = GRID.copy()
+    grid[at] = value
+    return grid
+
+
+def npy(values: Any) -> bytes:
+    target = io.BytesIO()
+    np.save(target, values)
+    return target.getvalue()
+
+
+def h5(fill: Callable[[Any], object], **options: Any) -> Write:
+    def write(path: Path) -> None:
+        with h5py.File(path, "w", **options) as file:
+            fill(file)
+
+    return write
+
+
+def dataset(values: Any = GRID, **options: Any) -> Write:
+    return h5(lambda file: file.create_dataset("g/a", data=values, **options))
+
+
+def enumerated(**names: int) -> Write:
+    return dataset(np.array([0, 1, 1], "i1"), dtype=h5py.enum_dtype(names, basetype="i1"))
+
+
+def attribute(value: Any) -> Write:
+    return h5(lambda file: file.attrs.__setitem__("x", value))
+
+
+@pytest.mark.parametrize(
+    ("b", "expected"),
+    [
+        (changed((1, 1), 9), {"value:value"}),
+        (changed((1, 1), np.nextafter(101.0, 200)), {"float-noise:noise"}),
+        (np.asfortranarray(GRID), {"layout:container"}),
+        (GRID.astype("f4"), {"type:value"}),
+        (GRID[:50], {"schema:value"}),
+    ],
+)
+def test_npy_by_elements(tmp_path: Path, b: Any, expected: set[str]) -> None:
+    assert brief(compared(tmp_path, npy(GRID), npy(b), "x.npy")) == expected
+
+
+def test_npy_of_objects_is_a_pickle_and_stays_closed(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    trap = npy(np.array([Trap()], dtype=object))
+    result = compared(tmp_path, trap, npy(np.array([1], dtype=object)), "x.npy")
+    assert result.verdict is OutputVerdict.UNKNOWN
+    assert "pickle" in result.findings[0].evidence
+    assert not (tmp_path / "ran").exists()
+
+
+def test_npz_says_which_array(tmp_path: Path) -> None:
+    a, b = (lambda path, v=v: np.savez_compressed(path, a=v, b=GRID) for v in (GRID, GRID + 1))
+    assert "value:value@a.npy" in brief(compared(tmp_path, a, b, "x.npz"))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (dataset(), dataset(changed((3, 4), -1)), {"value:value@/g/a"}),
+        (dataset(), dataset(chunks=(10, 10), compression="gzip"), {"chunking:container@/g/a"}),
+        (dataset(), dataset(GRID.astype(">f8")), {"encoding:container@/g/a"}),
+        (dataset(), dataset(GRID.astype("f4")), {"type:value@/g/a"}),
+        (dataset(), dataset(fillvalue=7.0), {"nodata:value@/g/a"}),
+        (attribute("a"), attribute("b"), {"attributes:value@/@x"}),
+        (attribute(np.arange(3)), attribute(np.array([0, 1, 5])), {"attributes:value@/@x"}),
+        (dataset(), h5(lambda file: file.create_group("g")), {"schema:value@/g/a"}),
+        (enumerated(A=0, B=1), enumerated(A=0, C=1), {"attributes:value@/g/a/@names of the values"}),
+        (
+            dataset(),
+            h5(lambda file: file.create_dataset("g/a", data=GRID), libver="latest"),
+            {"layout:container"},
+        ),
+    ],
+)
+def test_hdf5_object_by_object(tmp_path: Path, a: Write, b: Write, expected: set[str]) -> None:
+    assert brief(compared(tmp_path, a, b, "x.h5")) == expected
+
+
+def test_an_array_of_the_clock_is_a_timestamp_in_the_data(tmp_path: Path) -> None:
+    a, b = (dataset(np.arange(3) + now) for now in (NOW_A, NOW_B))
+    assert brief(compared(tmp_path, a, b, "x.h5")) == {"timestamp:value@/g/a"}
+    genuine = dataset(np.arange(3) + 1_500_000_000), dataset(np.arange(3) + 1_500_000_100)
+    assert brief(compared(tmp_path, *genuine, "x.h5")) == {"value:value@/g/a"}
+
+
+def test_links_out_of_the_file_are_compared_and_never_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.h5"
+    dataset()(secret)
+    linked = h5(lambda file: file.__setitem__("out", h5py.ExternalLink(str(secret), "/g/a")))
+    gone = h5(lambda file: file.__setitem__("out", h5py.ExternalLink(str(tmp_path / "none"), "/g/a")))
+    assert brief(compared(tmp_path, linked, gone, "x.h5")) == {"type:value@/out"}
+
+    def virtual(path: Path) -> None:
+        layout = h5py.VirtualLayout((100, 100), "f8")
+        layout[:] = h5py.VirtualSource(str(secret), "g/a", (100, 100))
+        with h5py.File(path, "w") as file:
+            file.create_virtual_dataset("v", layout)
+            file.attrs["side"] = path.parent.name
+
+    assert "bytes:unknown@/v" in brief(compared(tmp_path, virtual, virtual, "x.h5"))
+
+
+def test_a_hard_link_to_a_parent_ends(tmp_path: Path) -> None:
+    def loop(extra: int) -> Write:
+        def fill(file: Any) -> None:
+            file.create_group("g")["up"] = file["/"]
+            file.attrs["n"] = extra
+
+        return h5(fill)
+
+    assert brief(compared(tmp_path, loop(1), loop(2), "x.h5")) == {"attributes:value@/@n"}
+
+
+CUBE = xr.Dataset(
+    {"t": (("time", "x"), np.arange(12.0).reshape(3, 4)), "s": (("time",), np.arange(3, dtype="i2"))},
+    attrs={"history": "a"},
+)
+
+
+@pytest.mark.parametrize("unlimited", [[], ["time"]])
+@pytest.mark.parametrize("form", ["NETCDF3_CLASSIC", "NETCDF3_64BIT", "NETCDF3_64BIT_DATA"])
+def test_classic_netcdf_is_read_as_xarray_wrote_it(tmp_path: Path, form: Any, unlimited: list[str]) -> None:
+    other = CUBE.copy(deep=True)
+    other.t[1, 2] = 99
+    other.s[2] = 9
+    engine: Any = "netcdf4" if form.endswith("DATA") else "scipy"
+    a, b = (
+        lambda path, cube=cube: cube.to_netcdf(path, engine=engine, format=form, unlimited_dims=unlimited)
+        for cube in (CUBE, other)
+    )
+    result = compared(tmp_path, a, b, "x.nc")
+    assert brief(result) == {"value:value@/s", "value:value@/t"}
+    shown = {str(f.where["pointer"]): (f.examples[0].a, f.examples[0].b) for f in result.findings}
+    assert shown == {"/s": (2, 9), "/t": (6.0, 99.0)}
+
+
+def test_history_of_netcdf_is_a_time_in_the_data(tmp_path: Path) -> None:
+    a, b = (
+        lambda path, text=text: CUBE.assign_attrs(history=f"{text} made").to_netcdf(path, engine="netcdf4")
+        for text in ("2026-02-03T21:14:08Z", "2026-11-22T10:00:01Z")
+    )
+    assert brief(compared(tmp_path, a, b, "x.nc")) == {"timestamp:value@/@history"}
+
+
+def store(values: Any = GRID, chunks: Any = (50, 100), zarr_format: Any = 3) -> Write:
+    def write(path: Path) -> None:
+        target = zarr.storage.ZipStore(path, mode="w")
+        group = zarr.create_group(target, zarr_format=zarr_format)
+        array = group.create_array("a", shape=values.shape, chunks=chunks, dtype=values.dtype)
+        array[:] = values
+        target.close()
+
+    return write
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_zipped_zarr_by_its_elements(tmp_path: Path, version: int) -> None:
+    a, b = store(zarr_format=version), store(changed((3, 4), -1), zarr_format=version)
+    assert "value:value@/a" in brief(compared(tmp_path, a, b, "x.zarr.zip"))
+    rechunked = brief(compared(tmp_path, a, store(chunks=(25, 100), zarr_format=version), "x.zarr.zip"))
+    assert "chunking:container@/a" in rechunked
+    assert not any(":value" in said for said in rechunked)
+
+
+def test_a_codec_that_unpickles_is_refused(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    def hostile(note: str) -> bytes:
+        target = io.BytesIO()
+        described = {
+            "zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "fill_value": None, "order": "C",
+            "compressor": None, "filters": [{"id": "pickle", "protocol": 4}],
+        }  # fmt: skip
+        with zipfile.ZipFile(target, "w") as archive:
+            for name, data in (
+                (".zarray", json.dumps(described).encode()),
+                ("0", pickle.dumps([Trap()])),
+                ("note", note.encode()),
+            ):
+                archive.writestr(zipfile.ZipInfo(name), data)
+        return target.getvalue()
+
+    result = compared(tmp_path, hostile("a"), hostile("b"), "x.zarr.zip")
+    assert result.verdict is OutputVerdict.UNKNOWN
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("x.npy", lambda path: np.save(path, GRID)),
+        ("x.h5", dataset()),
+        ("x.nc", lambda path: CUBE.to_netcdf(path, engine="scipy")),
+        ("x.zarr.zip", store()),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_trouble_is_said_and_never_equal(tmp_path: Path, name: str, write: Write, *, swapped: bool) -> None:
+    whole = written(tmp_path, "w", name, write).read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:20], b"", b"text", whole[:8] + b"\xff" * 64 + whole[72:]):
+        sides = (broken, whole) if swapped else (whole, broken)
+        assert compared(tmp_path, *sides, name).verdict in (OutputVerdict.DIFFERENT, OutputVerdict.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "write"), [("h5py", "x.h5", dataset), ("zarr", "x.zarr.zip", store)]
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_without_the_library_the_answer_is_unknown_and_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, write: Any
+) -> None:
+    sides = [written(tmp_path, side, name, write(GRID + n)).read_bytes() for n, side in enumerate("ab")]
+    monkeypatch.setitem(sys.modules, module, None)
+    result = compared(tmp_path, *sides, name)
+    assert result.verdict is OutputVerdict.UNKNOWN
+    assert any("pip install 'kfm-repro[arrays]'" in finding.evidence for finding in result.findings)
+
+
+def folder_store(root: Path, values: Any, **options: Any) -> dict[str, Output]:
+    group = zarr.create_group(root, zarr_format=options.pop("zarr_format", 3))
+    array = group.create_array("a", shape=values.shape, dtype=values.dtype, **options)
+    array[:] = values
+    return {
+        path.relative_to(root.parent).as_posix(): Output(FileFacts(), path)
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_chunk_of_a_folder_is_told_by_its_elements(tmp_path: Path, version: int) -> None:
+    values = np.arange(10_000.0).reshape(100, 100)
+    other = values.copy()
+    other[60, 7] = -1
+    sides = [
+        folder_store(tmp_path / side / "s.zarr", data, chunks=(50, 100), zarr_format=version)
+        for side, data in (("a", values), ("b", other))
+    ]
+    outputs = compare_outputs(sides[0], sides[1], Context()).outputs
+    (differing,) = [output for output in outputs if output.verdict is not OutputVerdict.IDENTICAL]
+    (finding,) = differing.findings
+    assert (differing.format, finding.kind, finding.count) == ("zarr", "value", 1)
+    assert finding.detail["box"] == {"axis 0": [60, 60], "axis 1": [7, 7]}
+
+
+def test_a_chunk_packed_otherwise_is_no_other_chunk_and_its_description_says_so(tmp_path: Path) -> None:
+    sides = [
+        folder_store(tmp_path / side / "s.zarr", GRID, chunks=(50, 100), compressors=packed)
+        for side, packed in (("a", zarr.codecs.GzipCodec(level=1)), ("b", zarr.codecs.GzipCodec(level=9)))
+    ]
+    results = {output.path: output for output in compare_outputs(sides[0], sides[1], Context()).outputs}
+    assert {str(results[f"s.zarr/a/c/{i}/0"].findings[0].kind) for i in (0, 1)} == {"chunking"}
+    assert results["s.zarr/a/zarr.json"].verdict is OutputVerdict.DIFFERENT

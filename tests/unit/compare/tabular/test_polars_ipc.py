@@ -1,0 +1,58 @@
+"""Arrow files as Polars writes them: views instead of texts, and messages that do not end as a stream ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import kfm_repro
+
+LONG = "long enough to lie outside of its view"
+TABLE = {
+    "n": [1, 2, 3],
+    "text": ["x", LONG, None],
+    "raw": [b"1", LONG.encode(), None],
+    "many": [["a"], None, ["b", LONG]],
+    "two": [{"x": "q"}, {"x": None}, {"x": LONG}],
+    "kind": pl.Series(["u", "v", "u"], dtype=pl.Categorical),
+}
+
+
+def written(path: Path, **options: Any) -> Path:
+    pl.DataFrame(TABLE | options.pop("changed", {})).write_ipc(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("text", ["x", LONG + "!", None]),
+        ("raw", [b"1", LONG.encode(), b""]),
+        ("many", [["a"], [], ["b", LONG]]),
+        ("two", [{"x": "q"}, {"x": None}, {"x": LONG + "!"}]),
+        ("kind", pl.Series(["u", "v", "v"], dtype=pl.Categorical)),
+    ],
+)
+def test_one_value_is_one_finding_in_its_column(tmp_path: Path, column: str, values: Any) -> None:
+    a = written(tmp_path / "a.arrow")
+    b = written(tmp_path / "b.arrow", changed={column: values})
+    (finding,) = kfm_repro.diff(a, b).outputs[0].findings
+    assert (finding.rung, finding.where, finding.count) == ("value", {"column": column}, 1)
+
+
+def test_other_codecs_and_older_types_are_layout(tmp_path: Path) -> None:
+    a = written(tmp_path / "a.arrow")
+    for name, options in (("z", {"compression": "zstd"}), ("o", {"compat_level": pl.CompatLevel.oldest()})):
+        (output,) = kfm_repro.diff(a, written(tmp_path / f"{name}.arrow", **options)).outputs
+        assert output.verdict == "equivalent"
+        assert {(finding.kind, finding.rung) for finding in output.findings} == {("layout", "container")}
+
+
+def test_rows_in_another_order_are_an_order(tmp_path: Path) -> None:
+    a = written(tmp_path / "a.arrow")
+    pl.DataFrame(TABLE)[[2, 0, 1]].write_ipc(tmp_path / "b.arrow")
+    (finding,) = kfm_repro.diff(a, tmp_path / "b.arrow").outputs[0].findings
+    assert (finding.kind, finding.rung, finding.count) == ("row-order", "order", 3)

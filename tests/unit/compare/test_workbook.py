@@ -1,0 +1,212 @@
+"""Excel workbooks by two real writers: cells by sheet, and what the package says besides."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+import xlsxwriter
+from openpyxl.styles import Font
+
+import kfm_repro
+from kfm_repro.model.finding import Kind, OutputComparison, OutputVerdict, Rung
+
+
+def day(number: int) -> dt.datetime:
+    """Return a day of January 2020 without a zone: workbooks know none."""
+    return dt.datetime(2020, 1, number)  # noqa: DTZ001 - as said
+
+
+ROWS: tuple[tuple[Any, ...], ...] = (
+    ("id", "county", "area", "at"),
+    *((i, f"county {i % 7}", i * 1.25 + 0.1, day(1 + i)) for i in range(20)),
+)  # fmt: skip
+NOON = day(1) + dt.timedelta(hours=12)
+BOOKKEEPING = {(Kind.TIMESTAMP, Rung.CONTAINER)}
+
+
+def book(
+    path: Path, rows: Iterable[tuple[Any, ...]] = ROWS, created: dt.datetime = NOON, **properties: str
+) -> Path:
+    """Write one sheet; dates of the package's own are pinned by XlsxWriter, those of the document are ``created``."""
+    workbook = xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd hh:mm"})
+    workbook.set_properties({"created": created, **properties})
+    sheet = workbook.add_worksheet("counties")
+    for number, row in enumerate(rows):
+        sheet.write_row(number, 0, row)
+    workbook.close()
+    return path
+
+
+def edited(row: int, column: int, value: Any) -> list[tuple[Any, ...]]:
+    rows = [list(cells) for cells in ROWS]
+    rows[row][column] = value
+    return [tuple(cells) for cells in rows]
+
+
+def outcome(a: Path, b: Path) -> OutputComparison:
+    (output,) = kfm_repro.diff(a, b).outputs
+    return output
+
+
+def kinds(output: OutputComparison) -> set[tuple[Kind, Rung]]:
+    return {(finding.kind, finding.rung) for finding in output.findings}
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "rung"),
+    [
+        (edited(4, 1, "other"), Kind.VALUE, Rung.VALUE),
+        (edited(4, 1, None), Kind.VALUE, Rung.VALUE),
+        (edited(4, 3, day(30)), Kind.VALUE, Rung.VALUE),
+        (edited(4, 2, 3.8500000000000005), Kind.FLOAT_NOISE, Rung.NOISE),
+        ([ROWS[0], ROWS[2], ROWS[1], *ROWS[3:]], Kind.ROW_ORDER, Rung.ORDER),
+        ([*ROWS, ROWS[-1]], Kind.DUPLICATE_ROWS, Rung.VALUE),
+        (ROWS[:-1], Kind.ROWS_REMOVED, Rung.VALUE),
+        ([(row[0], row[1], row[3]) for row in ROWS], Kind.SCHEMA, Rung.VALUE),
+        ([(*row, "x" if i else "more") for i, row in enumerate(ROWS)], Kind.SCHEMA, Rung.VALUE),
+        ([(row[0], row[2], row[1], row[3]) for row in ROWS], Kind.COLUMN_ORDER, Rung.ORDER),
+    ],
+    ids=[
+        "cell",
+        "emptied",
+        "date",
+        "ulp",
+        "row swap",
+        "row twice",
+        "row less",
+        "dropped",
+        "added",
+        "column order",
+    ],
+)
+def test_a_change_has_its_kind_and_rung(
+    tmp_path: Path, rows: list[tuple[Any, ...]], kind: Kind, rung: Rung
+) -> None:
+    output = outcome(book(tmp_path / "a.xlsx"), book(tmp_path / "b.xlsx", rows))
+    assert output.format == "xlsx"
+    assert kinds(output) == {(kind, rung)}
+    assert {finding.where["layer"] for finding in output.findings} == {"counties"}
+
+
+def test_when_and_by_whom_it_was_made_is_bookkeeping(tmp_path: Path) -> None:
+    a = book(tmp_path / "a.xlsx", author="one")
+    b = book(tmp_path / "b.xlsx", created=NOON + dt.timedelta(days=1), author="other")
+    output = outcome(a, b)
+    assert output.verdict is OutputVerdict.EQUIVALENT
+    assert kinds(output) == BOOKKEEPING | {(Kind.ENTRY_METADATA, Rung.CONTAINER)}
+
+
+def rewritten(source: Path, target: Path, change: Callable[[Any], None]) -> Path:
+    """Change a workbook with openpyxl and save it elsewhere."""
+    workbook = openpyxl.load_workbook(source)
+    change(workbook)
+    workbook.save(target)
+    return target
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda workbook: workbook["counties"].cell(3, 2).__setattr__("font", Font(bold=True)),
+        lambda workbook: workbook["counties"].column_dimensions["A"].__setattr__("width", 40),
+        lambda workbook: workbook["counties"].merge_cells("A30:B31"),
+        lambda workbook: workbook["counties"].__setattr__("title", "others"),
+        lambda workbook: workbook.create_sheet("more"),
+        lambda workbook: workbook["counties"].cell(25, 1).__setattr__("value", "=SUM(A2:A9)"),
+    ],
+    ids=["font", "width", "merged", "renamed", "sheet added", "formula"],
+)
+def test_what_is_no_value_is_no_value_but_never_equal(tmp_path: Path, change: Callable[[Any], None]) -> None:
+    base = book(tmp_path / "base.xlsx")
+    a = rewritten(base, tmp_path / "a.xlsx", lambda _: None)
+    assert outcome(a, rewritten(base, tmp_path / "b.xlsx", change)).verdict is OutputVerdict.DIFFERENT
+
+
+def formula(path: Path, text: str) -> Path:
+    workbook = xlsxwriter.Workbook(path)
+    workbook.set_properties({"created": NOON})
+    sheet = workbook.add_worksheet("counties")
+    for number, row in enumerate(ROWS):
+        sheet.write_row(number, 0, [str(cell) for cell in row])
+    sheet.write_formula(25, 0, text, None, 3)
+    workbook.close()
+    return path
+
+
+def test_another_formula_of_the_same_value_is_a_difference(tmp_path: Path) -> None:
+    output = outcome(formula(tmp_path / "a.xlsx", "=1+2"), formula(tmp_path / "b.xlsx", "=2+1"))
+    (finding,) = output.findings
+    assert (finding.kind, finding.rung, finding.count) == (Kind.VALUE, Rung.VALUE, 1)
+    assert (finding.examples[0].a, finding.examples[0].b) == ("1+2", "2+1")
+
+
+def repacked(source: Path, target: Path, name: str, old: bytes, new: bytes) -> Path:
+    """Copy a workbook with one member changed."""
+    with zipfile.ZipFile(source) as file, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as to:
+        for info in file.infolist():
+            data = file.read(info)
+            to.writestr(info, data.replace(old, new) if info.filename == name else data)
+    return target
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b'r="A1"', b'r="XFD1048576"', "span more than"),
+        (b"</sheetData>", b" " * (64 << 20) + b"</sheetData>", "unpacks to"),
+    ],
+    ids=["far cell", "bomb"],
+)
+def test_a_workbook_that_asks_for_too_much_is_unknown(
+    tmp_path: Path, old: bytes, new: bytes, said: str
+) -> None:
+    a = book(tmp_path / "a.xlsx")
+    output = outcome(a, repacked(a, tmp_path / "b.xlsx", SHEET, old, new))
+    assert output.verdict is OutputVerdict.UNKNOWN
+    assert said in output.findings[0].evidence
+
+
+def test_entities_are_refused(tmp_path: Path) -> None:
+    a = book(tmp_path / "a.xlsx")
+    declared = b'<!DOCTYPE x [<!ENTITY e "ha">]>\n<worksheet '
+    output = outcome(a, repacked(a, tmp_path / "b.xlsx", SHEET, b"<worksheet ", declared))
+    assert output.verdict is OutputVerdict.DIFFERENT
+    assert "declares a document type" in output.findings[0].evidence
+
+
+def test_a_zip_that_is_called_a_workbook_is_compared_as_a_zip(tmp_path: Path) -> None:
+    for side in "ab":
+        with zipfile.ZipFile(tmp_path / f"{side}.xlsx", "w") as file:
+            file.writestr("text.txt", f"side {side}\n")
+    output = outcome(tmp_path / "a.xlsx", tmp_path / "b.xlsx")
+    assert [finding.where["member"] for finding in output.findings if finding.kind is Kind.VALUE] == [
+        "text.txt"
+    ]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_workbook_is_a_difference(tmp_path: Path, share: float) -> None:
+    a, b = book(tmp_path / "a.xlsx"), tmp_path / "b.xlsx"
+    b.write_bytes(a.read_bytes()[: int(a.stat().st_size * share)])
+    for sides in ((a, b), (b, a)):
+        assert outcome(*sides).verdict is OutputVerdict.DIFFERENT
+
+
+def test_without_the_package_the_answer_is_unknown_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = book(tmp_path / "a.xlsx"), book(tmp_path / "b.xlsx", ROWS[:-1])
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    output = outcome(a, b)
+    assert output.verdict is OutputVerdict.UNKNOWN
+    assert "not installed" in output.findings[0].evidence

@@ -1,0 +1,120 @@
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kfm_repro.judge.diff import compare_paths
+
+SUFFIXES = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+
+
+@pytest.fixture
+def shapes(tmp_path: Path, counties: Any) -> Any:
+    def write(side: str, frame: Any = None) -> Path:
+        path = tmp_path / side / "counties.shp"
+        path.parent.mkdir()
+        (counties if frame is None else frame).to_file(path)
+        return path
+
+    return write
+
+
+def shuffled(frame: Any) -> Any:
+    return frame.sample(frac=1, random_state=3).reset_index(drop=True)
+
+
+def outputs(a: Path, b: Path) -> Any:
+    return {
+        Path(output.path).suffix: (str(output.verdict), {(str(f.kind), str(f.rung)) for f in output.findings})
+        for output in compare_paths(a, b).outputs
+    }
+
+
+def test_shapes_and_records_that_went_the_same_way_are_in_order(shapes: Any, counties: Any) -> None:
+    found = outputs(shapes("a"), shapes("b", shuffled(counties)))
+    assert {verdict for verdict, _ in found.values()} == {"identical", "equivalent"}
+    assert found[".shp"][1] == {("feature-order", "order")}
+    assert found[".dbf"][1] == {("feature-order", "order")}
+
+
+@pytest.mark.parametrize("part", [".shp", ".dbf"])
+def test_records_that_left_their_shapes_are_data(shapes: Any, counties: Any, part: str) -> None:
+    """Each file alone holds the same rows in another order; together every feature is another one."""
+    a, b, other = shapes("a"), shapes("b"), shapes("c", shuffled(counties))
+    shutil.copyfile(other.with_suffix(part), b.with_suffix(part))
+    if part == ".shp":
+        shutil.copyfile(other.with_suffix(".shx"), b.with_suffix(".shx"))
+    found = outputs(a, b)
+    assert found[part][0] == "different"
+
+
+def test_the_day_in_the_header_is_packaging(shapes: Any) -> None:
+    a, b = shapes("a"), shapes("b")
+    raw = bytearray(b.with_suffix(".dbf").read_bytes())
+    raw[1:4] = bytes((101, 2, 3))
+    b.with_suffix(".dbf").write_bytes(raw)
+    found = outputs(a, b)
+    assert found[".dbf"] == ("equivalent", {("timestamp", "container")})
+    assert {verdict for suffix, (verdict, _) in found.items() if suffix != ".dbf"} == {"identical"}
+
+
+def test_an_index_that_leads_elsewhere_is_data(shapes: Any) -> None:
+    a, b = shapes("a"), shapes("b")
+    raw = bytearray(b.with_suffix(".shx").read_bytes())
+    raw[100:116] = raw[108:116] + raw[100:108]
+    b.with_suffix(".shx").write_bytes(raw)
+    assert outputs(a, b)[".shx"] == ("different", {("spatial-index", "value")})
+
+
+def test_a_record_marked_as_deleted_is_gone(shapes: Any) -> None:
+    a, b = shapes("a"), shapes("b")
+    raw = bytearray(b.with_suffix(".dbf").read_bytes())
+    (size,) = struct.unpack_from("<H", raw, 8)
+    raw[size] = ord("*")
+    b.with_suffix(".dbf").write_bytes(raw)
+    assert ("rows-removed", "value") in outputs(a, b)[".dbf"][1]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "told"),
+    [
+        (".cpg", "utf8", ("equivalent", {("encoding", "container")})),
+        (".cpg", "ISO-8859-1", ("different", {("encoding", "value")})),
+        (".prj", "", ("different", {("crs", "value")})),
+    ],
+)
+def test_what_stands_beside_is_compared_by_meaning(shapes: Any, suffix: str, text: str, told: Any) -> None:
+    a, b = shapes("a"), shapes("b")
+    b.with_suffix(suffix).write_text(text)
+    assert outputs(a, b)[suffix] == told
+
+
+def test_a_width_is_a_schema(shapes: Any) -> None:
+    a, b = shapes("a"), shapes("b")
+    raw = bytearray(b.with_suffix(".dbf").read_bytes())
+    raw[32 + 17] = 7
+    b.with_suffix(".dbf").write_bytes(raw)
+    assert outputs(a, b)[".dbf"][0] == "different"
+
+
+def test_in_an_archive_an_order_is_not_known_to_be_one(shapes: Any, counties: Any, tmp_path: Path) -> None:
+    packed = []
+    for path in (shapes("a"), shapes("b", shuffled(counties))):
+        packed.append(tmp_path / f"{path.parent.name}.zip")
+        with zipfile.ZipFile(packed[-1], "w") as archive:
+            for suffix in SUFFIXES:
+                archive.write(path.with_suffix(suffix), f"counties{suffix}")
+    (output,) = compare_paths(*packed).outputs
+    assert output.verdict == "unknown"
+
+
+@pytest.mark.parametrize("part", [".shp", ".dbf"])
+def test_an_order_is_not_known_to_be_one_where_a_half_is_gone(shapes: Any, counties: Any, part: str) -> None:
+    a, b = shapes("a"), shapes("b", shuffled(counties))
+    a.with_suffix(".dbf" if part == ".shp" else ".shp").unlink()
+    (output,) = [o for o in compare_paths(a.parent, b.parent).outputs if o.path.endswith(part)]
+    assert output.verdict == "unknown"
+    assert ("feature-order" if part == ".shp" else "row-order") in {str(f.kind) for f in output.findings}

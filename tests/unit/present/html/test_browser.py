@@ -1,0 +1,151 @@
+"""The page in a real browser: from disk, offline, with and without JavaScript, by keyboard, dark, on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reports import empty_report, full_report, hostile_report, map_report
+
+Show = Callable[..., Any]
+
+
+def test_hostile_names_and_values_open_no_dialog_and_ask_for_nothing(show: Show) -> None:
+    page = show(hostile_report())
+    assert page.locator("script").count() == 1
+    assert page.locator("img, iframe, object, embed, link").count() == 0
+    assert page.evaluate(
+        "[...document.querySelectorAll('*')].every(n => ![...n.attributes].some(a => /^on/i.test(a.name)))"
+    )
+    links = page.evaluate("[...document.links].map(a => a.getAttribute('href'))")
+    assert all(link.startswith("#") for link in links)
+
+
+def test_the_policy_lets_no_foreign_script_run(show: Show, browser: Any) -> None:
+    from kfm_repro.present.html import render_html
+
+    broken = render_html(full_report()).replace("</main>", "<script>document.title='owned'</script></main>")
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.set_content(broken)
+    assert page.title() != "owned"
+    context.close()
+    assert show(full_report()).title() == "Not reproducible: census_1900"
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_first_screen_says_verdict_output_column_kind_and_advice(show: Show, *, script: bool) -> None:
+    page = show(full_report(), java_script_enabled=script)
+    for text in (
+        "Not reproducible",
+        "summary.csv",
+        "column generated_at",
+        "Embedded timestamp",
+        "take the time from",
+    ):
+        box = page.get_by_text(text).first.bounding_box()
+        assert box["y"] + box["height"] <= 800
+
+
+def test_without_javascript_everything_is_there(show: Show) -> None:
+    page = show(full_report(), java_script_enabled=False)
+    assert not page.locator("#filter").is_visible()
+    assert page.locator("[data-finding]").count() == 9
+    assert page.locator("figure svg").count() == 5
+    assert page.locator("svg .ft").count() == 6
+    page.get_by_role("heading", name="2 identical").click()
+    assert page.get_by_text("names.csv").is_visible()
+    page.locator(".summary a", has_text="Embedded timestamp").click()
+    assert page.url.endswith("#data-processed-census-summary.csv--column-generated_at-timestamp")
+
+
+def test_j_and_k_walk_the_findings_and_the_filter_narrows_them(show: Show) -> None:
+    page = show(full_report())
+    titles = []
+    for key in "jjk":
+        page.keyboard.press(key)
+        titles.append(page.locator(".now h4").inner_text())
+    assert "Float noise" in titles[1]
+    assert titles[0] == titles[2]
+    page.keyboard.press("/")
+    page.keyboard.type("moved as a whole, nobody knows")
+    assert page.locator("[data-finding]:visible").count() == 0
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("generated_at")
+    assert page.locator("[data-finding]:visible").count() == 1
+    assert page.locator(".summary tbody tr:visible").count() == 1
+    assert page.locator("#matches").inner_text() == "1 finding"
+    page.keyboard.press("Escape")
+    assert page.locator("[data-finding]:visible").count() == 9
+
+
+def test_the_question_mark_opens_the_keys_and_escape_closes_them(show: Show) -> None:
+    page = show(full_report())
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator("#help").is_visible()
+
+
+def test_map_and_table_are_linked_both_ways(show: Show) -> None:
+    page = show(map_report(6))
+    page.locator(".rows a").nth(3).click()
+    assert page.locator(".rows tr.on").inner_text().startswith("geoid 200003")
+    assert page.locator("svg .ft.on title").text_content().startswith("geoid 200003")
+    assert page.locator(".canvas > svg").get_attribute("viewBox") != "-200 -200 10400 10600"
+    page.get_by_label("All of it").click()
+    assert page.locator(".canvas > svg").get_attribute("viewBox") == "-200.00 -200.00 10400.00 10600.00"
+    page.locator("svg .ft .b").nth(5).dispatch_event("click")
+    assert page.locator(".rows tr.on").inner_text().startswith("geoid 200000")
+
+
+def test_a_map_moves_by_keyboard(show: Show) -> None:
+    page = show(map_report(6))
+    chart = page.locator(".canvas > svg")
+    chart.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowRight")
+    x, _, width, _ = map(float, chart.get_attribute("viewBox").split())
+    assert width == pytest.approx(10400 * 0.6)
+    assert x == pytest.approx(-200 + 10400 * 0.2 + 6240 * 0.1)
+    page.keyboard.press("0")
+    assert chart.get_attribute("viewBox") == "-200.00 -200.00 10400.00 10600.00"
+
+
+def test_five_thousand_features_answer(show: Show) -> None:
+    page = show(map_report(5_000))
+    assert page.locator("svg .ft").count() == 5_000
+    assert page.locator(".rows tbody tr").count() == 500
+    assert "The 5000 farthest of 5120" in page.locator("figcaption").inner_text()
+    page.locator(".rows a").nth(499).click()
+    assert page.locator("svg .ft.on").count() == 1
+    page.keyboard.press("j")
+    assert page.locator(".now").count() == 1
+
+
+def test_dark_and_paper(show: Show) -> None:
+    page = show(full_report(), color_scheme="dark")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(colour) == "rgb(20, 24, 22)"
+    page.emulate_media(media="print", color_scheme="light")
+    assert page.evaluate(colour) == "rgb(255, 255, 255)"
+    assert not page.locator("#filter").is_visible()
+    assert page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("make", [full_report, empty_report, hostile_report])
+def test_accessible(show: Show, make: Callable[[], Any], scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(show(make(), color_scheme=scheme)).response["violations"]
+    assert [(item["id"], item["nodes"][0]["html"][:200]) for item in found] == []
+
+
+@pytest.mark.parametrize("make", [full_report, hostile_report])
+def test_a_narrow_screen_scrolls_only_up_and_down(show: Show, make: Callable[[], Any]) -> None:
+    page = show(make())
+    page.set_viewport_size({"width": 380, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
