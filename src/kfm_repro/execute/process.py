@@ -14,11 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from kfm_repro.errors import NotReplayable
 from kfm_repro.execute.isolate import Confinement, Jail
@@ -78,7 +79,8 @@ class Echo(StrEnum):
 class Process:
     """What to run. ``own_group`` keeps Ctrl-C from the command, so that we can end it in order.
 
-    With a ``confinement``, whose limits hold the timeout, ``argv``, ``cwd`` and ``env`` are as the command sees them.
+    With a ``confinement``, whose limits hold the timeout, ``argv``, ``cwd`` and ``env`` are as the command sees them,
+    and ``turn`` is entered while it runs.
     """
 
     argv: Sequence[str]
@@ -89,6 +91,7 @@ class Process:
     echo: Echo = Echo.NONE
     own_group: bool = True
     confinement: Confinement | None = None
+    turn: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext, compare=False)
 
 
 def run_command(process: Process) -> Outcome:
@@ -136,15 +139,16 @@ def _run_child(process: Process, log: RunLog) -> Outcome:
 def _run_confined(process: Process, log: RunLog) -> Outcome:
     if process.confinement is None:
         raise ValueError("a command without a confinement is our own child")
-    jail = Jail(process.argv, process.cwd, process.env, process.confinement)
-    started = datetime.now(UTC)
-    pumps = _pump_both(jail.stdout, jail.stderr, log, process.echo)
-    try:
-        report = jail.wait()
-    except BaseException:
-        jail.stop()
-        _drain(pumps)
-        raise
+    with process.turn():
+        jail = Jail(process.argv, process.cwd, process.env, process.confinement)
+        started = datetime.now(UTC)
+        pumps = _pump_both(jail.stdout, jail.stderr, log, process.echo)
+        try:
+            report = jail.wait()
+        except BaseException:
+            jail.stop()
+            _drain(pumps)
+            raise
     _drain(pumps, _LONGEST_DRAIN_S if report.contained else _DRAIN_S)
     return Outcome(
         outcome=report.cause or ("success" if report.exit_code == 0 else "failed"),

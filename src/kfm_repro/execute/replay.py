@@ -204,8 +204,7 @@ def _run_pipeline(
     known = {name: value for name, value in shape.environ.items() if value is not None}
     confinement = confine(project, plan, workspace, {**environ, **known}, stage.place, request)
     pipeline = _pipeline(project, plan, workspace)
-    with request.turn():
-        outcome = _execute(pipeline, plan, stage, agent, confinement)
+    outcome = _execute(pipeline, plan, stage, agent, confinement, request)
     broken = guards[0].broken() or guards[1].broken()
     if broken:
         guards[0].make_way()
@@ -297,8 +296,9 @@ def _pipeline(project: Project, plan: Plan, workspace: Workspace) -> Pipeline:
 
 
 def _execute(
-    pipeline: Pipeline, plan: Plan, stage: _Stage, agent: Prepared | None, confinement: Confinement
-) -> Outcome:
+    pipeline: Pipeline, plan: Plan, stage: _Stage, agent: Prepared | None, confinement: Confinement,
+    request: Request,
+) -> Outcome:  # fmt: skip
     root, environ = stage.workspace.root, stage.environ
     values = placeholder_values(plan, stage.workspace)
     search = [Path(folder) for folder in environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
@@ -308,6 +308,7 @@ def _execute(
         env=environ,
         logs=stage.fresh.logs,
         confinement=confinement,
+        turn=request.turn,
     )
     process = shaped(process, stage.shape, agent)
     return run_command(process if stage.fixed is None else shown_at(process, stage.fixed, FIXED))
