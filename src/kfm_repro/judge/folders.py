@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kfm_repro.compare.engine import same_bytes
 from kfm_repro.compare.outputs import Output
 from kfm_repro.errors import UsageError
 from kfm_repro.model.finding import FileFacts
-from kfm_repro.runs.hashing import digest_many
+from kfm_repro.runs.hashing import Digest, digest_many
 from kfm_repro.runs.paths import kind_of, real_path
 
 __all__ = ["file_outputs", "folder_outputs"]
@@ -18,6 +19,8 @@ __all__ = ["file_outputs", "folder_outputs"]
 
 _OF_SHAPES = (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx")
 """What readers take into account beside the shapes."""
+_LARGE = 1 << 20
+"""Bytes from which on comparing two files is worth the while before they are digested."""
 
 
 @dataclass
@@ -48,7 +51,7 @@ def file_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]
                 )
                 if file is not None:
                     found[a.stem + suffix] = file
-    return _digested(names[0]), _digested(names[1])
+    return _digested(names[0], names[1])
 
 
 def folder_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]]:
@@ -61,13 +64,14 @@ def folder_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Outpu
     """
     sides = [_found(folder) for folder in (a, b)]
     closed = {**sides[1].closed, **sides[0].closed}
-    made = []
+    files, others = [], []
     for found in sides:
-        files = {name: path for name, path in found.files.items() if not _below(name, closed)}
-        others = {name: output for name, output in found.others.items() if not _below(name, closed)}
+        files.append({name: path for name, path in found.files.items() if not _below(name, closed)})
         unread = {name: _nowhere(f"a folder that cannot be listed: {why}") for name, why in closed.items()}
-        made.append(_digested(files) | others | unread)
-    return made[0], made[1]
+        seen = {name: output for name, output in found.others.items() if not _below(name, closed)}
+        others.append(seen | unread)
+    left, right = _digested(files[0], files[1])
+    return left | others[0], right | others[1]
 
 
 def _found(folder: Path) -> _Found:
@@ -122,15 +126,32 @@ def _nowhere(reason: str) -> Output:
     return Output(facts=FileFacts(), file=None, reason=reason)
 
 
-def _digested(files: Mapping[str, Path]) -> dict[str, Output]:
-    names = sorted(files)
+def _digested(a: Mapping[str, Path], b: Mapping[str, Path]) -> tuple[dict[str, Output], dict[str, Output]]:
+    """Return two sets of files as outputs. Of two large files of one name and the same bytes one is digested."""
+    alike = {name for name in a.keys() & b.keys() if _are_alike(a[name], b[name])}
+    own = [name for name in sorted(b) if name not in alike]
     try:
-        digests = digest_many([files[name] for name in names])
+        digests = digest_many([*(a[name] for name in sorted(a)), *(b[name] for name in own)])
     except OSError as exc:
         raise UsageError(
             f"cannot be read: {exc.filename}: {exc.strerror}", hint="check its permissions"
         ) from exc
+    left = dict(zip(sorted(a), digests, strict=False))
+    right = dict(zip(own, digests[len(left) :], strict=True)) | {name: left[name] for name in alike}
+    return _outputs(a, left), _outputs(b, right)
+
+
+def _are_alike(a: Path, b: Path) -> bool:
+    try:
+        return a.stat().st_size >= _LARGE and same_bytes(a, b)
+    except OSError:
+        return False  # which of them cannot be read is said when it is digested
+
+
+def _outputs(files: Mapping[str, Path], digests: Mapping[str, Digest]) -> dict[str, Output]:
     return {
-        name: Output(facts=FileFacts(sha256=digest.sha256, size_bytes=digest.size_bytes), file=files[name])
-        for name, digest in zip(names, digests, strict=True)
+        name: Output(
+            facts=FileFacts(sha256=digests[name].sha256, size_bytes=digests[name].size_bytes), file=path
+        )
+        for name, path in files.items()
     }
