@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,15 +29,21 @@ def test_what_is_there_is_seen(tmp_path: Path) -> None:
     assert [reach.is_folder(path) for path in asked] == [True, False, False, False]
 
 
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """Return a folder that every user may enter, as that of a test may not be."""
+    with tempfile.TemporaryDirectory(prefix="kfm-tests-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_what_others_keep_from_us_is_not_there(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
+def test_what_others_keep_from_us_is_not_there(shared: Path) -> None:
+    closed = shared / "closed"
     closed.mkdir(mode=0o700)
     (closed / "python3").touch()
-    program = tmp_path / "reach.py"
+    program = shared / "reach.py"
     program.write_bytes(Path(reach.__file__).read_bytes())
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     python = next(
         (name for name in ("/usr/bin/python3", "/bin/python3") if Path(name).exists()), sys.executable
     )
