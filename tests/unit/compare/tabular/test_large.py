@@ -175,6 +175,14 @@ def test_equal_chunks_are_not_decoded(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {column for column, _ in read} == {0, 2}
 
 
+def test_a_text_made_to_pass_for_another_among_shuffled_rows_is_a_value(tmp_path: Path) -> None:
+    texts = ["53d39d1332d300380000000000000000", "170318af34a5da1091740521d662f86b"]  # see test_numbering
+    sides = [pa.table({"id": range(ROWS), "b": [bytes.fromhex(text)] * ROWS}) for text in texts]
+    a, b = sides[0], pa.concat_tables([sides[0].slice(1), sides[1].slice(0, 1)])
+    kinds = {(f.kind, f.count) for f in compare(*written(tmp_path, a, b), IN_PIECES)}
+    assert kinds == {(Kind.ROW_ORDER, ROWS), (Kind.VALUE, 1)}
+
+
 def test_very_many_changed_rows_are_matched_by_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "_MOST_AT_HAND", 10)
     a = table()
