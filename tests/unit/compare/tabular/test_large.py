@@ -310,6 +310,14 @@ def test_plainly_written_texts_are_compared_by_their_records(tmp_path: Path) -> 
     assert (finding.where, finding.count, finding.examples[0].key) == ({"column": "name"}, 1, {"id": "8"})
 
 
+def test_records_of_two_columns_of_one_name_are_compared(tmp_path: Path) -> None:
+    rows = ["id,name,name\n", *(f"{i},{i % 7},a\n" for i in range(300))]
+    changed = [*rows[:9], rows[9].replace("a", "b"), *rows[10:]]
+    found = in_records(*lines(tmp_path, rows, changed))
+    assert found is not None
+    assert [(f.kind, f.where, f.count) for f in found] == [(Kind.VALUE, {"column": "name (2)"}, 1)]
+
+
 @pytest.mark.parametrize(
     "text",
     [
