@@ -238,6 +238,15 @@ def test_a_row_group_larger_than_the_bound_is_refused(tmp_path: Path) -> None:
         compare(*files, replace(IN_PIECES, options=Options(memory_bytes=1000)))
 
 
+def test_a_row_group_of_equal_values_is_as_large_as_its_rows(tmp_path: Path) -> None:
+    rows = 200_000
+    sides = [pa.table({"id": np.full(rows, 7), "x": np.full(rows, n)}) for n in (1, 2)]
+    files = written(tmp_path, sides[0], sides[1], (rows, rows))
+    assert files[0].stat().st_size < rows
+    with pytest.raises(LimitExceeded, match="one column of one row group"):
+        compare(*files, replace(IN_PIECES, options=Options(memory_bytes=rows * 8)))
+
+
 _MEASURED = """
 import sys
 from kfm_repro.cli import main
