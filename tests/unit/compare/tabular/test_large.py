@@ -183,6 +183,20 @@ def test_a_text_made_to_pass_for_another_among_shuffled_rows_is_a_value(tmp_path
     assert kinds == {(Kind.ROW_ORDER, ROWS), (Kind.VALUE, 1)}
 
 
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string()])
+def test_two_columns_name_no_row_where_they_repeat_among_the_rows_that_are_equal(
+    kind: pa.DataType, tmp_path: Path
+) -> None:
+    a = pa.table({
+        "x": pa.array([1, 1, 2, 2] * 4).cast(kind), "y": pa.array([3, 4, 3, 4] * 4).cast(kind),
+        "value": range(16),
+    })  # fmt: skip
+    b = with_cell(with_cell(a, "value", 2, 99), "value", 5, 98)
+    (found,) = (f for f in compare(*written(tmp_path, a, b), IN_PIECES) if f.kind is Kind.VALUE)
+    assert [example.key for example in found.examples] == [{"row": 2}, {"row": 5}]
+    assert found.evidence == compare(*written(tmp_path, a, b), WHOLE)[0].evidence
+
+
 def test_very_many_changed_rows_are_matched_by_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "_MOST_AT_HAND", 10)
     a = table()
