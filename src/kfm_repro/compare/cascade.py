@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfm_repro.compare.engine import finished
+from kfm_repro.compare.samples import MAX_TEXT
 from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.verdict import output_verdict
 
@@ -125,8 +126,13 @@ def _again(finding: Finding, causes: Mapping[str, OutputComparison]) -> Finding:
 
 
 def _cause(a: object, b: object, named: Callable[[tuple[str, str]], str]) -> list[str]:
-    """Return the outputs whose digests are all in which two texts differ; none if something else differs."""
-    if not isinstance(a, str) or not isinstance(b, str) or _TOKEN.sub("", a) != _TOKEN.sub("", b):
+    """Return the outputs whose digests are all in which two texts differ; none if something else differs.
+
+    A text that an example may show in part may differ in what is not shown.
+    """
+    if not isinstance(a, str) or not isinstance(b, str) or max(len(a), len(b)) >= MAX_TEXT:
+        return []
+    if _TOKEN.sub("", a) != _TOKEN.sub("", b):
         return []
     pairs = list(zip(_TOKEN.findall(a), _TOKEN.findall(b), strict=False))
     if len(_TOKEN.findall(a)) != len(_TOKEN.findall(b)):

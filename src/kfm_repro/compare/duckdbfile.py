@@ -41,7 +41,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 _MAX_TABLES = 10_000
 _HEADER = struct.Struct("<8x4sQ32x32s32s")
 """Checksum, magic, storage version, flags, version and commit of the library (DuckDB's MainHeader)."""
-_LOSSY = ("TIME WITH TIME ZONE", "BIT", "UNION", "HUGEINT", "VARIANT", "GEOMETRY", "BIGNUM", "TIME_NS")
+_LOSSY = ("TIME WITH TIME ZONE", "BIT", "HUGEINT", "VARIANT", "GEOMETRY", "BIGNUM", "TIME_NS")
 """Types that Arrow holds in part or not at all: their values are compared as DuckDB spells them."""
 _CATALOGUE = {
     "schema": "SELECT schema_name, '', comment, tags::VARCHAR FROM duckdb_schemas() WHERE NOT internal",
@@ -89,12 +89,7 @@ class _Database:
     def rows(self, table: tuple[str, str], context: Context) -> pa.Table:
         """Return the rows of a table in the order in which they were inserted, without computed columns."""
         columns = {name: column for name, column in self.tables[table].items() if not column.generated}
-        wanted = [
-            f"{_quoted(name)}::VARCHAR AS {_quoted(name)}"
-            if any(word in column.type for word in _LOSSY)
-            else _quoted(name)
-            for name, column in columns.items()
-        ]
+        wanted = [_selected(name, column.type) for name, column in columns.items()]
         relation = self.connection.sql(f"SELECT {', '.join(wanted)} FROM {'.'.join(map(_quoted, table))}")  # noqa: S608 - quoted
         read = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
         reader = read()
@@ -113,6 +108,21 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
             if table in right.tables:
                 findings += _table(left, right, table, context)
         return (*findings, *_writer(left, right))
+
+
+def _selected(name: str, kind: str) -> str:
+    """Return what is selected for a column: its values, or how DuckDB spells those that Arrow does not hold.
+
+    A cast to text drops which member of a union and which type of a variant a value has.
+    """
+    quoted = _quoted(name)
+    if not any(word in kind for word in _LOSSY):
+        return quoted
+    spelled = [f"{quoted}::VARCHAR"]
+    spelled += [f"to_json({quoted})::VARCHAR"] if "UNION" in kind or "VARIANT" in kind else []
+    spelled += [f"variant_typeof({quoted})"] if kind == "VARIANT" else []
+    text = spelled[0] if len(spelled) == 1 else f"concat_ws(' ', {', '.join(spelled)})"
+    return f"{text} AS {quoted}"
 
 
 @contextmanager

@@ -47,11 +47,11 @@ class Part:
     facts: FileFacts
 
     @property
-    def partition(self) -> dict[str, str]:
+    def partition(self) -> list[tuple[str, str]]:
         """The columns that its folders say, by the convention ``key=value``, from the top down."""
         folders = PurePosixPath(self.path).parts[:-1]
         pairs = (folder.partition("=") for folder in folders if _KEY_VALUE.fullmatch(folder))
-        return {unquote(key): unquote(value) for key, _, value in pairs}
+        return [(unquote(key), unquote(value)) for key, _, value in pairs]
 
     @property
     def place(self) -> tuple[str, str]:
@@ -188,7 +188,10 @@ def _order(others: Mapping[str | None, int]) -> Callable[[Part], tuple[object, .
 
 
 def _table(parts: Sequence[Part], context: Context) -> tuple[pa.Table, list[Described]]:
-    """Return the rows of all parts with the columns of their folders, and what each file says of itself."""
+    """Return the rows of all parts with the columns of their folders, and what each file says of itself.
+
+    Where a file holds a column of its folder's name, that is another column: readers differ on which they believe.
+    """
     import pyarrow as pa
 
     from kfm_repro.compare.tabular.decoded import check_size
@@ -201,9 +204,10 @@ def _table(parts: Sequence[Part], context: Context) -> tuple[pa.Table, list[Desc
         size += table.nbytes
         check_size(size, context)
         described.append(said)
-        for name, value in part.partition.items():
-            if name not in table.column_names:
-                table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
+        for name, value in part.partition:
+            while name in table.column_names:
+                name = f"{name} (folder)"  # noqa: PLW2901  # the next free name
+            table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
         tables.append(table.replace_schema_metadata(None))
     try:
         return pa.concat_tables(tables, promote_options="default"), described

@@ -61,3 +61,17 @@ def test_a_digest_of_nothing_here_and_a_changed_value_beside_it_stay_values(
     found = results(tmp_path, a, b)
     assert [str(f.kind) for f in found["m.json"].findings] == ["value"]
     assert [str(f.kind) for f in found["sums.txt"].findings] == ["value"]
+
+
+@pytest.mark.parametrize("name", ["m.json", "m.csv", "m.txt"])
+def test_a_digest_in_a_text_that_is_not_shown_whole_explains_nothing(name: str, tmp_path: Path) -> None:
+    tables, sides = (b"a,b\n1,2\n3,4\n", b"a,b\n3,4\n1,2\n"), []
+    for table, end in zip(tables, "xy", strict=True):
+        said = f"{hashlib.sha256(table).hexdigest()} {'z' * 200}{end}"
+        spelled = {"m.json": json.dumps({"said": said}), "m.csv": f"id,said\n1,{said}\n", "m.txt": said}
+        sides.append({"t.csv": table, name: spelled[name].encode()})
+    found = results(tmp_path, *sides)
+    assert {path: str(result.verdict) for path, result in found.items()} == {
+        name: "different",
+        "t.csv": "equivalent",
+    }

@@ -151,3 +151,25 @@ def test_a_truncated_file_is_a_difference(tmp_path: Path, share: float) -> None:
         assert output.findings[0].kind is Kind.TRUNCATED
         assert str(tmp_path) not in output.findings[0].evidence
         assert "kfm-repro-" not in output.findings[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("UNION(n INTEGER, s VARCHAR)", ("union_value(n := 1)", "union_value(s := '1')")),
+        ("UNION(n HUGEINT, s VARCHAR)", ("union_value(n := 1)", "union_value(s := '1')")),
+        ("UNION(s VARCHAR)", ("union_value(s := NULL)", "union_value(s := 'NULL')")),
+        ("UNION(s HUGEINT)", ("union_value(s := NULL)", "NULL")),
+        ("VARIANT", ("1::VARIANT", "'1'::VARIANT")),
+        ("VARIANT", ("1::INTEGER::VARIANT", "1::BIGINT::VARIANT")),
+        ("VARIANT[]", ("[1::VARIANT]", "['1'::VARIANT]")),
+    ],
+)
+def test_values_of_one_spelling_and_another_type_are_not_the_same(
+    kind: str, values: tuple[str, str], tmp_path: Path
+) -> None:
+    a, b = (f"CREATE TABLE t(id INTEGER, v {kind}); INSERT INTO t SELECT 1, {value}" for value in values)
+    assert {finding.rung for finding in compared(tmp_path, a, b)} == {Rung.VALUE}
+    (tmp_path / "again").mkdir()
+    again = compared(tmp_path / "again", a, f"{a}; CREATE TABLE u(x INTEGER); DROP TABLE u")
+    assert Rung.VALUE not in {finding.rung for finding in again}

@@ -108,6 +108,15 @@ def test_the_same_files_in_exchanged_partitions_are_another_table(tmp_path: Path
     assert (Kind.VALUE, Rung.VALUE) in kinds(compared(tmp_path))
 
 
+@pytest.mark.parametrize("folders", [("county=c1", "county=c2"), ("year=1/year=3", "year=2/year=3")])
+def test_a_folder_is_data_where_the_file_or_another_folder_says_the_column_too(
+    folders: tuple[str, str], tmp_path: Path
+) -> None:
+    for side, folder in zip("ab", folders, strict=True):
+        like_spark(TABLE, tmp_path / side / "out" / folder, parts=1)
+    assert (Kind.VALUE, Rung.VALUE) in kinds(compared(tmp_path))
+
+
 def test_names_that_are_not_random_are_paired_by_name(tmp_path: Path) -> None:
     for side, name in (("a", "part-0"), ("b", "part-1")):
         (tmp_path / side).mkdir()

@@ -30,6 +30,8 @@ __all__ = ["compare"]
 
 _COPIES = 12
 """So many times its size a text takes while it is compared whole."""
+_RECORD_BYTES = 96
+"""Bytes that a record takes, however short, while texts are compared by their records."""
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NEWLINES = {"\r\n": "CRLF", "\n": "LF", "\r": "CR", "": "none"}
 
@@ -87,11 +89,14 @@ def compare(
 
 
 def _in_pieces(a: Path, b: Path, context: Context) -> tuple[Finding, ...] | None:
-    """Compare two large files by their records; None where they are small, or not written plainly and alike."""
+    """Compare two large files by their records; None for small, odd or too many ones."""
     if min(a.stat().st_size, b.stat().st_size) < context.limits.whole_text_bytes:
         return None
     try:
         left, right = open_texts(a, b)
+        most = context.options.memory_bytes
+        if most is not None and (left.rows + right.rows) * _RECORD_BYTES > most:
+            return None
         findings = compare_texts(left, right, context)
     except Unsure:
         return None

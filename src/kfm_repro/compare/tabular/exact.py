@@ -120,9 +120,14 @@ def _nested(array: pa.Array) -> list[Any]:
         lengths = pc.list_value_length(array).to_pylist()
         return [None if n is None else tuple(next(members_of) for _ in range(n)) for n in lengths]
     if types.is_union(kind):
-        return [_canonical(value) for value in array.to_pylist()]
+        return [_member(cell) for cell in array]
     _, step = _plan(kind)
     return cast("list[Any]", step(array).to_pylist())
+
+
+def _member(cell: pa.UnionScalar) -> tuple[int, str]:
+    """Return the value of a union and which of its members holds it: 1 as an integer is not 1 as a float."""
+    return cell.type_code, _canonical(cell.as_py())
 
 
 def _entries(array: pa.Array) -> list[Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import kfm_repro.compare.tabular.exact as ex
+from kfm_repro.compare.tabular.filed import FileColumn, repeats
 from kfm_repro.compare.tabular.rows import pair_equal, row_ids
 
 if TYPE_CHECKING:
@@ -75,7 +76,14 @@ def _unique_pair(columns: Sequence[Column], pair: tuple[int, ...], rest: Residue
             distinct = int((_counts(side_ids) > 0).sum())
             if distinct < len(side_ids) - unpaired:
                 return False
-    return True
+    return not isinstance(chosen[0], FileColumn) or _unique_in_files(cast("list[FileColumn]", chosen), spare)
+
+
+def _unique_in_files(columns: Sequence[FileColumn], spare: tuple[int, int]) -> bool:
+    """Return the same over all rows of two files, of which only some cells are at hand."""
+    places = [[column.at[side] for column in columns] for side in (0, 1)]
+    found = repeats(list(columns[0].sources), places)
+    return all(count <= unpaired for count, unpaired in zip(found, spare, strict=True))
 
 
 def _counts(ids: ex.Ints) -> ex.Ints:

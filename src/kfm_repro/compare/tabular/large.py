@@ -21,7 +21,7 @@ from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel
 from kfm_repro.compare.tabular.many import codes_on_demand
 from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed, pair_rows_by_number
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
-from kfm_repro.compare.tabular.schema import Column, plain_type
+from kfm_repro.compare.tabular.schema import Column, labels, plain_type
 from kfm_repro.compare.tabular.spill import BYTES_PER_ROW, pair_spilled
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
@@ -84,10 +84,7 @@ def file_columns(columns: Sequence[Column], a: Source, b: Source) -> list[FileCo
     import numpy as np
 
     none = np.zeros(0, np.int64)
-    places = (
-        {name: i for i, name in enumerate(a.schema.names)},
-        {name: i for i, name in enumerate(b.schema.names)},
-    )
+    places = [{label: i for i, label in enumerate(labels(side.schema.names))} for side in (a, b)]
     return [
         FileColumn(
             column.label,

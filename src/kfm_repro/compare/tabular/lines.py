@@ -245,7 +245,7 @@ def number_lines(source: TextSource, seed: int) -> Numbers:
     def mixed(group: int) -> None:
         start, stop = (int(row) + 1 for row in source.starts[group : group + 2])
         lanes = numbers.one.ctypes.data, numbers.two.ctypes.data
-        loops.kfm_mix_lines(*lanes, source.address, source.lines.ctypes.data, start, stop)
+        loops.kfm_mix_lines(*lanes, *numbers.seed, source.address, source.lines.ctypes.data, start, stop)
 
     for _ in in_parallel(mixed, range(source.groups)):
         pass

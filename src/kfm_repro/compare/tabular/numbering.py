@@ -56,6 +56,8 @@ class Numbers:
 
     one: Words
     two: Words
+    seed: tuple[int, int] = (0, 0)
+    """Both halves of the seed. Byte strings are numbered from it, too: they come before they meet their row."""
 
     @staticmethod
     def of(rows: int, seed: int = 0) -> Numbers:
@@ -63,11 +65,12 @@ class Numbers:
         import numpy as np
 
         halves = (seed & (1 << 64) - 1, seed >> 64)
-        return Numbers(*(np.full(rows, s ^ h, np.uint64) for s, h in zip(_SEEDS, halves, strict=True)))
+        one, two = (np.full(rows, s ^ h, np.uint64) for s, h in zip(_SEEDS, halves, strict=True))
+        return Numbers(one, two, halves)
 
     def part(self, start: int, stop: int) -> Numbers:
         """Return a view of some rows in a row."""
-        return Numbers(self.one[start:stop], self.two[start:stop])
+        return Numbers(self.one[start:stop], self.two[start:stop], self.seed)
 
     def mix(self, column: pa.Array) -> None:
         """Take in the next cell of every row, bit by bit as `exact` says; dictionaries are taken for their values."""
@@ -104,11 +107,10 @@ class Numbers:
         if loops is not None:
             valid, offsets, data = array.buffers()
             lanes = self.one.ctypes.data, self.two.ctypes.data
-            loops.kfm_mix_bytes(
-                *lanes, _address(offsets), _address(data), _address(valid), array.offset, len(array)
-            )
+            where = _address(offsets), _address(data), _address(valid)
+            loops.kfm_mix_bytes(*lanes, *self.seed, *where, array.offset, len(array))
             return
-        self._mix_words(*_numbers_of_bytes(array), _nulls(array))
+        self._mix_words(*_numbers_of_bytes(array, self.seed), _nulls(array))
 
     def _mix_dictionary(self, column: pa.DictionaryArray) -> None:
         import numpy as np
@@ -119,7 +121,7 @@ class Numbers:
             self.mix(column.dictionary_decode())
             return
         places = np.ascontiguousarray(numpy_of(filled(column.indices.cast(pa.int32()), -1)))
-        first, second = _numbers_of_bytes(values)
+        first, second = _numbers_of_bytes(values, self.seed)
         loops = library()
         if loops is not None:
             lanes = self.one.ctypes.data, self.two.ctypes.data
@@ -163,12 +165,12 @@ def _mixed(lane: Words, words: Words | np.uint64, which: int) -> Words:
     return mixed
 
 
-def _numbers_of_bytes(array: pa.Array) -> tuple[Words, Words]:
+def _numbers_of_bytes(array: pa.Array, seed: tuple[int, int]) -> tuple[Words, Words]:
     """Return the two numbers of every byte string of a large_binary array; those of nulls mean nothing."""
     import numpy as np
 
     _, offsets, data = array.buffers()
-    one, two = np.zeros(len(array), np.uint64), np.zeros(len(array), np.uint64)
+    one, two = (np.full(len(array), half, np.uint64) for half in seed)
     if not len(array):
         return one, two
     loops = library()

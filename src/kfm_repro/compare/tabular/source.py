@@ -27,6 +27,8 @@ __all__ = ["ParquetSource"]
 
 _BLOCK = 1 << 20
 _PIECES = 2
+_WIDTH = 8
+"""Bytes that a row takes at least in a piece, or in the numbers that are made of it."""
 _DICTIONARY_BYTES = 3
 """A chunk of strings with at most so many bytes per value is coded by a dictionary, and read so."""
 
@@ -62,11 +64,15 @@ class ParquetSource:
             file.close()
 
     def bound(self, memory: int) -> None:
-        """Raise LimitExceeded when the smallest pieces would not fit into ``memory`` bytes, two for every thread."""
+        """Raise LimitExceeded when the smallest pieces would not fit into ``memory`` bytes, two for every thread.
+
+        A run of equal values takes next to nothing in its pages, but every row does once it is decoded.
+        """
+        groups = [self.metadata.row_group(group) for group in range(self.groups)]
         largest = max(
             (
-                self.metadata.row_group(group).column(column).total_uncompressed_size
-                for group in range(self.groups)
+                max(group.column(column).total_uncompressed_size, group.num_rows * _WIDTH)
+                for group in groups
                 for column in range(self.metadata.num_columns)
             ),
             default=0,

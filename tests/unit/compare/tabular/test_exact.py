@@ -70,3 +70,14 @@ def test_entries_of_a_map_that_begin_later_in_their_buffer_are_these_entries() -
     moved = pa.Array.from_buffers(kind, 2, [None, offsets], children=[entries])
     plain = pa.array([[("y", 1)], [("z", 2), ("w", 3)]], kind)
     assert exact(pa.chunked_array([moved])).equals(exact(pa.chunked_array([plain])))
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_the_member_that_holds_the_value_of_a_union_is_part_of_it(*, dense: bool) -> None:
+    members = [pa.array([1, 1]), pa.array([1.0, 1.0])]
+    sides = []
+    for codes in ([0, 1], [1, 1]):
+        kinds, offsets = pa.array(codes, pa.int8()), pa.array([0, 1], pa.int32())
+        made = pa.UnionArray.from_dense(kinds, offsets, members) if dense else None
+        sides.append(exact(pa.chunked_array([made or pa.UnionArray.from_sparse(kinds, members)])).to_pylist())
+    assert [a == b for a, b in zip(*sides, strict=True)] == [False, True]

@@ -175,6 +175,28 @@ def test_equal_chunks_are_not_decoded(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {column for column, _ in read} == {0, 2}
 
 
+def test_a_text_made_to_pass_for_another_among_shuffled_rows_is_a_value(tmp_path: Path) -> None:
+    texts = ["53d39d1332d300380000000000000000", "170318af34a5da1091740521d662f86b"]  # see test_numbering
+    sides = [pa.table({"id": range(ROWS), "b": [bytes.fromhex(text)] * ROWS}) for text in texts]
+    a, b = sides[0], pa.concat_tables([sides[0].slice(1), sides[1].slice(0, 1)])
+    kinds = {(f.kind, f.count) for f in compare(*written(tmp_path, a, b), IN_PIECES)}
+    assert kinds == {(Kind.ROW_ORDER, ROWS), (Kind.VALUE, 1)}
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string()])
+def test_two_columns_name_no_row_where_they_repeat_among_the_rows_that_are_equal(
+    kind: pa.DataType, tmp_path: Path
+) -> None:
+    a = pa.table({
+        "x": pa.array([1, 1, 2, 2] * 4).cast(kind), "y": pa.array([3, 4, 3, 4] * 4).cast(kind),
+        "value": range(16),
+    })  # fmt: skip
+    b = with_cell(with_cell(a, "value", 2, 99), "value", 5, 98)
+    (found,) = (f for f in compare(*written(tmp_path, a, b), IN_PIECES) if f.kind is Kind.VALUE)
+    assert [example.key for example in found.examples] == [{"row": 2}, {"row": 5}]
+    assert found.evidence == compare(*written(tmp_path, a, b), WHOLE)[0].evidence
+
+
 def test_very_many_changed_rows_are_matched_by_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "_MOST_AT_HAND", 10)
     a = table()
@@ -228,6 +250,15 @@ def test_a_row_group_larger_than_the_bound_is_refused(tmp_path: Path) -> None:
     files = written(tmp_path, table(), swapped(table()), (5_000, 5_000))
     with pytest.raises(LimitExceeded, match="one column of one row group"):
         compare(*files, replace(IN_PIECES, options=Options(memory_bytes=1000)))
+
+
+def test_a_row_group_of_equal_values_is_as_large_as_its_rows(tmp_path: Path) -> None:
+    rows = 200_000
+    sides = [pa.table({"id": np.full(rows, 7), "x": np.full(rows, n)}) for n in (1, 2)]
+    files = written(tmp_path, sides[0], sides[1], (rows, rows))
+    assert files[0].stat().st_size < rows
+    with pytest.raises(LimitExceeded, match="one column of one row group"):
+        compare(*files, replace(IN_PIECES, options=Options(memory_bytes=rows * 8)))
 
 
 _MEASURED = """
@@ -300,6 +331,23 @@ def test_plainly_written_texts_are_compared_by_their_records(tmp_path: Path) -> 
     assert found is not None
     (finding,) = found
     assert (finding.where, finding.count, finding.examples[0].key) == ({"column": "name"}, 1, {"id": "8"})
+
+
+def test_many_short_records_take_no_more_than_the_bound(tmp_path: Path) -> None:
+    rows = ["a,b\n", *["1,2\n"] * 10_000]
+    files = lines(tmp_path, rows, [*rows, "3,4\n"])
+    bounded = [replace(IN_PIECES, options=Options(memory_bytes=size)) for size in (900_000, 2_000_000)]
+    with pytest.raises(LimitExceeded, match="reading both whole"):
+        csv_files.compare(*files, bounded[0])
+    assert [found.kind for found in csv_files.compare(*files, bounded[1])] == [Kind.ROWS_ADDED]
+
+
+def test_records_of_two_columns_of_one_name_are_compared(tmp_path: Path) -> None:
+    rows = ["id,name,name\n", *(f"{i},{i % 7},a\n" for i in range(300))]
+    changed = [*rows[:9], rows[9].replace("a", "b"), *rows[10:]]
+    found = in_records(*lines(tmp_path, rows, changed))
+    assert found is not None
+    assert [(f.kind, f.where, f.count) for f in found] == [(Kind.VALUE, {"column": "name (2)"}, 1)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kfm_repro.compare.tabular import numbering
 from kfm_repro.compare.tabular.digest import Digest, partition_digest
 from kfm_repro.compare.tabular.native import library
-from kfm_repro.compare.tabular.numbering import ALL_TAKEN, NOWHERE, Numbers, pair_rows_by_number
+from kfm_repro.compare.tabular.numbering import ALL_TAKEN, NOWHERE, Numbers, draw_seed, pair_rows_by_number
 
 TEXTS = ["", "a", "abcdefgh", "abcdefghi", "x" * 23, None]
 COLUMNS = {
@@ -30,6 +30,12 @@ COLUMNS = {
     "time": pa.array([0, 1, None, 3], pa.timestamp("us")),
     "coded": pa.array(["a", "a", None, "b"]).dictionary_encode(),
 }
+
+ALIKE = (
+    bytes.fromhex("53d39d1332d300380000000000000000"),
+    bytes.fromhex("170318af34a5da1091740521d662f86b"),
+)
+"""Made to have one number where no seed comes before them, which takes seconds."""
 
 FIRST_ONE = [13322366129471911704, 5891750809159008311]
 FIRST_TWO = [5548227912386064911, 5895977111751387163]
@@ -73,6 +79,19 @@ def test_a_text_has_the_same_number_by_dictionary_and_by_itself() -> None:
     texts = pa.array(TEXTS * 3)
     assert np.array_equal(numbered(texts).one, numbered(texts.dictionary_encode()).one)
     assert np.array_equal(numbered(texts).one, numbered(texts.cast(pa.large_string())).one)
+
+
+def test_byte_strings_that_share_a_number_without_seed_do_not_share_it_with_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    strings = pa.array(ALIKE, pa.binary())
+    texts = strings.dictionary_encode()
+    assert len(set(numbered(strings).one.tolist())) == len(set(numbered(strings).two.tolist())) == 1
+    for _ in "compiled", "in numpy":
+        for column in (strings, texts):
+            numbers = numbered(column, seed=draw_seed())
+            assert len(set(numbers.one.tolist())) == len(set(numbers.two.tolist())) == 2
+        plainly(monkeypatch)
 
 
 def test_the_numbers_are_what_they_were_in_the_first_version() -> None:

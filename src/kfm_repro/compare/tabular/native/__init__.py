@@ -18,9 +18,9 @@ def library() -> ctypes.CDLL | None:
         loops = ctypes.CDLL(str(_LIBRARY))
     except OSError:
         return None
-    address, count = ctypes.c_void_p, ctypes.c_int64
+    address, count, half = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64
     loops.kfm_mix_fixed.argtypes = [address, address, address, count, address, count, count]
-    loops.kfm_mix_bytes.argtypes = [address, address, address, address, address, count, count]
+    loops.kfm_mix_bytes.argtypes = [address, address, half, half, address, address, address, count, count]
     loops.kfm_mix_places.argtypes = [address, address, address, address, address, count]
     loops.kfm_number_bytes.argtypes = [address, address, address, address, count, count]
     loops.kfm_partition.argtypes = [address, count, ctypes.c_int, address, address]
@@ -32,7 +32,7 @@ def library() -> ctypes.CDLL | None:
     loops.kfm_count_lines.argtypes = [address, count]
     loops.kfm_find_lines.argtypes = [address, count, ctypes.c_int, address]
     loops.kfm_lines_differ.argtypes = [address, address, address, address, count, count, address]
-    loops.kfm_mix_lines.argtypes = [address, address, address, address, count, count]
+    loops.kfm_mix_lines.argtypes = [address, address, half, half, address, address, count, count]
     loops.kfm_column_rises.argtypes = [address, address, count, count, ctypes.c_int, count]
     for name in ("count_lines", "find_lines", "lines_differ"):
         getattr(loops, f"kfm_{name}").restype = count

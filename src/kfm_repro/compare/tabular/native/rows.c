@@ -40,8 +40,10 @@ static inline uint64_t little_endian(const uint8_t *from, size_t size) {
   return word;
 }
 
+/* `one` and `two` hold the halves of the seed, and then the number: without a secret to begin with, two strings
+ * of one number are found in seconds. */
 static inline void mix_bytes(const uint8_t *from, size_t size, uint64_t *one, uint64_t *two) {
-  uint64_t a = 0, b = 0;
+  uint64_t a = *one, b = *two;
   size_t at = 0;
   for (; at + 8 <= size; at += 8) {
     uint64_t word = little_endian(from + at, 8);
@@ -81,12 +83,13 @@ EXPORT void kfm_mix_fixed(uint64_t *one, uint64_t *two, const uint8_t *values, i
 }
 
 /* Byte strings between 64-bit offsets. */
-EXPORT void kfm_mix_bytes(uint64_t *one, uint64_t *two, const int64_t *offsets, const uint8_t *data,
-                          const uint8_t *valid, int64_t offset, int64_t rows) {
+EXPORT void kfm_mix_bytes(uint64_t *one, uint64_t *two, uint64_t seed_one, uint64_t seed_two,
+                          const int64_t *offsets, const uint8_t *data, const uint8_t *valid, int64_t offset,
+                          int64_t rows) {
   for (int64_t i = 0; i < rows; i++) {
     int64_t at = offset + i;
     if (is_valid(valid, at)) {
-      uint64_t a, b;
+      uint64_t a = seed_one, b = seed_two;
       mix_bytes(data + offsets[at], (size_t)(offsets[at + 1] - offsets[at]), &a, &b);
       one[i] = mix(one[i], a, 0);
       two[i] = mix(two[i], b, 1);
@@ -111,7 +114,7 @@ EXPORT void kfm_mix_places(uint64_t *one, uint64_t *two, const int32_t *places, 
   }
 }
 
-/* The two numbers of every byte string by itself, for kfm_mix_places. */
+/* The two numbers of every byte string by itself, for kfm_mix_places; one and two begin as the seed's halves. */
 EXPORT void kfm_number_bytes(uint64_t *one, uint64_t *two, const int64_t *offsets, const uint8_t *data,
                              int64_t offset, int64_t rows) {
   for (int64_t i = 0; i < rows; i++) {
@@ -283,10 +286,10 @@ EXPORT int64_t kfm_lines_differ(const uint8_t *a, const int64_t *starts_a, const
 }
 
 /* Take in every record as one byte string. */
-EXPORT void kfm_mix_lines(uint64_t *one, uint64_t *two, const uint8_t *data, const int64_t *starts,
-                          int64_t from, int64_t to) {
+EXPORT void kfm_mix_lines(uint64_t *one, uint64_t *two, uint64_t seed_one, uint64_t seed_two,
+                          const uint8_t *data, const int64_t *starts, int64_t from, int64_t to) {
   for (int64_t i = from; i < to; i++) {
-    uint64_t a, b;
+    uint64_t a = seed_one, b = seed_two;
     mix_bytes(data + starts[i], (size_t)length_of(data, starts, i), &a, &b);
     one[i] = mix(one[i], a, 0);
     two[i] = mix(two[i], b, 1);
