@@ -228,7 +228,9 @@ def test_zipped_zarr_by_its_elements(tmp_path: Path, version: int) -> None:
     assert not any(":value" in said for said in rechunked)
 
 
-@pytest.mark.parametrize(("notes", "expected"), [("b", "value:value"), (None, "value:value@notes.txt")])
+@pytest.mark.parametrize(
+    ("notes", "expected"), [("b", "value:value@notes.txt"), (None, "value:value@notes.txt")]
+)
 def test_files_beside_a_zipped_store_are_compared_too(
     tmp_path: Path, notes: str | None, expected: str
 ) -> None:
