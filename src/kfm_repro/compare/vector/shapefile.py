@@ -21,6 +21,7 @@ from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import classify_texts
 from kfm_repro.compare.vector.crs import compare_crs, ground_of, parse
+from kfm_repro.compare.vector.dbf_digits import digit_findings
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
@@ -59,7 +60,19 @@ def compare_table(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     kept = [f for f in found if not geometry or f.where.get("column") != geometry]
     if context.depth or _has_shapes(context):
         kept = _doubtful(kept, sides, ".shp")
-    return (*_declared(*heads, found), *kept)
+    declared = tuple(_declared(*heads, found))
+    if any(finding.rung in (Rung.VALUE, Rung.UNKNOWN) for finding in (*declared, *found)):
+        return (*declared, *kept)
+    moved = any(finding.kind in _ORDERS for finding in found)
+    told = {str(finding.where.get("column")) for finding in found if _is_told(finding, heads[0])}
+    skipped = told | set(context.options.ignore)
+    return (*declared, *kept, *digit_findings((a, b), heads, skipped, moved=moved))
+
+
+def _is_told(finding: Finding, head: Dbf) -> bool:
+    """Return whether a finding leaves nothing to say of its column: whole numbers are no more than near as doubles."""
+    decimals = head.fields.get(str(finding.where.get("column")), ("", 0, 0))[2]
+    return finding.rung is Rung.TOLERANCE or (finding.kind is Kind.FLOAT_NOISE and decimals > 0)
 
 
 def compare_part(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:

@@ -29,11 +29,17 @@ _CENTURY = 1900
 
 @dataclass(frozen=True)
 class Dbf:
-    """The header of a dBASE table: its date, its code page, and per field type, width and decimals."""
+    """The header of a dBASE table: its date, its code page, and per field type, width and decimals.
+
+    ``count`` records of ``record`` bytes each stand behind a header of ``size`` bytes.
+    """
 
     date: str
     code_page: int
     fields: dict[str, tuple[str, int, int]]
+    count: int
+    size: int
+    record: int
 
 
 def read_dbf(path: Path) -> Dbf:
@@ -54,7 +60,7 @@ def read_dbf(path: Path) -> Dbf:
             fields[name.split(b"\0")[0].decode("utf-8", "backslashreplace")] = (
                 kind.decode("latin-1"), width, decimals,
             )  # fmt: skip
-        return Dbf(f"{_CENTURY + year:04}-{month:02}-{day:02}", raw[29], fields)
+        return Dbf(f"{_CENTURY + year:04}-{month:02}-{day:02}", raw[29], fields, count, size, record)
 
 
 def read_offsets(path: Path, *, index: bool) -> list[tuple[int, int]]:
