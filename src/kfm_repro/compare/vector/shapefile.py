@@ -25,7 +25,14 @@ from kfm_repro.compare.vector.dbf_digits import digit_findings
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
-from kfm_repro.compare.vector.shapefile_read import Dbf, Parts, read_dataset, read_dbf, read_offsets
+from kfm_repro.compare.vector.shapefile_read import (
+    Dbf,
+    Parts,
+    read_boxes,
+    read_dataset,
+    read_dbf,
+    read_offsets,
+)
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -49,7 +56,7 @@ def compare_shapes(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     sides = _sides(a, b, context)
     found, geometry = _rows(sides, context)
     kept = [f for f in found if f.where.get("column", geometry) == geometry]
-    return (*_headers(a, b), *_doubtful(kept, sides, ".dbf"))
+    return (*_headers(a, b), *_boxes(a, b, kept), *_doubtful(kept, sides, ".dbf"))
 
 
 def compare_table(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -155,6 +162,22 @@ def _rows(sides: tuple[Parts, Parts], context: Context) -> tuple[tuple[Finding, 
     unit = "feature" if geometry else "row"
     found = compare_tables(table_a, table_b, context, unit=unit, classifiers=classifiers)
     return shown.render(found), geometry
+
+
+def _boxes(a: Path, b: Path, found: list[Finding]) -> Iterator[Finding]:
+    """Report extents that differ over the same shapes: readers choose by them what they draw."""
+    if any(finding.rung not in (Rung.CONTAINER, Rung.ORDER) for finding in found):
+        return
+    (whole_a, each_a), (whole_b, each_b) = read_boxes(a), read_boxes(b)
+    for what, left, right in (("the header", [whole_a], [whole_b]), ("a shape", each_a, each_b)):
+        pairs = [(x, y) for x, y in zip(left, right, strict=False) if x != y]
+        if pairs or len(left) != len(right):
+            examples = tuple(Example(a=scalar(list(x)), b=scalar(list(y))) for x, y in pairs[:1])
+            evidence = f"the extents that {what} states differ over the same shapes"
+            yield Finding(
+                kind=Kind.EXTENT_METADATA, rung=Rung.VALUE, count=max(1, len(pairs)), examples=examples,
+                evidence=evidence,
+            )  # fmt: skip
 
 
 def _ground(parts: Parts) -> Ground:

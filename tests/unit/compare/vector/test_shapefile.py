@@ -147,3 +147,12 @@ def test_digits_that_gdal_does_not_keep_are_compared(tmp_path: Path, a: bytes, b
         (tmp_path / f"{side}.dbf").write_bytes(raw)
     (output,) = compare_paths(tmp_path / "a.dbf", tmp_path / "b.dbf").outputs
     assert told in {(str(f.kind), str(f.rung)) for f in output.findings}
+
+
+@pytest.mark.parametrize("at", [36, 112])
+def test_an_extent_that_is_not_that_of_the_shapes_is_data(shapes: Any, at: int) -> None:
+    a, b = shapes("a"), shapes("b")
+    raw = bytearray(b.read_bytes())
+    struct.pack_into("<d", raw, at, struct.unpack_from("<d", raw, at)[0] + 0.01)
+    b.write_bytes(raw)
+    assert outputs(a, b)[".shp"] == ("different", {("extent-metadata", "value")})
