@@ -239,6 +239,25 @@ def test_cells_that_look_alike_differ(databases: Any, a: Any, b: Any) -> None:
         assert "value" in {f.rung for f in found}, (a, b, rest)
 
 
+@pytest.mark.parametrize(
+    "declaration", ["INTEGER PRIMARY KEY DESC, k, v)", "INTEGER PRIMARY KEY, k, v) WITHOUT\nROWID"]
+)
+def test_a_key_that_is_no_row_number_is_data(databases: Any, declaration: str) -> None:
+    def numbered(fifth: int) -> str:
+        rows = ", ".join(f"({fifth if n == 5 else n}, 'k{n}', {n})" for n in range(1, 20))
+        return f"CREATE TABLE t (id {declaration}; INSERT INTO t VALUES {rows}"  # noqa: S608 - of our own
+
+    assert ("value", "t", "id") in worst(databases(numbered(5), numbered(105)))
+
+
+@pytest.mark.parametrize("value", ["5", "6"])
+def test_texts_encoded_otherwise_are_compared_as_texts(databases: Any, value: str) -> None:
+    table = "CREATE TABLE t (a, b); INSERT INTO t VALUES ('x', 1), ('y', {});"
+    found = databases(table.format("5"), "PRAGMA encoding = 'UTF-16le';" + table.format(value))
+    assert ("encoding", "container") in kinds(found)
+    assert worst(found) == ([] if value == "5" else [("value", "t", "b")])
+
+
 def test_schema_objects_are_compared_and_never_run(databases: Any) -> None:
     base = "create table t(a int); insert into t values (1);"
     assert worst(databases(base, base + "create view v as select 1 / 0 from t")) == [("schema", "v", None)]  # noqa: S608 - a test

@@ -12,13 +12,13 @@ from kfm_repro.compare.context import reading
 from kfm_repro.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from pathlib import Path
 
     from kfm_repro.compare.context import Context
     from kfm_repro.model.finding import Finding
 
-__all__ = ["compare", "is_chunk"]
+__all__ = ["compare", "is_chunk", "is_stored"]
 
 _METADATA = ("zarr.json", ".zarray")
 _DESCRIPTIONS = frozenset((*_METADATA, ".zgroup", ".zattrs", ".zmetadata"))
@@ -29,6 +29,16 @@ _LARGEST_DESCRIPTION = 1 << 20
 def is_chunk(name: str, context: Context) -> bool:
     """Return whether an output is a chunk: both sides have the description of its array in a folder above."""
     return PurePosixPath(name).name not in _DESCRIPTIONS and bool(_array_of(name, context.siblings))
+
+
+def is_stored(name: str, files: Container[str]) -> bool:
+    """Return whether a file is one of a store: a description, or a chunk of an array described in a folder above."""
+    path = PurePosixPath(name)
+    return path.name in _DESCRIPTIONS or any(
+        (folder / described).as_posix() in files and _CHUNK.fullmatch(path.relative_to(folder).as_posix())
+        for folder in path.parents
+        for described in _METADATA
+    )
 
 
 def _array_of(name: str, siblings: tuple[Mapping[str, Path], Mapping[str, Path]]) -> str:

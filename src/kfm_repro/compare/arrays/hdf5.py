@@ -22,6 +22,7 @@ __all__ = ["compare"]
 _MOST_OBJECTS = 100_000
 _DERIVED = frozenset(("REFERENCE_LIST",))
 """Attributes that the library keeps from others: who uses a dimension scale (HDF5 dimension scales, 1.0)."""
+_NAMES = "names of the values"
 _ERRORS = (RuntimeError, NotImplementedError, UnicodeError)
 
 
@@ -86,6 +87,9 @@ def _node(thing: Any, changed: float) -> Node:  # noqa: ANN401  # as above
     attributes = {
         name: _resolved(value, thing.file) for name, value in _attributes(thing) if name not in _DERIVED
     }
+    for name in [*attributes]:
+        said = _meaning(thing.attrs.get_id(name).dtype)
+        attributes |= {f"{name}: {key}": value for key, value in said.items() if key == _NAMES}
     if isinstance(thing, h5py.Group):
         return Node("group", attributes, changed=changed)
     attributes |= _meaning(thing.dtype)
@@ -93,6 +97,8 @@ def _node(thing: Any, changed: float) -> Node:  # noqa: ANN401  # as above
         return Node(f"named type {thing.dtype}", attributes, changed=changed)
     if thing.shape is None:
         return Node(f"empty array of {thing.dtype}", attributes, changed=changed)
+    if thing.maxshape != thing.shape:
+        attributes["maxshape of the dataset"] = str(thing.maxshape)
     return Node(
         "array",
         attributes,
@@ -114,7 +120,7 @@ def _meaning(dtype: Any) -> dict[str, str]:  # noqa: ANN401  # a NumPy dtype
     said: dict[str, str] = {}
     names = h5py.check_enum_dtype(dtype)
     if names is not None:
-        said["names of the values"] = json.dumps(dict(sorted((str(k), int(v)) for k, v in names.items())))
+        said[_NAMES] = json.dumps(dict(sorted((str(k), int(v)) for k, v in names.items())))
     text = h5py.check_string_dtype(dtype)
     if text is not None:
         said["form of the texts"] = f"{text.encoding}, {text.length or 'any length'}"
@@ -154,10 +160,15 @@ def _resolved(value: Any, file: Any) -> Any:  # noqa: ANN401  # as above
     import numpy as np
 
     if isinstance(value, h5py.RegionReference):
-        return f"region of {_name(value, file)}"
+        return f"region of {_name(value, file)}: {_selection(value, file)}" if value else None
     if isinstance(value, h5py.Reference):
         return _name(value, file)
-    if isinstance(value, np.ndarray) and value.dtype.hasobject and value.dtype.names is None:
+    if isinstance(value, np.ndarray) and value.dtype.hasobject and value.dtype.names is not None:
+        record = value.copy()
+        for name in value.dtype.names:
+            record[name] = _resolved(value[name], file)
+        return record
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
         made = np.empty(value.shape, dtype=object)
         for at in np.ndindex(value.shape):
             made[at] = _resolved(value[at], file)
@@ -165,6 +176,17 @@ def _resolved(value: Any, file: Any) -> Any:  # noqa: ANN401  # as above
     if isinstance(value, np.void) and value.dtype.hasobject:
         return [_resolved(value[name], file) for name in value.dtype.names or ()]
     return value
+
+
+def _selection(reference: Any, file: Any) -> str:  # noqa: ANN401  # as above
+    """Return the elements that a region reference selects: blocks of a hyperslab, or points."""
+    import h5py
+
+    space = h5py.h5r.get_region(reference, file.id)
+    kind = space.get_select_type()
+    if kind == h5py.h5s.SEL_HYPERSLABS:
+        return str(space.get_select_hyper_blocklist().tolist())
+    return str(space.get_select_elem_pointlist().tolist() if kind == h5py.h5s.SEL_POINTS else kind)
 
 
 def _name(reference: Any, file: Any) -> str | None:  # noqa: ANN401  # as above

@@ -21,11 +21,14 @@ __all__ = ["Beside", "beside", "quoted", "uri"]
 
 @dataclass(frozen=True)
 class Beside:
-    """A connection that sees the tables of A as ``main`` and those of B as ``b``; both were opened alone before."""
+    """A connection that sees the tables of A as ``main`` and those of B as ``b``; both were opened alone before.
+
+    There is none where SQLite cannot attach B to A: texts in UTF-8 on one side, in UTF-16 on the other.
+    """
 
     a: Database
     b: Database
-    connection: sqlite3.Connection
+    connection: sqlite3.Connection | None
 
     def same(self, table: str, other: str = "") -> bool:
         """Return whether a table has the same rows, under the same row numbers, on both sides."""
@@ -39,15 +42,23 @@ class Beside:
                 equal: int = self._joined(table, other, names[0], "count(*)", equal=True)[0][0]
             return counts[0] == counts[1] == equal
         except Unreadable:  # a table without row numbers, or a damaged one
-            return self.a.rows(table) == self.b.rows(other)
+            return self._same_rows(table, other)
+
+    def _same_rows(self, table: str, other: str) -> bool:
+        """Return whether the rows are the same, in order; 1 and 1.0 are not."""
+        sides = [side.rows(name) for side, name in self._named(table, other)]
+        types = [{name: [*map(type, values)] for name, values in side.items()} for side in sides]
+        return sides[0] == sides[1] and types[0] == types[1]
 
     def unlike(
         self, table: str, other: str, columns: Sequence[str], most: int
     ) -> dict[str, list[int]] | None:
         """Return for each column the row numbers, ascending, of the rows that both have and that differ in it.
 
-        None when more than ``most`` rows differ.
+        None when more than ``most`` rows differ, or where SQLite cannot tell.
         """
+        if self.connection is None:
+            return None
         flags = ", ".join(f"NOT ({_alike(column)})" for column in columns)
         with self._reading():
             rows = self._joined(
@@ -72,6 +83,8 @@ class Beside:
         terms = " AND ".join(map(_alike, columns))
         where = terms if equal else f"NOT ({terms})"
         source = f"main.{quoted(table)} AS l NOT INDEXED JOIN b.{quoted(other)} AS r NOT INDEXED"
+        if self.connection is None:
+            raise sqlite3.OperationalError("the databases are not in one connection")
         return self.connection.execute(
             f"SELECT {wanted} FROM {source} ON l.rowid = r.rowid WHERE {where} {rest}"  # noqa: S608
         ).fetchall()
@@ -94,11 +107,22 @@ def beside(a: Database, b: Database) -> Iterator[Beside]:
         connection = sqlite3.connect(uri(a.path), uri=True, isolation_level=None)
     with closing(connection):
         with reading(b.path, "SQLite", sqlite3.Error):
-            connection.execute("ATTACH ? AS b", (uri(b.path),))
+            attached = _attached(connection, b.path)
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
             for pragma in ("trusted_schema = OFF", "query_only = ON", "cell_size_check = ON"):
                 connection.execute(f"PRAGMA {pragma}")
-        yield Beside(a, b, connection)
+        yield Beside(a, b, connection if attached else None)
+
+
+def _attached(connection: sqlite3.Connection, path: Path) -> bool:
+    """Attach a database; return False where its texts are encoded otherwise than those of the first."""
+    try:
+        connection.execute("ATTACH ? AS b", (uri(path),))
+    except sqlite3.OperationalError as exc:
+        if "same text encoding" in str(exc):
+            return False
+        raise
+    return True
 
 
 def uri(path: Path) -> str:

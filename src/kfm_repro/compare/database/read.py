@@ -47,12 +47,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """An ordinary table: its stored columns, the names of those that are computed when they are read."""
+    """An ordinary table: its stored columns, the names of those that are computed when they are read.
+
+    ``unnumbered`` says that it has no row numbers (``WITHOUT ROWID``), ``indexed_key`` that an index of its own
+    holds the primary key.
+    """
 
     name: str
     columns: tuple[Column, ...]
     sql: str = ""
     computed: tuple[str, ...] = ()
+    unnumbered: bool = False
+    indexed_key: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,9 +67,12 @@ class Table:
 
     @property
     def row_number(self) -> str:
-        """Return the column that is another name of the row number, "" when there is none."""
+        """Return the column that is another name of the row number, "" when there is none.
+
+        ``INTEGER PRIMARY KEY DESC`` is none (SQLite, "ROWIDs and the INTEGER PRIMARY KEY"): an index holds it.
+        """
         keys = [column for column in self.columns if column.key]
-        if len(keys) == 1 and keys[0].type.upper() == "INTEGER" and not self._unnumbered:
+        if len(keys) == 1 and keys[0].type.upper() == "INTEGER" and not self.indexed_key:
             return keys[0].name
         return ""
 
@@ -71,11 +80,7 @@ class Table:
     def numbered(self) -> bool:
         """Return whether ``rowid`` is the number of a row, and no column of another meaning."""
         hidden = any(name.lower() == "rowid" and name != self.row_number for name in self.names)
-        return not self._unnumbered and not hidden
-
-    @property
-    def _unnumbered(self) -> bool:
-        return "WITHOUT ROWID" in self.sql.upper()
+        return not self.unnumbered and not hidden
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,11 @@ def _table(connection: sqlite3.Connection, entry: Entry) -> Table:
         if hidden not in (_HIDDEN, _VIRTUAL_GENERATED)
     )
     computed = tuple(_shown(row[1]) for row in info if row[6] == _VIRTUAL_GENERATED)
-    return Table(entry.name, columns, entry.sql, computed)
+    # A table without row numbers is the index of its own key, under its own name.
+    unnumbered = bool(connection.execute(f"PRAGMA index_info({quoted(entry.name)})").fetchall())
+    indexes = connection.execute(f"PRAGMA index_list({quoted(entry.name)})").fetchall()
+    indexed_key = any(_shown(index[3]) == "pk" for index in indexes)
+    return Table(entry.name, columns, entry.sql, computed, unnumbered, indexed_key)
 
 
 def _shown(cell: object) -> str:

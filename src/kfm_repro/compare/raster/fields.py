@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.noise.classify import classify_pairs
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["field_findings"]
 
 _ASCII = 2
+_NODATA = 42113
+"""GDAL_NODATA: a number as text."""
 _KNOWN = {
     305: ("Software", Kind.LIBRARY_VERSION),
     306: ("DateTime", Kind.TIMESTAMP),
@@ -40,7 +43,9 @@ def field_findings(
             evidence = f"TIFF tag {tag} leads to a directory that is not read"
             found.append(Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, where=dict(where), evidence=evidence))
             continue
-        if tag in layout or tag in _TOLD or a.fields.get(tag) == b.fields.get(tag):
+        if tag in layout or a.fields.get(tag) == b.fields.get(tag):
+            continue
+        if tag in _TOLD and (tag != _NODATA or _is_told(a, b)):
             continue
         if tag == _PHOTOMETRIC and {a.numbers(tag), b.numbers(tag)} == _PACKED_COLOURS:
             continue
@@ -64,6 +69,15 @@ def field_findings(
             )
         )
     return found
+
+
+def _is_told(a: Directory, b: Directory) -> bool:
+    """Return whether two values for nodata differ as doubles as well, or not at all as numbers."""
+    try:
+        numbers = [Decimal(str(_shown(directory, _NODATA))) for directory in (a, b)]
+        return numbers[0] == numbers[1] or float(numbers[0]) != float(numbers[1])
+    except (InvalidOperation, ValueError):
+        return True
 
 
 def _shown(directory: Directory, tag: int) -> object:

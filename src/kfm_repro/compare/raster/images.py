@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ _PROGRAM = frozenset(("Software", "software", "Creator"))
 _DATE = frozenset(("Creation Time", "tIME", "date:create", "date:modify", "date:timestamp"))
 _PIXELS = (Kind.PIXELS, Kind.NODATA, Kind.TYPE, Kind.SCHEMA, Kind.BANDS, Kind.FLOAT_NOISE)
 _MOST_TEXT = 1 << 20
+_CHUNK_NAME = re.compile(r"[A-Za-z]{2}[A-Z][A-Za-z]")
+"""Types of chunks: the third letter is a capital (PNG, third edition, 5.4)."""
 Parts = dict[str, bytes]
 """What a file says beside its pixels, by the name of the chunk, the text or the segment."""
 
@@ -130,6 +133,8 @@ def _png_text(kind: bytes, data: bytes) -> tuple[str, bytes]:
         return kind.decode("latin-1"), data
     keyword, _, rest = data.partition(b"\0")
     name = keyword.decode("latin-1")
+    if _CHUNK_NAME.fullmatch(name):
+        name = f"text {name}"  # no chunk of this type
     if kind == b"zTXt":
         rest = _inflated(rest[1:])
     elif kind == b"iTXt":

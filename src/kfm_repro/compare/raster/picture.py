@@ -208,12 +208,12 @@ def _overviews(a: Any, b: Any) -> Iterator[Finding]:  # noqa: ANN401  # as above
         levels = a.overviews(band), b.overviews(band)
         if levels[0] != levels[1]:
             yield _one(Kind.OVERVIEWS, "factors of the overviews", *levels, Rung.CONTAINER, band=band)
-            continue
         if a.dtypes[band - 1] != b.dtypes[band - 1]:
             continue
-        for level, factor in enumerate(levels[0]):
+        for factor in (factor for factor in levels[0] if factor in levels[1]):
             shape = (math.ceil(a.height / factor), math.ceil(a.width / factor))
-            count = _overview_difference(a, b, band, level, shape)
+            places = levels[0].index(factor), levels[1].index(factor)
+            count = _overview_difference(a, b, band, places, shape)
             if count:
                 finding = _one(Kind.OVERVIEWS, f"pixels of the overview {factor}", count, 0, band=band)
                 import msgspec
@@ -223,15 +223,23 @@ def _overviews(a: Any, b: Any) -> Iterator[Finding]:  # noqa: ANN401  # as above
                 )
 
 
-def _overview_difference(a: Any, b: Any, band: int, level: int, shape: tuple[int, int]) -> int:  # noqa: ANN401  # as above
-    """Return how many pixels of one overview differ."""
+def _overview_difference(
+    a: Any,  # noqa: ANN401  # as above
+    b: Any,  # noqa: ANN401  # as above
+    band: int,
+    places: tuple[int, int],
+    shape: tuple[int, int],
+) -> int:
+    """Return how many pixels differ in the overviews at these places among those of A and of B."""
     import numpy as np
     import rasterio
 
     files = []
     try:
-        for file in (a, b):
-            files.append(rasterio.open(file.name, overview_level=level, driver="GTiff", sharing=False))  # noqa: PERF401  # closed below
+        for file, place in zip((a, b), places, strict=True):
+            files.append(
+                rasterio.open(file.name, overview_level=place, driver="GTiff", sharing=False)
+            )  # closed below
         left, right = files
         if left.shape != right.shape:
             return shape[0] * shape[1]

@@ -13,7 +13,17 @@ from kfm_repro.compare.vector.crs import compare_crs, ground_of
 from kfm_repro.compare.vector.crs import parse as parse_crs
 from kfm_repro.compare.vector.extent import each_extent, whole_extent
 from kfm_repro.compare.vector.markup import Features, compare_features, references
-from kfm_repro.compare.vector.xml_read import GML_ID, NIL, canonical, local, loose_texts, parse, text_of
+from kfm_repro.compare.vector.xml_read import (
+    GML_ID,
+    NIL,
+    canonical,
+    local,
+    loose_texts,
+    parse,
+    said_besides,
+    take_out,
+    text_of,
+)
 from kfm_repro.compare.vector.xml_shapes import GEOMETRIES, wkb_of
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -24,6 +34,16 @@ __all__ = ["compare"]
 
 _MEMBERS = ("featureMember", "featureMembers", "member")
 _BOX = "boundedBy"
+_HOLDERS = frozenset(
+    {
+        *GEOMETRIES, "coordinates", "pos", "posList", "exterior", "interior", "outerBoundaryIs", "innerBoundaryIs",
+        "segments", "LineStringSegment", "patches", "PolygonPatch", "pointMember", "pointMembers", "lineStringMember",
+        "curveMember", "curveMembers", "polygonMember", "surfaceMember", "surfaceMembers", "geometryMember",
+        "geometryMembers",
+    }
+)  # fmt: skip
+"""Elements of a geometry that hold its coordinates and nothing else."""
+_PLAIN_NILS = ("true", "1")
 _PLANE = (0, 1, 3, 4)
 
 
@@ -39,13 +59,13 @@ class _Reader:
     def read(self) -> None:
         root = self.found.rest
         for child in list(root):
-            if local(child) in _MEMBERS:
+            if local(child) in _MEMBERS and len(child):
                 for feature in child:
-                    self._add(feature)
-                root.remove(child)
+                    self._add(feature, child)
+                take_out(child, root)
             elif local(child) == _BOX:
                 self.whole = child
-                root.remove(child)
+                take_out(child, root)
         if not self.found.rows and local(root) != "FeatureCollection":
             raise ValueError("no collection of features")
         self._say_of_all("srsName", "geometry property")
@@ -60,8 +80,9 @@ class _Reader:
                 if wkb is None and len(said) == 1:
                     row.setdefault(label, *said)
 
-    def _add(self, feature: Element) -> None:
+    def _add(self, feature: Element, member: Element) -> None:
         row: list[tuple[str, str | None]] = [("feature type", feature.tag)]
+        row += [(f"member/@{name}", value) for name, value in sorted(member.items())]
         row += [("@id" if name in GML_ID else f"@{name}", value) for name, value in sorted(feature.items())]
         wkb: bytes | None = None
         box = None
@@ -73,11 +94,13 @@ class _Reader:
             elif shape is not None and wkb is None and len(child) == 1:
                 wkb = self._shape(shape, row)
                 row.append(("geometry property", local(child)))
-            elif len(child) or set(child.attrib) - {NIL}:
-                row.append((local(child), canonical(child)))
+                row += [(f"geometry property/@{name}", value) for name, value in sorted(child.items())]
             else:
-                row.append((local(child), None if child.get(NIL) == "true" else text_of(child)))
-        loose = loose_texts(feature)
+                row.append((_label(child, feature), _value(child)))
+        loose = [
+            *loose_texts(feature),
+            *(text for text in (text_of(member), (feature.tail or "").strip()) if text),
+        ]
         if loose:
             row.append(("text between elements", str(loose)))
         self.boxes.append(box)
@@ -93,6 +116,12 @@ class _Reader:
             row.append(("@geometry id", ids[0]))
         if not all(inner.startswith(f"{ids[0]}.") for inner in ids[1:]):
             row.append(("@ids within the geometry", " ".join(ids[1:])))
+        for part in shape.iter():
+            if part.get("srsName") == system:
+                del part.attrib["srsName"]
+        said = said_besides(shape, _HOLDERS, ("srsDimension",))
+        if said:
+            row.append(("geometry members", said))
         return wkb_of(shape, swap=_northward(system))
 
     def box(self, element: Element | None) -> list[float] | None:
@@ -122,6 +151,22 @@ class _Reader:
         """Return whether a bounding box is that of geometries."""
         stated = self.box(element)
         return stated is not None and stated == extent[list(_PLANE)].tolist()
+
+
+def _label(child: Element, feature: Element) -> str:
+    """Return what a property is called: its local name, with its namespace where that is not the feature's."""
+    space, _, name = child.tag.rpartition("}")
+    if space == feature.tag.rpartition("}")[0]:
+        return name
+    return f"gml:{name}" if space.startswith("{http://www.opengis.net/gml") else child.tag
+
+
+def _value(child: Element) -> str | None:
+    """Return the value of a property: its text, none when it is nil, the whole of it when it says more."""
+    nil = child.get(NIL) in _PLAIN_NILS
+    if len(child) or set(child.attrib) - {NIL} or (nil and text_of(child)):
+        return canonical(child)
+    return None if nil else text_of(child)
 
 
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:

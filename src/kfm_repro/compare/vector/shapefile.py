@@ -21,10 +21,18 @@ from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import classify_texts
 from kfm_repro.compare.vector.crs import compare_crs, ground_of, parse
+from kfm_repro.compare.vector.dbf_digits import digit_findings
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
-from kfm_repro.compare.vector.shapefile_read import Dbf, Parts, read_dataset, read_dbf, read_offsets
+from kfm_repro.compare.vector.shapefile_read import (
+    Dbf,
+    Parts,
+    read_boxes,
+    read_dataset,
+    read_dbf,
+    read_offsets,
+)
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -48,7 +56,7 @@ def compare_shapes(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     sides = _sides(a, b, context)
     found, geometry = _rows(sides, context)
     kept = [f for f in found if f.where.get("column", geometry) == geometry]
-    return (*_headers(a, b), *_doubtful(kept, sides, ".dbf"))
+    return (*_headers(a, b), *_boxes(a, b, kept), *_doubtful(kept, sides, ".dbf"))
 
 
 def compare_table(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -59,7 +67,19 @@ def compare_table(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     kept = [f for f in found if not geometry or f.where.get("column") != geometry]
     if context.depth or _has_shapes(context):
         kept = _doubtful(kept, sides, ".shp")
-    return (*_declared(*heads, found), *kept)
+    declared = tuple(_declared(*heads, found))
+    if any(finding.rung in (Rung.VALUE, Rung.UNKNOWN) for finding in (*declared, *found)):
+        return (*declared, *kept)
+    moved = any(finding.kind in _ORDERS for finding in found)
+    told = {str(finding.where.get("column")) for finding in found if _is_told(finding, heads[0])}
+    skipped = told | set(context.options.ignore)
+    return (*declared, *kept, *digit_findings((a, b), heads, skipped, moved=moved))
+
+
+def _is_told(finding: Finding, head: Dbf) -> bool:
+    """Return whether a finding leaves nothing to say of its column: whole numbers are no more than near as doubles."""
+    decimals = head.fields.get(str(finding.where.get("column")), ("", 0, 0))[2]
+    return finding.rung is Rung.TOLERANCE or (finding.kind is Kind.FLOAT_NOISE and decimals > 0)
 
 
 def compare_part(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -142,6 +162,22 @@ def _rows(sides: tuple[Parts, Parts], context: Context) -> tuple[tuple[Finding, 
     unit = "feature" if geometry else "row"
     found = compare_tables(table_a, table_b, context, unit=unit, classifiers=classifiers)
     return shown.render(found), geometry
+
+
+def _boxes(a: Path, b: Path, found: list[Finding]) -> Iterator[Finding]:
+    """Report extents that differ over the same shapes: readers choose by them what they draw."""
+    if any(finding.rung not in (Rung.CONTAINER, Rung.ORDER) for finding in found):
+        return
+    (whole_a, each_a), (whole_b, each_b) = read_boxes(a), read_boxes(b)
+    for what, left, right in (("the header", [whole_a], [whole_b]), ("a shape", each_a, each_b)):
+        pairs = [(x, y) for x, y in zip(left, right, strict=False) if x != y]
+        if pairs or len(left) != len(right):
+            examples = tuple(Example(a=scalar(list(x)), b=scalar(list(y))) for x, y in pairs[:1])
+            evidence = f"the extents that {what} states differ over the same shapes"
+            yield Finding(
+                kind=Kind.EXTENT_METADATA, rung=Rung.VALUE, count=max(1, len(pairs)), examples=examples,
+                evidence=evidence,
+            )  # fmt: skip
 
 
 def _ground(parts: Parts) -> Ground:

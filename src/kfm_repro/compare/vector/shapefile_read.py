@@ -16,24 +16,33 @@ from kfm_repro.compare.vector.ogr import read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Dbf", "Parts", "read_dataset", "read_dbf", "read_offsets"]
+__all__ = ["Dbf", "Parts", "read_boxes", "read_dataset", "read_dbf", "read_offsets"]
 
 Parts = dict[str, Path]
 """The files of one dataset by suffix."""
 
 _CODE = 9994
 _HEADER = 100
+_BOX = 36
+_BOXED = (3, 5, 8)
+"""Lines, polygons and multipoints, ten more with heights, twenty more with measures."""
 _FIELD_BYTES, _FIELD_END = 32, b"\r"
 _CENTURY = 1900
 
 
 @dataclass(frozen=True)
 class Dbf:
-    """The header of a dBASE table: its date, its code page, and per field type, width and decimals."""
+    """The header of a dBASE table: its date, its code page, and per field type, width and decimals.
+
+    ``count`` records of ``record`` bytes each stand behind a header of ``size`` bytes.
+    """
 
     date: str
     code_page: int
     fields: dict[str, tuple[str, int, int]]
+    count: int
+    size: int
+    record: int
 
 
 def read_dbf(path: Path) -> Dbf:
@@ -54,7 +63,7 @@ def read_dbf(path: Path) -> Dbf:
             fields[name.split(b"\0")[0].decode("utf-8", "backslashreplace")] = (
                 kind.decode("latin-1"), width, decimals,
             )  # fmt: skip
-        return Dbf(f"{_CENTURY + year:04}-{month:02}-{day:02}", raw[29], fields)
+        return Dbf(f"{_CENTURY + year:04}-{month:02}-{day:02}", raw[29], fields, count, size, record)
 
 
 def read_offsets(path: Path, *, index: bool) -> list[tuple[int, int]]:
@@ -76,6 +85,19 @@ def read_offsets(path: Path, *, index: bool) -> list[tuple[int, int]]:
         if at > len(raw):
             raise ValueError("the last shape is cut off")
         return found
+
+
+def read_boxes(path: Path) -> tuple[tuple[float, ...], list[tuple[float, ...]]]:
+    """Return west, south, east and north as the header states them, and as the shapes do, sorted.
+
+    Points and null shapes state none.
+    """
+    offsets = read_offsets(path, index=False)
+    with reading(path, "Shapefile", struct.error):
+        raw = path.read_bytes()
+        kinds = [(8 + 2 * at, struct.unpack_from("<i", raw, 8 + 2 * at)[0]) for at, size in offsets if size]
+        boxes = sorted(struct.unpack_from("<4d", raw, at + 4) for at, kind in kinds if kind % 10 in _BOXED)
+        return struct.unpack_from("<4d", raw, _BOX), boxes
 
 
 @contextmanager

@@ -38,6 +38,7 @@ def wkb_of(element: Element, *, swap: bool = False) -> bytes:
     """
     import shapely
 
+    _hand_down(element)
     try:
         shape = _shape(element)
         if swap:
@@ -79,6 +80,14 @@ def _shape(element: Element) -> Any:  # noqa: ANN401 - a shapely geometry
     return shapely.Polygon(shell, list(_rings(element, _INNER)))
 
 
+def _hand_down(element: Element) -> None:
+    """Give every part the number of ordinates that its geometry states (GML 3.2.1, clause 10.1.3.2)."""
+    for child in element:
+        if "srsDimension" in element.attrib:
+            child.attrib.setdefault("srsDimension", element.attrib["srsDimension"])
+        _hand_down(child)
+
+
 def _members(element: Element) -> Iterable[Element]:
     """Return the geometries in a multi-geometry: children themselves (KML), or held by members (GML)."""
     for child in element:
@@ -118,17 +127,24 @@ def _coordinates(element: Element, parent: Element) -> Positions:
         element.get("decimal", "."), element.get("cs", ","), element.get("ts", " ")
     ) != (".", ",", " "):  # fmt: skip
         raise ValueError("other separators")
-    return [[float(number) for number in position.split(",")] for position in text_of(element).split()]
+    return [[_number(number) for number in position.split(",")] for position in text_of(element).split()]
+
+
+def _number(text: str) -> float:
+    """Return a number as XML writes it; Python reads underscores and digits of other scripts as well."""
+    if "_" in text or not text.isascii():
+        raise ValueError("a coordinate is no number")
+    return float(text)
 
 
 def _pos(element: Element, parent: Element) -> Positions:
     del parent
-    return [[float(number) for number in text_of(element).split()]]
+    return [[_number(number) for number in text_of(element).split()]]
 
 
 def _pos_list(element: Element, parent: Element) -> Positions:
     size = int(element.get("srsDimension") or parent.get("srsDimension") or 2)
-    numbers = [float(number) for number in text_of(element).split()]
+    numbers = [_number(number) for number in text_of(element).split()]
     if size not in _SIZES or len(numbers) % size:
         raise ValueError("a list of no whole positions")
     return [numbers[at : at + size] for at in range(0, len(numbers), size)]

@@ -53,6 +53,28 @@ def enumerated(**names: int) -> Write:
     return dataset(np.array([0, 1, 1], "i1"), dtype=h5py.enum_dtype(names, basetype="i1"))
 
 
+def named_attribute(**names: int) -> Write:
+    return h5(lambda file: file.attrs.create("x", 1, dtype=h5py.enum_dtype(names)))
+
+
+def region(rows: slice) -> Write:
+    def fill(file: Any) -> None:
+        grid = file.create_dataset("a", data=GRID)
+        file.create_dataset("r", (1,), dtype=h5py.regionref_dtype)[0] = grid.regionref[rows, 0:2]
+
+    return h5(fill)
+
+
+def compound_reference(name: str) -> Write:
+    def fill(file: Any) -> None:
+        for each in ("p", "q"):
+            file.create_dataset(each, data=GRID)
+        kind = np.dtype([("to", h5py.ref_dtype), ("n", "i4")])
+        file.create_dataset("r", (2,), dtype=kind)[0] = (file[name].ref, 1)
+
+    return h5(fill)
+
+
 def attribute(value: Any) -> Write:
     return h5(lambda file: file.attrs.__setitem__("x", value))
 
@@ -100,6 +122,14 @@ def test_npz_says_which_array(tmp_path: Path) -> None:
         (attribute(np.arange(3)), attribute(np.array([0, 1, 5])), {"attributes:value@/@x"}),
         (dataset(), h5(lambda file: file.create_group("g")), {"schema:value@/g/a"}),
         (enumerated(A=0, B=1), enumerated(A=0, C=1), {"attributes:value@/g/a/@names of the values"}),
+        (named_attribute(A=0, B=1), named_attribute(A=1, B=0), {"attributes:value@/@x: names of the values"}),
+        (
+            dataset(maxshape=(None, 100)),
+            dataset(maxshape=(100, 100), chunks=True),
+            {"attributes:value@/g/a/@maxshape of the dataset"},
+        ),
+        (region(slice(0, 2)), region(slice(5, 7)), {"value:value@/r"}),
+        (compound_reference("p"), compound_reference("q"), {"value:value@/r"}),
         (
             dataset(),
             h5(lambda file: file.create_dataset("g/a", data=GRID), libver="latest"),
@@ -196,6 +226,25 @@ def test_zipped_zarr_by_its_elements(tmp_path: Path, version: int) -> None:
     rechunked = brief(compared(tmp_path, a, store(chunks=(25, 100), zarr_format=version), "x.zarr.zip"))
     assert "chunking:container@/a" in rechunked
     assert not any(":value" in said for said in rechunked)
+
+
+@pytest.mark.parametrize(
+    ("notes", "expected"), [("b", "value:value@notes.txt"), (None, "value:value@notes.txt")]
+)
+def test_files_beside_a_zipped_store_are_compared_too(
+    tmp_path: Path, notes: str | None, expected: str
+) -> None:
+    def noted(text: str | None) -> Write:
+        def write(path: Path) -> None:
+            store()(path)
+            if text is not None:
+                with zipfile.ZipFile(path, "a") as archive:
+                    archive.writestr(zipfile.ZipInfo("notes.txt"), text)
+
+        return write
+
+    found = compared(tmp_path, noted("a"), noted(notes), "x.zarr.zip")
+    assert expected in brief(found)
 
 
 def test_a_codec_that_unpickles_is_refused(tmp_path: Path) -> None:

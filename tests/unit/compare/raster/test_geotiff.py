@@ -122,6 +122,32 @@ def test_blocks_written_twice_leave_dead_space(tmp_path: Path) -> None:
     assert "dead-space:container" in brief(compared(tmp_path, tif(**tiled), twice, "x.tif"))
 
 
+def test_overviews_that_both_have_are_compared_beside_others(tmp_path: Path) -> None:
+    def with_overviews(rule: Resampling, *factors: int) -> Write:
+        def write(path: Path) -> None:
+            tif()(path)
+            with rasterio.open(path, "r+") as file:
+                file.build_overviews(list(factors), rule)
+
+        return write
+
+    a, b = with_overviews(Resampling.average, 2, 4), with_overviews(Resampling.nearest, 4)
+    assert brief(compared(tmp_path, a, b, "x.tif")) >= {"overviews:value@1", "overviews:container@1"}
+
+
+def test_nodata_of_more_digits_than_a_double_keeps(tmp_path: Path) -> None:
+    def filled(last: bytes) -> Write:
+        def write(path: Path) -> None:
+            tif(nodata=1234567890123456.0)(path)
+            raw = path.read_bytes()
+            assert b"1234567890123456\0" in raw
+            path.write_bytes(raw.replace(b"1234567890123456\0", b"900719925474099" + last + b"\0"))
+
+        return write
+
+    assert "attributes:value" in " ".join(brief(compared(tmp_path, filled(b"2"), filled(b"3"), "x.tif")))
+
+
 def test_overviews_by_another_rule_are_other_pixels_and_a_lack_of_them_is_not(tmp_path: Path) -> None:
     def with_overviews(rule: Resampling) -> Write:
         def write(path: Path) -> None:

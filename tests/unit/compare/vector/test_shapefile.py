@@ -118,3 +118,41 @@ def test_an_order_is_not_known_to_be_one_where_a_half_is_gone(shapes: Any, count
     (output,) = [o for o in compare_paths(a.parent, b.parent).outputs if o.path.endswith(part)]
     assert output.verdict == "unknown"
     assert ("feature-order" if part == ".shp" else "row-order") in {str(f.kind) for f in output.findings}
+
+
+def table(kind: bytes, width: int, decimals: int, *cells: bytes) -> bytes:
+    header = struct.pack("<4BIHH20x", 3, 120, 1, 1, len(cells), 65, 1 + width)
+    field = struct.pack("<11sc4xBB14x", b"N1", kind, width, decimals)
+    return header + field + b"\r" + b"".join(b" " + cell.rjust(width) for cell in cells) + b"\x1a"
+
+
+NEAR = b"12345678901234567890", b"12345678901234567891"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [
+        (table(b"N", 20, 0, NEAR[0], b"1"), table(b"N", 20, 0, NEAR[1], b"1"), ("value", "value")),
+        (table(b"N", 20, 0, NEAR[0], b"1"), table(b"N", 20, 0, b"1", NEAR[1]), ("value", "value")),
+        (table(b"N", 20, 0, NEAR[0]), table(b"N", 20, 0, b"12345678901234569999"), ("value", "value")),
+        (table(b"N", 28, 20, b"0.12345678901234567890"), table(b"N", 28, 20, b"0.12345678901234567891"),
+         ("float-noise", "noise")),
+        (table(b"N", 5, 0, b"12x"), table(b"N", 5, 0, b"12"), ("value", "value")),
+        (table(b"N", 5, 1, b"1"), table(b"N", 5, 1, b"1.0"), ("layout", "container")),
+        (table(b"@", 8, 0, b"\1\0\0\0\1\0\0\0"), table(b"@", 8, 0, b"\1\0\0\0\2\0\0\0"), ("value", "value")),
+    ],
+)  # fmt: skip
+def test_digits_that_gdal_does_not_keep_are_compared(tmp_path: Path, a: bytes, b: bytes, told: Any) -> None:
+    for side, raw in (("a", a), ("b", b)):
+        (tmp_path / f"{side}.dbf").write_bytes(raw)
+    (output,) = compare_paths(tmp_path / "a.dbf", tmp_path / "b.dbf").outputs
+    assert told in {(str(f.kind), str(f.rung)) for f in output.findings}
+
+
+@pytest.mark.parametrize("at", [36, 112])
+def test_an_extent_that_is_not_that_of_the_shapes_is_data(shapes: Any, at: int) -> None:
+    a, b = shapes("a"), shapes("b")
+    raw = bytearray(b.read_bytes())
+    struct.pack_into("<d", raw, at, struct.unpack_from("<d", raw, at)[0] + 0.01)
+    b.write_bytes(raw)
+    assert outputs(a, b)[".shp"] == ("different", {("extent-metadata", "value")})
