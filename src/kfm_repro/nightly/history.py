@@ -74,9 +74,9 @@ def seen_of(item: LedgerTrial) -> Seen:
 def _by_first(items: Sequence[LedgerTrial]) -> list[list[LedgerTrial]]:
     """Return each first replay of a run in a night with those that confirm it.
 
-    A night may have been done twice, one after the other or at the same time, and ids of replays follow a clock that may
-    be set back: by their order alone it cannot be told which first replay they confirm. The n-th replay of an ordinal
-    belongs to the n-th first replay that had something to confirm; those that have none left count for nothing.
+    A night may have been done twice, one after the other or at the same time, and ids of replays follow a clock that
+    may be set back: by their order alone it cannot be told which first replay they confirm. The n-th replay of an
+    ordinal belongs to the n-th first replay that had something to confirm; those that have none left count for nothing.
     """
     together = [[item] for item in items if not item.trial.ordinal]
     doubtful = [group for group in together if any(told.differed for told in group[0].trial.outcomes)]

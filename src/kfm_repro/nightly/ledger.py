@@ -57,9 +57,9 @@ class Ledger:
         """Keep trials, and return how many were new. Raises InvalidRecord for a night that is no day."""
         rows = [
             (
-                item.trial.replay_id, _day(item.night, "the report of a night"), item.pipeline, item.run_id, item.started_at, item.git_commit,
-                item.trial.ordinal, item.trial.environment, str(item.trial.verdict), item.trial.seconds,
-                msgspec.json.encode(item.trial).decode(),
+                item.trial.replay_id, _day(item.night, "the report of a night"), item.pipeline, item.run_id,
+                item.started_at, item.git_commit, item.trial.ordinal, item.trial.environment,
+                str(item.trial.verdict), item.trial.seconds, msgspec.json.encode(item.trial).decode(),
             )
             for item in trials
         ]  # fmt: skip

@@ -74,7 +74,8 @@ def _run(run: NightRun) -> Iterator[Line]:
         (f"   {why}{f'; {replays} replays' if replays > 1 else ''}", "dim"),
     ]
     if isinstance(run.report.error, ErrorInfo):
-        yield [(f"       {visible(run.report.error.message.splitlines()[0], 300)}", "dim")]
+        message = run.report.error.message.partition("\n")[0]
+        yield [(f"       {visible(message, 300)}", "dim")]
     worse = [(path, status) for path, status in run.status.items() if status != "clean"]
     for path, status in worse[:_SHOWN_OUTPUTS]:
         kinds = [

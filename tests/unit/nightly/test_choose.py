@@ -141,7 +141,10 @@ def test_the_same_runs_in_another_order_are_the_same_choice() -> None:
 def test_parts_that_would_share_out_the_runs_otherwise_are_of_another_choice() -> None:
     runs = [candidate(pipeline, "1", latest=True) for pipeline in "abc"]
     ledgers = [
-        {(pipeline, "1"): replace(known(5, 0), seconds=seconds) for pipeline, seconds in zip("abc", took, strict=True)}
+        {
+            (pipeline, "1"): replace(known(5, 0), seconds=seconds)
+            for pipeline, seconds in zip("abc", took, strict=True)
+        }
         for took in ((10.0, 6.0, 5.0), (10.0, 20.0, 11.0))
     ]
     first, second = (chosen(runs, ledger) for ledger in ledgers)
