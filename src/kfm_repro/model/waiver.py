@@ -102,17 +102,15 @@ def apply_waivers(
         for waiver, use in zip(relevant, uses, strict=True)
         if use.state in (WaiverState.USED, WaiverState.OUTGROWN)
     ]
-    above = [(output, finding) for output in outputs for finding in _above(output, accept(output.path))]
-    covered = all(_covered(output, finding, valid) for output, finding in above)
-    unknown = any(output.verdict is OutputVerdict.UNKNOWN for output in outputs)
-    return (Verdict.WAIVED if above and covered and not unknown else verdict), uses
+    passes = all(_passes(output, valid, accept(output.path)) for output in outputs)
+    return (Verdict.WAIVED if passes else verdict), uses
 
 
 def merge_uses(groups: Iterable[Iterable[WaiverUse]]) -> tuple[WaiverUse, ...]:
     """Return every waiver once over several reports: too little anywhere is too little, needed anywhere is needed."""
     merged: dict[str, WaiverUse] = {}
     for use in (use for group in groups for use in group):
-        key = repr((use.output, sorted(use.where.items()), use.kind, use.rung, use.expires))
+        key = repr(_given(use))
         old = merged.get(key, use)
         state = min((old.state, use.state), key=_WORSE.index)
         merged[key] = msgspec.structs.replace(use, state=state, found=max(old.found, use.found))
@@ -128,6 +126,23 @@ _WORSE = (
 )
 
 
+def _given(use: WaiverUse) -> tuple[object, ...]:
+    """Return the waiver of a use, by which it is told from every other one of the settings."""
+    place = sorted(use.where.items())
+    return use.output, place, use.kind, use.rung, use.expires, use.count, use.cause, use.reason, use.sometimes
+
+
+def _passes(output: OutputComparison, valid: Iterable[Waiver], accept: Accept) -> bool:
+    """Return whether an output is as it should be, or waived; one that differs without saying in what is neither."""
+    if output.verdict is OutputVerdict.UNKNOWN:
+        return False
+    above = _above(output, accept)
+    equivalent = output.verdict is OutputVerdict.EQUIVALENT and accept is Accept.EQUIVALENT
+    if not above:
+        return equivalent or output.verdict is OutputVerdict.IDENTICAL
+    return all(_covered(output, finding, valid) for finding in above)
+
+
 def _above(output: OutputComparison, accept: Accept) -> tuple[Finding, ...]:
     """Return the findings of an output that are above what is accepted for it."""
     worst = Rung.TOLERANCE if accept is Accept.EQUIVALENT else Rung.IDENTICAL
@@ -139,16 +154,22 @@ def _above(output: OutputComparison, accept: Accept) -> tuple[Finding, ...]:
 
 
 def _covered(output: OutputComparison, finding: Finding, valid: Iterable[Waiver]) -> bool:
-    return any(waiver.output == output.path and _fits(waiver, finding) for waiver in valid)
+    return any(waiver.output == output.path and _fits(waiver, finding, output) for waiver in valid)
 
 
-def _fits(waiver: Waiver, finding: Finding) -> bool:
+def _fits(waiver: Waiver, finding: Finding, output: OutputComparison) -> bool:
+    """Return whether a waiver covers a finding, and with it all others of its output at that place and rung."""
     return (
         _concerns(waiver, finding)
         and finding.rung is not Rung.UNKNOWN
         and _LADDER.index(finding.rung) <= _LADDER.index(waiver.rung)
-        and (waiver.count == "any" or finding.count <= waiver.count)
+        and (waiver.count == "any" or _places(waiver, finding.rung, output) <= waiver.count)
     )
+
+
+def _places(waiver: Waiver, rung: Rung, output: OutputComparison) -> int:
+    """Return how many places of a rung differ where a waiver applies: one output may have more than one finding."""
+    return sum(item.count for item in output.findings if item.rung is rung and _concerns(waiver, item))
 
 
 def _concerns(waiver: Waiver, finding: Finding) -> bool:
@@ -170,11 +191,12 @@ def _use(waiver: Waiver, output: OutputComparison, today: date) -> WaiverUse:
         state = WaiverState.NOT_CHECKED
     elif not concerned:
         state = WaiverState.UNMATCHED
-    elif all(_fits(waiver, finding) for finding in concerned):
+    elif all(_fits(waiver, finding, output) for finding in concerned):
         state = WaiverState.USED
     else:
         state = WaiverState.OUTGROWN
-    return use_of(waiver, state, max((finding.count for finding in concerned), default=0))
+    found = (_places(waiver, rung, output) for rung in {finding.rung for finding in concerned})
+    return use_of(waiver, state, max(found, default=0))
 
 
 def use_of(waiver: Waiver, state: WaiverState, found: int = 0) -> WaiverUse:

@@ -237,7 +237,8 @@ def _number(text: str) -> int:
 
 
 def _digest(night: date, runs: Sequence[Candidate]) -> str:
-    names = sorted(f"{one.run.pipeline}/{one.run.name}" for one in runs)
+    """Return by what parts know each other: the runs, and how long they take, since that is how they are shared out."""
+    names = sorted(f"{one.run.pipeline}/{one.run.name} {one.estimate_s}" for one in runs)
     text = "\n".join((night.isoformat(), *names))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -30,7 +31,7 @@ class History:
         """Return what the trials of a ledger say; they come in its order."""
         history = cls()
         for _, group in groupby(trials, key=lambda item: (item.pipeline, item.night, item.run_id)):
-            for items in _by_first(group):
+            for items in _by_first([*group]):
                 history.take(items[0].pipeline, seen_of(items[0]), [item.trial for item in items])
         return history
 
@@ -70,15 +71,22 @@ def seen_of(item: LedgerTrial) -> Seen:
     return Seen(item.night, item.run_id, item.started_at, item.git_commit, item.trial.environment)
 
 
-def _by_first(items: Iterable[LedgerTrial]) -> Iterator[list[LedgerTrial]]:
-    """Yield each first replay of a run with those that confirm it: a night may have been done twice."""
-    together: list[LedgerTrial] = []
+def _by_first(items: Sequence[LedgerTrial]) -> list[list[LedgerTrial]]:
+    """Return each first replay of a run in a night with those that confirm it.
+
+    A night may have been done twice, one after the other or at the same time, and ids of replays follow a clock that
+    may be set back: by their order alone it cannot be told which first replay they confirm. The n-th replay of an
+    ordinal belongs to the n-th first replay that had something to confirm; those that have none left count for nothing.
+    """
+    together = [[item] for item in items if not item.trial.ordinal]
+    doubtful = [group for group in together if any(told.differed for told in group[0].trial.outcomes)]
+    taken: Counter[int] = Counter()
     for item in items:
-        if together and not item.trial.ordinal:
-            yield together
-            together = []
-        together.append(item)
-    yield together
+        ordinal = item.trial.ordinal
+        if ordinal and taken[ordinal] < len(doubtful):
+            doubtful[taken[ordinal]].append(item)
+        taken[ordinal] += 1
+    return together
 
 
 def _confirmed(path: str, trials: Trials) -> Iterator[bool]:

@@ -54,12 +54,12 @@ class Ledger:
         return cls(project.runs / ".ledger" / "ledger.sqlite3")
 
     def add(self, trials: Iterable[LedgerTrial]) -> int:
-        """Keep trials, and return how many were new."""
+        """Keep trials, and return how many were new. Raises InvalidRecord for a night that is no day."""
         rows = [
             (
-                item.trial.replay_id, item.night, item.pipeline, item.run_id, item.started_at, item.git_commit,
-                item.trial.ordinal, item.trial.environment, str(item.trial.verdict), item.trial.seconds,
-                msgspec.json.encode(item.trial).decode(),
+                item.trial.replay_id, _day(item.night, "the report of a night"), item.pipeline, item.run_id,
+                item.started_at, item.git_commit, item.trial.ordinal, item.trial.environment,
+                str(item.trial.verdict), item.trial.seconds, msgspec.json.encode(item.trial).decode(),
             )
             for item in trials
         ]  # fmt: skip
@@ -82,8 +82,8 @@ class Ledger:
         with self._open() as base:
             for night, pipeline, run_id, started, commit, text in base.execute(query, (before, before)):
                 yield LedgerTrial(
-                    night=night, pipeline=pipeline, run_id=run_id, started_at=started, git_commit=commit,
-                    trial=_trial(text, self.path),
+                    night=_day(night, f"a row of the ledger {self.path}"), pipeline=pipeline, run_id=run_id,
+                    started_at=started, git_commit=commit, trial=_trial(text, self.path),
                 )  # fmt: skip
 
     def known(self, *, before: str = "") -> dict[tuple[str, str], Known]:
@@ -134,6 +134,18 @@ class Ledger:
                 f"the ledger cannot be made in {self.path.parent}: {exc.strerror or exc}",
                 hint="check the folder of the runs",
             ) from exc
+
+
+def _day(night: str, where: str) -> str:
+    """Return the night if it is a day as we write it; nights are put in order as texts."""
+    try:
+        if date.fromisoformat(night).isoformat() == night:
+            return night
+    except ValueError:
+        pass
+    raise InvalidRecord(
+        f"{where} is of {night[:40]!r}, which is no day", hint="restore it from a copy, or begin anew"
+    )
 
 
 def _trial(text: str, path: Path) -> Trial:

@@ -10,6 +10,8 @@ import msgspec
 
 from kfm_repro.errors import Unreadable, UsageError
 from kfm_repro.model.nightly import NightReport
+from kfm_repro.model.report import REPORT_SCHEMA, Report
+from kfm_repro.model.verdict import Verdict, run_verdict, worst_verdict
 from kfm_repro.model.waiver import merge_uses
 from kfm_repro.nightly.report import sealed
 from kfm_repro.nightly.shards import parse_shard
@@ -40,7 +42,25 @@ def read_night(path: Path) -> NightReport:
         raise Unreadable(
             f"{path} is a report of {report.command!r}, not of a night", hint="name the files of the parts"
         )
+    if report.schema != REPORT_SCHEMA:
+        raise Unreadable(
+            f"{path} is of the schema {report.schema[:60]!r}, which this kfm-repro does not know",
+            hint=f"make all parts with the same kfm-repro; this one reads {REPORT_SCHEMA}",
+        )
+    if wrong := next((run.run for run in report.runs if not _is_sound(run.report)), None):
+        raise Unreadable(
+            f"{path} contradicts itself: {wrong.pipeline}/{wrong.run_id} differs in more than its verdict says",
+            hint="make it again; reports are not to be changed",
+        )
     return report
+
+
+def _is_sound(report: Report) -> bool:
+    """Return whether the verdict on a run is no better than its outputs allow; waivers are taken at their word."""
+    return (
+        report.verdict is Verdict.WAIVED
+        or worst_verdict((report.verdict, run_verdict(report.outputs))) is report.verdict
+    )
 
 
 def merge_nights(parts: Sequence[NightReport]) -> NightReport:

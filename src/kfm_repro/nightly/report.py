@@ -164,9 +164,13 @@ def _uses(waivers: Sequence[Waiver], runs: Sequence[NightRun], day: date) -> tup
 
 
 def _nothing(report: NightReport) -> ErrorInfo:
-    left = f"; {len(report.left_out)} runs were left out" if report.left_out else ""
+    left = f"; left out: {_runs(len(report.left_out))}" if report.left_out else ""
     return ErrorInfo(
         code="nothing-compared",
-        message=f"nothing was compared this night: {len(report.runs)} runs were replayed{left}",
+        message=f"nothing was compared this night; replayed: {_runs(len(report.runs))}{left}",
         hint="see the reason of each run; record runs, raise --budget, or select more with --select all",
     )
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"

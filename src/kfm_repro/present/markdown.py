@@ -10,7 +10,7 @@ from kfm_repro.model.finding import Finding, OutputComparison, OutputVerdict
 from kfm_repro.model.report import ErrorInfo, Report
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.present.lines import plural
-from kfm_repro.present.terminal import verdict_line
+from kfm_repro.present.terminal import told_waiver, verdict_line
 from kfm_repro.present.visible import visible
 from kfm_repro.present.words import LABELS, MARKS, advice, counted, how_many, place_of, title_of, worst_first
 
@@ -65,6 +65,8 @@ def _render(report: Report, most: int) -> str:
     left = len(rows) - len(rows[:_ROWS]) - len(folded)
     if left:
         lines += [f"{left} more rows are in the JSON report.", ""]
+    waivers = [f"- waiver {use.state}: {escaped(told_waiver(use), 600)}" for use in report.waivers[:50]]
+    lines += [*waivers, ""] if waivers else []
     notes = [f"- {escaped(item.name)}: {escaped(item.detail, 600)}" for item in report.preconditions[:50]
              if item.state not in ("ok", "assumed")]  # fmt: skip
     if notes:

@@ -10,6 +10,7 @@ import msgspec
 from kfm_repro.model.nightly import LedgerReport, NightReport, NightRun
 from kfm_repro.model.report import ErrorInfo
 from kfm_repro.model.verdict import Verdict
+from kfm_repro.model.waiver import WaiverState
 from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.terminal import VERDICTS
 from kfm_repro.present.visible import visible
@@ -34,6 +35,7 @@ def render_night(report: NightReport, *, color: bool = False, quiet: bool = Fals
         for run in report.runs:
             lines += _run(run)
         lines += _left_out(report)
+        lines += _not_checked(report)
     for alarm in report.alarms:
         where = f"{visible(alarm.pipeline)}: " if alarm.pipeline else ""
         lines.append([("  ALARM  ", "bold red"), (f"{where}{visible(alarm.message, 500)}", "")])
@@ -74,7 +76,8 @@ def _run(run: NightRun) -> Iterator[Line]:
         (f"   {why}{f'; {replays} replays' if replays > 1 else ''}", "dim"),
     ]
     if isinstance(run.report.error, ErrorInfo):
-        yield [(f"       {visible(run.report.error.message.splitlines()[0], 300)}", "dim")]
+        message = run.report.error.message.partition("\n")[0]
+        yield [(f"       {visible(message, 300)}", "dim")]
     worse = [(path, status) for path, status in run.status.items() if status != "clean"]
     for path, status in worse[:_SHOWN_OUTPUTS]:
         kinds = [
@@ -100,6 +103,14 @@ def _left_out(report: NightReport) -> Iterator[Line]:
         yield [(f"  left out: {plural(count, 'run')}, {reason}", "dim"), (f"   {name}", "dim")]
     for note in report.notes:
         yield [("  !  ", "yellow"), (visible(note, 300), "")]
+
+
+def _not_checked(report: NightReport) -> Iterator[Line]:
+    """Say which waivers were not asked: where the path is misspelt, nothing else would show it."""
+    for use in report.waivers:
+        if use.state is WaiverState.NOT_CHECKED:
+            told = f"{visible(use.output, 200)}   {use.kind}: no replay of this night compared that output"
+            yield [("  waiver not checked: ", "yellow"), (told, "")]
 
 
 def _verdict(report: NightReport) -> Line:

@@ -14,7 +14,7 @@ from kfm_repro.present.flips import flip_sentence, flip_share
 from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.visible import visible
 
-__all__ = ["VERDICTS", "render", "render_error", "verdict_line"]
+__all__ = ["VERDICTS", "render", "render_error", "told_waiver", "verdict_line"]
 
 _MARKS: dict[OutputVerdict, tuple[str, str]] = {
     OutputVerdict.IDENTICAL: ("=", "green"),
@@ -164,7 +164,7 @@ def _notes(report: Report) -> Iterator[Line]:
         )
         yield [(f"  !  replay {number} of {len(report.replays)}: ", "yellow"), (told, "")]
     for use in report.waivers:
-        yield [(f"  waiver {use.state}: ", "yellow"), (_waiver(use), "")]
+        yield [(f"  waiver {use.state}: ", "yellow"), (told_waiver(use), "")]
     yield from _environment(report.environment)
     yield from _scope(report)
     if report.scope.shown:
@@ -176,8 +176,8 @@ def _notes(report: Report) -> Iterator[Line]:
         yield [("  not exercised: ", "dim"), (", ".join(map(visible, report.scope.not_exercised)), "dim")]
 
 
-def _waiver(use: WaiverUse) -> str:
-
+def told_waiver(use: WaiverUse) -> str:
+    """Return what a waiver is for, until when, and why."""
     return f"{visible(use.output, 200)}   {use.kind}, until {use.expires}: {visible(use.reason, 160)}"
 
 
@@ -220,7 +220,7 @@ def _drift(drift: Drift) -> str:
 def _verdict(report: Report, saved: str) -> Line:
     label, style = VERDICTS[report.verdict]
     if isinstance(report.error, ErrorInfo):
-        said = visible(report.error.message.splitlines()[0], 300)
+        said = visible(report.error.message.partition("\n")[0], 300)
         left = f"  Compared all the same: {_counts(report)}." if report.outputs else ""
         line: Line = [(label, style), (f": {said}.{left}", "")]
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kfm_repro.model.finding import Cause, Finding, Kind, OutputComparison, Rung
+from kfm_repro.model.finding import Cause, Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.verdict import Accept, Verdict, output_verdict, run_verdict
 from kfm_repro.model.waiver import Waiver, WaiverState, WaiverUse, apply_waivers, merge_uses
 
@@ -145,3 +145,27 @@ def test_over_several_reports_the_worst_of_a_waiver_holds() -> None:
     ):  # fmt: skip
         (merged,) = merge_uses([[use(states[0], 3)], [use(states[1], 4)]])
         assert (merged.state, merged.found) == (expected, 4)
+
+
+@pytest.mark.parametrize("findings", [(), (finding(latent=True),)], ids=["nothing", "latent"])
+def test_an_output_that_differs_without_saying_in_what_is_never_waived_beside_another(
+    findings: tuple[Finding, ...],
+) -> None:
+    silent = OutputComparison(path="b.csv", verdict=OutputVerdict.DIFFERENT, findings=findings)
+    assert judge(output(finding()), silent, waivers=(waiver(),))[0] is Verdict.NOT_REPRODUCIBLE
+
+
+def test_the_count_is_of_all_places_though_two_findings_tell_of_them() -> None:
+    both = output(finding(count=3), finding(count=3))
+    assert judge(both, waivers=(waiver(),)) == (Verdict.NOT_REPRODUCIBLE, [WaiverState.OUTGROWN])
+    assert judge(both, waivers=(waiver(count=6),)) == (Verdict.WAIVED, [WaiverState.USED])
+
+
+@pytest.mark.parametrize("other", [{"cause": "hash-seed"}, {"count": 9}, {"reason": "another"}])
+def test_two_waivers_of_one_place_are_two_in_a_night(other: dict[str, Any]) -> None:
+    found = output(finding(causes=(Cause(axis="clock", confidence="proved"),)))
+    given = (waiver(cause="clock"), waiver(**other))
+    _, uses = apply_waivers(run_verdict((found,)), (found,), given, TODAY, lambda _: Accept.IDENTICAL)
+    assert {(use.cause, use.count, use.reason, use.state) for use in merge_uses([uses, uses])} == {
+        (use.cause, use.count, use.reason, use.state) for use in uses
+    }

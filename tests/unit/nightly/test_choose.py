@@ -138,6 +138,21 @@ def test_the_same_runs_in_another_order_are_the_same_choice() -> None:
     assert first.plan != chosen(runs, budget=9_999).plan
 
 
+def test_parts_that_would_share_out_the_runs_otherwise_are_of_another_choice() -> None:
+    runs = [candidate(pipeline, "1", latest=True) for pipeline in "abc"]
+    ledgers = [
+        {
+            (pipeline, "1"): replace(known(5, 0), seconds=seconds)
+            for pipeline, seconds in zip("abc", took, strict=True)
+        }
+        for took in ((10.0, 6.0, 5.0), (10.0, 20.0, 11.0))
+    ]
+    first, second = (chosen(runs, ledger) for ledger in ledgers)
+    parts = [*Shard(1, 2).of(first.runs), *Shard(2, 2).of(second.runs)]
+    assert sorted(one.run.pipeline for one in parts) == ["a", "a", "c"], "b is lost"
+    assert first.plan != second.plan
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("2h", 7200), ("90m", 5400), ("1h30m", 5400), ("45s", 45), (" 1H ", 3600)]
 )

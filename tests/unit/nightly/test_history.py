@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kfm_repro.model.nightly import LedgerTrial, Outcome, Trial
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.nightly.history import History
@@ -35,6 +37,37 @@ def test_a_night_that_was_done_twice_is_two_trials() -> None:
     confirming = [trial(1, f"b{n}", ordinal=n, x=True) for n in (1, 2, 3)]
     trials = [trial(1, "a", x=True), *confirming, trial(1, "c", x=False)]
     assert counts(History.of(trials).state("p", "x")) == (1, 1)
+
+
+CLEAN = [trial(night, f"{night:02}", x=False) for night in range(1, 11)]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [("d", "a", "b", "c"), ("b", "a", "c", "d"), ("c", "d", "a", "b")],
+    ids=["first last", "first second", "first third"],
+)
+def test_a_clock_that_was_set_back_takes_no_confirmation_from_a_regression(ids: tuple[str, ...]) -> None:
+    """The ledger gives the replays of a night by their ids, which are times."""
+    night = [trial(11, name, ordinal=number, x=True) for number, name in enumerate(ids)]
+    state = History.of([*CLEAN, *sorted(night, key=lambda item: item.trial.replay_id)]).state("p", "x")
+    assert state.regressed is not None
+
+
+def test_a_night_that_two_did_at_once_is_a_regression_still() -> None:
+    both = [trial(11, f"{n}{who}", ordinal=n, x=True) for n in range(7) for who in "ab"]
+    assert History.of([*CLEAN[:3], *both]).state("p", "x").regressed is not None
+
+
+def test_confirmations_go_to_the_replay_that_differed() -> None:
+    confirming = [trial(11, f"c{n}", ordinal=n, x=True) for n in (1, 2, 3)]
+    done = [*CLEAN, trial(11, "a", x=False), trial(11, "b", x=True), *confirming]
+    assert History.of(done).state("p", "x").regressed is not None
+
+
+def test_confirmations_of_nothing_count_for_nothing() -> None:
+    alone = [trial(11, f"c{n}", ordinal=n, x=True) for n in (1, 2, 3)]
+    assert counts(History.of([*CLEAN, *alone]).state("p", "x")) == (10, 0)
 
 
 def test_what_is_not_mentioned_did_not_differ_before_and_after() -> None:

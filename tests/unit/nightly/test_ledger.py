@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,19 @@ def test_damage_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotWritable):
         Ledger(tmp_path / "file" / "ledger.sqlite3").add([trial("a")])
+
+
+@pytest.mark.parametrize("night", ["", "soon", "2026-02-30", "20260203", "2026-W06-2"])
+def test_a_night_that_is_no_day_is_never_kept_and_is_said_where_it_was(tmp_path: Path, night: str) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    with pytest.raises(InvalidRecord, match="no day"):
+        ledger.add([trial("a", night=night)])
+    assert [*ledger.trials()] == []
+    ledger.add([trial("a")])
+    with closing(sqlite3.connect(ledger.path)) as base, base:
+        base.execute("UPDATE trials SET night = ?", (night,))
+    with pytest.raises(InvalidRecord, match="no day"):
+        ledger.known()
 
 
 def test_export_counts_by_output_and_by_place() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from markdown_it import MarkdownIt
 from reports import GOLD, HOSTILE, empty_report, full_report, hostile_report, map_report, report_of
 
 from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
+from kfm_repro.model.waiver import WaiverState, WaiverUse
 from kfm_repro.present.markdown import escaped, render_markdown
 from kfm_repro.present.visible import visible
 
@@ -76,3 +78,14 @@ def test_an_empty_report_says_so() -> None:
 def test_the_gold_file() -> None:
     assert render_markdown(full_report()) == (GOLD / "report.md").read_text(encoding="utf-8")
     assert len(render_markdown(map_report(5_000))) < 5_000
+
+
+@pytest.mark.parametrize("reason", ["the portal wants it", *HOSTILE])
+def test_a_waiver_stands_beside_what_it_waives_with_its_reason_and_its_last_day(reason: str) -> None:
+    use = WaiverUse(
+        output="a.csv", kind="timestamp", rung="value", count=3, reason=reason, expires="2027-01-31",
+        state=WaiverState.USED,
+    )  # fmt: skip
+    html = READER.render(render_markdown(msgspec.structs.replace(full_report(), waivers=(use,))))
+    assert "<li>waiver used: a.csv   timestamp, until 2027-01-31: " in html
+    assert escaped(reason, 160) in render_markdown(msgspec.structs.replace(full_report(), waivers=(use,)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.nightly import Alarm, LedgerEntry, LedgerReport, LeftOut, NightReport, NightRun, Trial
 from kfm_repro.model.report import ErrorInfo, Report, RunRef, count_verdicts
 from kfm_repro.model.verdict import Verdict
+from kfm_repro.model.waiver import WaiverState, WaiverUse
 from kfm_repro.nightly.export import posterior
 from kfm_repro.nightly.report import sealed
 from kfm_repro.present.nightly import render_ledger, render_night
@@ -65,3 +68,16 @@ def test_nothing_raw_reaches_the_terminal() -> None:
     for text in (render_night(hostile), render_ledger(LedgerReport(entries=(entry,), trials=()))):
         assert "\x1b" not in text
         assert "\nnext" not in text
+
+
+def test_a_waiver_that_no_replay_could_check_is_shown_since_its_path_may_be_misspelt() -> None:
+    use = WaiverUse(
+        output="data/sumary.csv" + ESCAPE, kind="timestamp", rung="value", count=3, reason="issue 12",
+        expires="2999-12-31", state=WaiverState.NOT_CHECKED,
+    )  # fmt: skip
+    report = night(run(Verdict.REPRODUCIBLE))
+    text = render_night(msgspec.structs.replace(report, waivers=(use,)))
+    assert "waiver not checked: data/sumary.csv" in text
+    assert "\x1b[31m" not in text
+    used = msgspec.structs.replace(use, state=WaiverState.USED)
+    assert "not checked" not in render_night(msgspec.structs.replace(report, waivers=(used,)))
