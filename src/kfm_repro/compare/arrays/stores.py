@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.arrays.tree import Node, Tree, compare_trees
@@ -61,13 +62,41 @@ def _tree(store: Any) -> Tree:  # noqa: ANN401  # as above
     import zarr
 
     root = zarr.open(store, mode="r")
-    nodes = {"/": _node(root)}
-    if isinstance(root, zarr.Group):
-        for name, member in root.members(max_depth=None):
-            nodes[f"/{name}"] = _node(member)
-            if len(nodes) > _MOST_NODES:
-                raise LimitExceeded(f"more than {_MOST_NODES} arrays and groups in the Zarr store")
+    if not isinstance(root, zarr.Group):
+        return Tree({"/": _node(root)})
+    own = zarr.open_group(store, mode="r", use_consolidated=False)
+    nodes = _nodes(own)
+    if root.metadata.consolidated_metadata is not None:
+        top = nodes["/"]
+        nodes["/"] = replace(top, attributes={**top.attributes, **_stale(_nodes(root), nodes)})
     return Tree(dict(sorted(nodes.items())))
+
+
+def _nodes(root: Any) -> dict[str, Node]:  # noqa: ANN401  # as above
+    nodes = {"/": _node(root)}
+    for name, member in root.members(max_depth=None):
+        nodes[f"/{name}"] = _node(member)
+        if len(nodes) > _MOST_NODES:
+            raise LimitExceeded(f"more than {_MOST_NODES} arrays and groups in the Zarr store")
+    return nodes
+
+
+def _stale(consolidated: dict[str, Node], own: dict[str, Node]) -> dict[str, str]:
+    """Return what the consolidated metadata, which readers go by, say otherwise than the nodes themselves."""
+    sides = [{path: _said(node) for path, node in nodes.items()} for nodes in (consolidated, own)]
+    return {
+        f"consolidated metadata of {path}": sides[0].get(path, "absent")
+        for path in sorted({*consolidated, *own})
+        if sides[0].get(path) != sides[1].get(path)
+    }
+
+
+def _said(node: Node) -> str:
+    return json.dumps(
+        [node.what, node.attributes, str(node.dtype), node.shape, node.fill, node.storage],
+        default=str,
+        sort_keys=True,
+    )
 
 
 def _node(thing: Any) -> Node:  # noqa: ANN401  # as above

@@ -247,6 +247,29 @@ def test_files_beside_a_zipped_store_are_compared_too(
     assert expected in brief(found)
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.filterwarnings("ignore")
+def test_a_node_that_its_consolidated_metadata_belie_is_compared_itself(tmp_path: Path, version: int) -> None:
+    def stale(path: Path) -> None:
+        consolidated(path)
+        name = "a/.zattrs" if version == 2 else "a/zarr.json"
+        with zipfile.ZipFile(path) as archive:
+            members = {member: archive.read(member) for member in archive.namelist()}
+        members[name] = members[name].replace(b'"metres"', b'"feet"')
+        with zipfile.ZipFile(path, "w") as archive:
+            for member, content in members.items():
+                archive.writestr(zipfile.ZipInfo(member), content)
+
+    def consolidated(path: Path) -> None:
+        target = zarr.storage.ZipStore(path, mode="w")
+        group = zarr.open_group(target, mode="w", zarr_format=version)
+        group.create_array("a", data=GRID, attributes={"units": "metres"})
+        zarr.consolidate_metadata(target, zarr_format=version)
+        target.close()
+
+    assert "attributes:value@/a/@units" in brief(compared(tmp_path, consolidated, stale, "x.zarr.zip"))
+
+
 def test_a_codec_that_unpickles_is_refused(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:

@@ -36,6 +36,7 @@ def with_pixel() -> Any:
         (png(Software="x"), png(Software="y"), "x.png", {"library-version:container@/Software"}),
         (png(Creation_Time="1"), png(Creation_Time="2"), "x.png", {"timestamp:container@/Creation Time"}),
         (png(Title="x"), png(Title="y"), "x.png", {"attributes:value@/Title"}),
+        (png(tIME="x"), png(tIME="y"), "x.png", {"attributes:value@/text tIME"}),
         (png(), png(level=1), "x.png", {"layout:container"}),
         (png(), png(with_pixel()), "x.png", {"pixels:value@2"}),
         (jpg(), jpg(optimize=True), "x.jpg", {"layout:container"}),
