@@ -143,7 +143,8 @@ class ParquetSource:
 
         with reading(self.path, "Parquet", pa.ArrowException):
             reader = self._file().reader
-            batches = reader.iter_batches(rows, row_groups=[0], column_indices=[column], use_threads=False)
+            first = [0] if self.groups else []
+            batches = reader.iter_batches(rows, row_groups=first, column_indices=[column], use_threads=False)
             for batch in batches:
                 return _plain(batch.column(0))
         return pa.nulls(0, self.schema.field(column).type)

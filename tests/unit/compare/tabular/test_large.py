@@ -160,6 +160,14 @@ def test_equal_values_in_other_row_groups_are_layout(tmp_path: Path) -> None:
     assert {(f.kind, f.rung) for f in outcome.findings} == {(Kind.LAYOUT, Rung.CONTAINER)}
 
 
+def test_a_file_without_row_groups_is_a_table_without_rows(tmp_path: Path) -> None:
+    a, b = written(tmp_path, table(), table().slice(0, 0))
+    pq.ParquetWriter(tmp_path / "none.parquet", table().schema).close()
+    assert not pq.ParquetFile(tmp_path / "none.parquet").num_row_groups
+    assert set(counted(compare(tmp_path / "none.parquet", a, IN_PIECES))) == {(Kind.ROWS_ADDED, Rung.VALUE)}
+    assert counted(compare(tmp_path / "none.parquet", b, IN_PIECES)) == {}
+
+
 def test_equal_chunks_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = written(tmp_path, table(), MUTANTS["one text"][0](table()))
     read: list[tuple[int, int]] = []
