@@ -170,6 +170,10 @@ def test_no_two_rasters_are_called_equal_unless_their_pixels_are(tmp_path: Path,
     shape = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     a, b = (data.draw(arrays.arrays(kind, shape)) for _ in "ab")
     result = compared(tmp_path, tif(a), tif(b, compress="lzw"), "x.tif")
+    # GDAL leaves out a block of zeros that is not packed, and the signs of these with it.
+    tif(a)(tmp_path / "held.tif")
+    with rasterio.open(tmp_path / "held.tif") as held:
+        a = held.read(1)
     same = np.array_equal(a.view(f"u{a.itemsize}"), b.view(f"u{b.itemsize}"))
     assert (brief(result) == {"block-layout:container"}) is same
     counted = sum(finding.count for finding in result.findings if finding.where.get("band"))
