@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -159,6 +160,8 @@ def _end_with_parent() -> None:
     if (parent := parent_process()) is not None:
         wait_for([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_PATIENCE_S)
+        os._exit(1)  # a lock that died with the night can hold it up for ever
 
 
 def _same(turns: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
