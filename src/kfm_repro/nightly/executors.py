@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for
+from threading import Thread
 from types import FrameType
 from typing import Any, Protocol
 
@@ -142,6 +145,7 @@ def _begin_worker(turns: AbstractContextManager[Any] | None, variables: frozense
     ``variables`` are the user's: what we set for our libraries is kept from what a replay takes for the user's.
     """
     signal.signal(signal.SIGTERM, _interrupt)
+    Thread(target=_end_with_parent, daemon=True).start()
     for name in set(os.environ) - variables:
         value = os.environ.pop(name)
         os.putenv(name, value)
@@ -149,6 +153,15 @@ def _begin_worker(turns: AbstractContextManager[Any] | None, variables: frozense
         fill_turns(partial(_same, turns))
     else:
         fill_turns(nullcontext)
+
+
+def _end_with_parent() -> None:
+    """Interrupt this process when the night is gone: one that was killed (no memory left) can end no worker itself."""
+    if (parent := parent_process()) is not None:
+        wait_for([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_PATIENCE_S)
+        os._exit(1)  # a lock that died with the night can hold it up for ever
 
 
 def _same(turns: AbstractContextManager[Any]) -> AbstractContextManager[Any]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -12,6 +17,14 @@ import pytest
 
 from kfm_repro.nightly.executors import run_tasks
 from kfm_repro.nightly.task import Done, Task, failed, lost
+
+NIGHT = """
+import os, time
+from kfm_repro.nightly.executors import local_workers
+with local_workers(1) as workers:
+    print(workers.executor().submit(os.getpid).result(), flush=True)
+    time.sleep(600)
+"""
 
 
 class Losing(Executor):
@@ -85,3 +98,16 @@ def test_a_failure_is_a_report_without_a_verdict() -> None:
     done = lost(task, "x")
     assert (done.trial.replay_id, done.trial.outcomes, str(done.report.verdict)) == ("", (), "unknown")
     assert failed(task, done.report.error).report.run.run_id == "a"
+
+
+def test_workers_end_when_the_night_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", NIGHT], stdout=subprocess.PIPE, text=True) as night:
+        assert night.stdout is not None
+        worker = os.pidfd_open(int(night.stdout.readline()))
+        night.kill()
+        night.wait(timeout=60)
+        gone, _, _ = select.select([worker], [], [], 20)
+        if not gone:
+            signal.pidfd_send_signal(worker, signal.SIGKILL)
+        os.close(worker)
+    assert gone
