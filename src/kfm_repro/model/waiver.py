@@ -102,8 +102,9 @@ def apply_waivers(
         for waiver, use in zip(relevant, uses, strict=True)
         if use.state in (WaiverState.USED, WaiverState.OUTGROWN)
     ]
+    needed = not all(_passes(output, (), accept(output.path)) for output in outputs)
     passes = all(_passes(output, valid, accept(output.path)) for output in outputs)
-    return (Verdict.WAIVED if passes else verdict), uses
+    return (Verdict.WAIVED if needed and passes else verdict), uses
 
 
 def merge_uses(groups: Iterable[Iterable[WaiverUse]]) -> tuple[WaiverUse, ...]:

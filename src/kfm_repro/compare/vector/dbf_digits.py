@@ -38,15 +38,23 @@ def digit_findings(
     records = [_records(path, head) for path, head in zip(paths, heads, strict=True)]
     if records[0].shape != records[1].shape:
         return
-    at = 1
+    columns = [_columns(head) for head in heads]  # which may stand in another order
     for name, (kind, width, decimals) in heads[0].fields.items():
-        column = slice(at, at + width)
-        at += width
         if kind in _READ or not width or name in skipped:
             continue
-        pairs = _unequal(*(side[:, column] for side in records), number=kind in _NUMBERS, moved=moved)
+        cells = [side[:, own[name]] for side, own in zip(records, columns, strict=True)]
+        pairs = _unequal(cells[0], cells[1], number=kind in _NUMBERS, moved=moved)
         if pairs:
             yield _finding(name, pairs, len(records[0]), whole=not (kind in _NUMBERS and decimals))
+
+
+def _columns(head: Dbf) -> dict[str, slice]:
+    """Return which bytes of a record each field has; the first one says whether it is deleted."""
+    found, at = {}, 1
+    for name, (_, width, _) in head.fields.items():
+        found[name] = slice(at, at + width)
+        at += width
+    return found
 
 
 def _records(path: Path, head: Dbf) -> npt.NDArray[np.uint8]:
