@@ -83,6 +83,9 @@ class Limits:
 
 Inner = Callable[[Path, Path, str, "Context"], tuple[Finding, ...]]
 
+_PROGRAM_BYTES = 96 << 20
+"""What Python and the libraries take besides."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -105,10 +108,11 @@ class Context:
 
     @property
     def memory(self) -> int:
-        """Most memory that comparing two tables may take, in bytes."""
+        """Most memory that the rows of two tables may take, in bytes: a given bound is for the whole program."""
         from kfm_repro.compare.memory import available
 
-        return available() if self.options.memory_bytes is None else self.options.memory_bytes
+        given = self.options.memory_bytes
+        return available() if given is None else given - min(_PROGRAM_BYTES, given // 2)
 
     def deeper(self) -> Context:
         """Return this context one container further in."""
