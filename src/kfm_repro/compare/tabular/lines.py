@@ -31,6 +31,8 @@ __all__ = ["TextSource", "Unsure", "differing_lines", "number_lines", "open_text
 _HEAD_BYTES = 1 << 19
 _HEAD_ROWS = 2_000
 _BLOCK_ROWS = 1 << 17
+_NATURAL = 2
+"""What the compiled loop answers of rising cells that are natural numbers."""
 
 
 class Unsure(Exception):  # no error: the other reader is asked
@@ -58,6 +60,7 @@ class TextSource:
         self.schema: pa.Schema = pa.schema([(name, pa.string()) for name in self.names])
         self.starts: Ints = np.append(np.arange(0, self.rows, _BLOCK_ROWS), self.rows)
         self.groups = len(self.starts) - 1
+        self._known: dict[int, int] = {}
 
     @cached_property
     def is_utf8(self) -> bool:
@@ -155,13 +158,20 @@ class TextSource:
 
     def rises(self, column: int) -> bool:
         """Return whether the cells of a column rise strictly, by length and then by bytes: none occurs twice."""
+        return self._risen(column) > 0
+
+    def counts_up(self, column: int) -> bool:
+        """Return whether the cells of a column are natural numbers, without leading zeros, that rise strictly."""
+        return self._risen(column) == _NATURAL
+
+    def _risen(self, column: int) -> int:
         loops = library()
         assert loops is not None  # noqa: S101  # open_texts asked
-        return bool(
-            loops.kfm_column_rises(
+        if column not in self._known:
+            self._known[column] = loops.kfm_column_rises(
                 self.address, self.lines.ctypes.data, 1, self.rows + 1, ord(self.delimiter), column
             )
-        )
+        return self._known[column]
 
 
 def _ended(text: str) -> str:

@@ -296,12 +296,20 @@ EXPORT void kfm_mix_lines(uint64_t *one, uint64_t *two, uint64_t seed_one, uint6
   }
 }
 
+static int is_natural(const uint8_t *text, size_t size) {
+  if (size > 1 && text[0] == '0') return 0;
+  for (size_t i = 0; i < size; i++)
+    if (text[i] < '0' || text[i] > '9') return 0;
+  return size > 0;
+}
+
 /* Whether the cells of a column rise strictly, shorter before longer and else by their bytes; then none occurs
- * twice. A quoted or missing cell says no. */
+ * twice. 2 if all are natural numbers, which then rise as such. A quoted or missing cell says no. */
 EXPORT int kfm_column_rises(const uint8_t *data, const int64_t *starts, int64_t from, int64_t to,
                             int delimiter, int64_t column) {
   const uint8_t *last = NULL;
   size_t last_size = 0;
+  int natural = 1;
   for (int64_t i = from; i < to; i++) {
     const uint8_t *at = data + starts[i], *end = at + length_of(data, starts, i);
     if (memchr(at, '"', column ? (size_t)(end - at) : (size_t)(end > at)) != NULL && column) {
@@ -332,8 +340,9 @@ EXPORT int kfm_column_rises(const uint8_t *data, const int64_t *starts, int64_t 
     size_t size = (size_t)((stop == NULL ? end : stop) - at);
     if (size == 0) return 0;
     if (last != NULL && (size < last_size || (size == last_size && memcmp(last, at, size) >= 0))) return 0;
+    natural = natural && is_natural(at, size);
     last = at;
     last_size = size;
   }
-  return 1;
+  return 1 + natural;
 }
