@@ -144,9 +144,7 @@ class FileColumn(Column):
             for side in (0, 1):  # as numbers more sides must be sorted: the unsorted ones are asked first
                 numeric[side] = "" if plain[side] else _numeric_direction(*sides[side])
             if any(numeric):
-                numeric = [
-                    found or _numeric_direction(*at) for found, at in zip(numeric, sides, strict=True)
-                ]
+                numeric = [found or _numeric_direction(*at) for found, at in zip(numeric, sides, strict=True)]
             return (numeric[0], numeric[1]) if sum(map(bool, numeric)) > sum(map(bool, plain)) else plain
         return plain
 
