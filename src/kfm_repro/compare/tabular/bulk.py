@@ -106,25 +106,36 @@ def settle(column: Column, pairs: Pairs, task: Task) -> tuple[list[Part], Ints]:
     import numpy as np
 
     everything = np.arange(len(pairs.rows_a))
-    plain = is_plain(column, task)
-    if len(everything) < _MANY or not (plain or _is_texts(column, task)):
+    if len(everything) < _MANY or not is_plain(column, task):
         return [], everything
     a, b = column.cells(pairs.rows_a, of_a=True), column.cells(pairs.rows_b, of_a=False)
-    return settle_cells(column, a, b, task) if plain else _settle_texts(column, a, b, task)
+    return settle_cells(column, a, b, task)
 
 
-def _is_texts(column: Column, task: Task) -> bool:
-    """Return whether both sides are cells of an untyped text."""
-    import pyarrow as pa
+def settle_cells(
+    column: Column, a: pa.ChunkedArray, b: pa.ChunkedArray, task: Task
+) -> tuple[list[Part], Ints]:
+    """Do the same for the cells of a column that `is_plain`, all of which differ."""
+    import numpy as np
 
-    types = pa.types
-    return (
-        task.text
-        and column.label not in task.classifiers
-        and all(
-            types.is_string(side.type) or types.is_large_string(side.type) for side in (column.a, column.b)
-        )
-    )
+    if _is_text(column):
+        return _settle_texts(column, a, b, task)
+    held = ~(_is_null(a) | _is_null(b))
+    noise = np.zeros(len(held), np.bool_)
+    parts: list[Part] = []
+    if column.is_float:
+        left, right = (_floats(side) for side in (a, b))
+        held &= ~(np.isnan(left) | np.isnan(right)) | (np.isnan(left) & np.isnan(right))
+        noise, ulp = _noise(left, right)
+        noise &= held
+        if noise.any():
+            parts.append(_noise_part(np.flatnonzero(noise), left[noise], right[noise], ulp[noise]))
+        held &= ~noise
+    if _may_be_more(column, task):
+        return parts, np.flatnonzero(~noise)
+    if held.any():
+        parts.append(Part.of(Kind.VALUE, Rung.VALUE, np.flatnonzero(held)))
+    return parts, np.flatnonzero(~held & ~noise)
 
 
 def _settle_texts(
@@ -167,40 +178,28 @@ def _fractions(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return found
 
 
-def settle_cells(
-    column: Column, a: pa.ChunkedArray, b: pa.ChunkedArray, task: Task
-) -> tuple[list[Part], Ints]:
-    """Do the same for the cells of a column that `is_plain`, all of which differ."""
-    import numpy as np
-
-    held = ~(_is_null(a) | _is_null(b))
-    noise = np.zeros(len(held), np.bool_)
-    parts: list[Part] = []
-    if column.is_float:
-        left, right = (_floats(side) for side in (a, b))
-        held &= ~(np.isnan(left) | np.isnan(right)) | (np.isnan(left) & np.isnan(right))
-        noise, ulp = _noise(left, right)
-        noise &= held
-        if noise.any():
-            parts.append(_noise_part(np.flatnonzero(noise), left[noise], right[noise], ulp[noise]))
-        held &= ~noise
-    if _may_be_more(column, task):
-        return parts, np.flatnonzero(~noise)
-    if held.any():
-        parts.append(Part.of(Kind.VALUE, Rung.VALUE, np.flatnonzero(held)))
-    return parts, np.flatnonzero(~held & ~noise)
-
-
 def is_plain(column: Column, task: Task) -> bool:
-    """Return whether both sides are floats, integers, dates or times of one type that Python tells apart whole."""
+    """Return whether pairs may be settled at once.
+
+    Both sides are floats, integers, dates or times of one type that Python tells apart whole, or cells of an
+    untyped text.
+    """
     import pyarrow as pa
 
     kind, types = column.a.type, pa.types
     if kind != column.b.type or column.label in task.classifiers:
         return False
+    if _is_text(column):
+        return task.text
     if types.is_timestamp(kind):
         return kind.tz is None and kind.unit != "ns"
     return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_date(kind))
+
+
+def _is_text(column: Column) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(column.a.type) or pa.types.is_large_string(column.a.type))
 
 
 def _may_be_more(column: Column, task: Task) -> bool:

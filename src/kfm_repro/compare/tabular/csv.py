@@ -12,6 +12,7 @@ from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
 from kfm_repro.compare.tabular.diff import compare_tables, compare_texts
 from kfm_repro.compare.tabular.lines import Unsure, open_texts
 from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
+from kfm_repro.compare.tabular.spooled import compare_spooled
 from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -30,8 +31,6 @@ __all__ = ["compare"]
 
 _COPIES = 12
 """So many times its size a text takes while it is compared whole."""
-_RECORD_BYTES = 96
-"""Bytes that a record takes, however short, while texts are compared by their records."""
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NEWLINES = {"\r\n": "CRLF", "\n": "LF", "\r": "CR", "": "none"}
 
@@ -68,7 +67,10 @@ def compare(
         return found
     most, size = context.options.memory_bytes, a.stat().st_size + b.stat().st_size
     if most is not None and size * _COPIES > most:
-        raise LimitExceeded(f"reading both whole would take about {size * _COPIES} bytes, more than {most}")
+        raise LimitExceeded(
+            f"reading both whole would take about {size * _COPIES} bytes, more than {most}, and they are not "
+            "written plainly enough to be read in pieces"
+        )
     left, right = _open(load(a)), _open(load(b))
     if left.delimiter != right.delimiter and sorted(left.names) != sorted(right.names):
         left, right = _same_delimiter(left, right)
@@ -92,11 +94,11 @@ def _in_pieces(a: Path, b: Path, context: Context) -> tuple[Finding, ...] | None
     """Compare two large files by their records; None for small, odd or too many ones."""
     if min(a.stat().st_size, b.stat().st_size) < context.limits.whole_text_bytes:
         return None
+    most, size = context.options.memory_bytes, a.stat().st_size + b.stat().st_size
     try:
+        if most is not None and size * _COPIES > most:
+            return compare_spooled(a, b, context)
         left, right = open_texts(a, b)
-        most = context.options.memory_bytes
-        if most is not None and (left.rows + right.rows) * _RECORD_BYTES > most:
-            return None
         findings = compare_texts(left, right, context)
     except Unsure:
         return None

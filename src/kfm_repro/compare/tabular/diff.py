@@ -67,11 +67,13 @@ def compare_tables(
     return (*findings, *residue_findings(columns, counts, rest, task))
 
 
-def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tuple[Finding, ...]:
+def compare_sources(
+    a: ParquetSource, b: ParquetSource, context: Context, *, text: bool = False
+) -> tuple[Finding, ...]:
     """Return the same as `compare_tables` for two files that `large.can_be_reduced`, without reading them whole."""
     from kfm_repro.compare.tabular import large
 
-    task = Task(context, text=False, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
+    task = Task(context, text=text, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
     shared, findings = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
     columns = large.file_columns(shared, a, b)
     anchor = large.anchor_in_place(columns, usable_columns(columns, context))

@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
 
-__all__ = ["TextSource", "Unsure", "changed_columns", "differing_lines", "number_lines", "open_texts"]
+__all__ = [
+    "MARKS",
+    "TextSource",
+    "Unsure",
+    "changed_columns",
+    "differing_lines",
+    "number_lines",
+    "open_texts",
+]
 
+MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00")
+"""First bytes of texts that say how they are encoded, and of what is none in UTF-8."""
 _HEAD_BYTES = 1 << 19
 _HEAD_ROWS = 2_000
 _BLOCK_ROWS = 1 << 17
@@ -251,7 +261,7 @@ def _opened(path: Path) -> TextSource:
             raise Unsure
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     head = data[:_HEAD_BYTES]
-    if head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00")):
+    if head.startswith(MARKS):
         raise Unsure
     cut = head.rfind(b"\n") + 1 if len(head) < len(data) else len(head)
     delimiter = sniff(_decoded(head[:cut]))
@@ -265,7 +275,7 @@ def _lines(data: mmap.mmap, delimiter: str) -> Ints:
     assert loops is not None  # noqa: S101  # open_texts asked
     address, size = np.frombuffer(data, np.uint8).ctypes.data, len(data)
     lines = np.empty(loops.kfm_count_lines(address, size) + 1, np.int64)
-    records = loops.kfm_find_lines(address, size, ord(delimiter), lines.ctypes.data)
+    records = loops.kfm_find_lines(address, size, ord(delimiter), 1, lines.ctypes.data)
     if records < 1:
         raise Unsure
     return lines[: records + 1]

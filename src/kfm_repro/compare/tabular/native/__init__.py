@@ -30,7 +30,7 @@ def library() -> ctypes.CDLL | None:
         getattr(loops, f"kfm_{name}").restype = None
     loops.kfm_pair.restype = ctypes.c_int
     loops.kfm_count_lines.argtypes = [address, count]
-    loops.kfm_find_lines.argtypes = [address, count, ctypes.c_int, address]
+    loops.kfm_find_lines.argtypes = [address, count, ctypes.c_int, ctypes.c_int, address]
     loops.kfm_lines_differ.argtypes = [address, address, address, address, count, count, address]
     loops.kfm_cells_differ.argtypes = [*(address,) * 5, count, ctypes.c_int, count, address]
     loops.kfm_cells_differ.restype = ctypes.c_int

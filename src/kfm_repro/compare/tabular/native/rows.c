@@ -205,9 +205,10 @@ static inline int ends_field(uint8_t byte, uint8_t delimiter) {
 }
 
 /* Pass over what a line quotes: a quote opens or closes a whole field, or stands doubled inside of one.
- * Returns where to look on for the end of the record, or -1 when a quote stands anywhere else. */
+ * Returns where to look on for the end of the record, -1 when a quote stands anywhere else, or -2 when the text
+ * ends before it closes, or right behind it. */
 static int64_t past_quotes(const uint8_t *data, int64_t start, int64_t at, int64_t end, int64_t size,
-                           uint8_t delimiter) {
+                           uint8_t delimiter, int whole) {
   while (at < end) {
     const uint8_t *open = memchr(data + at, '"', (size_t)(end - at));
     if (open == NULL) return end;
@@ -215,12 +216,13 @@ static int64_t past_quotes(const uint8_t *data, int64_t start, int64_t at, int64
     if (from > start && data[from - 1] != delimiter) return -1;
     for (from++;; from += 2) {
       const uint8_t *close = memchr(data + from, '"', (size_t)(size - from));
-      if (close == NULL) return -1;
+      if (close == NULL) return -2;
       from = close - data;
       if (from + 1 >= size || data[from + 1] != '"') break;
     }
     at = from + 1;
-    if (at < size && !ends_field(data[at], delimiter)) return -1;
+    if (at == size) return whole ? at : -2;
+    if (!ends_field(data[at], delimiter)) return -1;
     if (at >= end) return at; /* the field went on beyond this line */
   }
   return at;
@@ -234,20 +236,23 @@ EXPORT int64_t kfm_count_lines(const uint8_t *data, int64_t size) {
 }
 
 /* Where every record begins, and the end of the text. Returns the number of records, or -1 for a text that
- * has blank lines, a carriage return by itself, a NUL, or quotes that RFC 4180 does not allow. */
-EXPORT int64_t kfm_find_lines(const uint8_t *data, int64_t size, int delimiter, int64_t *starts) {
+ * has blank lines, a carriage return by itself, a NUL, or quotes that RFC 4180 does not allow. Of a text that is
+ * not `whole` what lies behind its last complete record is left: there the last of `starts` points. */
+EXPORT int64_t kfm_find_lines(const uint8_t *data, int64_t size, int delimiter, int whole, int64_t *starts) {
   int64_t rows = 0, at = 0;
   int returns = memchr(data, '\r', (size_t)size) != NULL;
   if (memchr(data, 0, (size_t)size) != NULL) return -1;
   int quotes = memchr(data, '"', (size_t)size) != NULL;
   while (at < size) {
-    starts[rows++] = at;
     int64_t from = at, end;
+    starts[rows] = at;
     for (;;) {
       const uint8_t *feed = memchr(data + from, '\n', (size_t)(size - from));
+      if (feed == NULL && !whole) return rows;
       end = feed == NULL ? size : feed - data;
       if (!quotes) break;
-      int64_t past = past_quotes(data, at, from, end, size, (uint8_t)delimiter);
+      int64_t past = past_quotes(data, at, from, end, size, (uint8_t)delimiter, whole);
+      if (past == -2 && !whole) return rows;
       if (past < 0) return -1;
       if (past <= end) break;
       from = past;
@@ -258,9 +263,10 @@ EXPORT int64_t kfm_find_lines(const uint8_t *data, int64_t size, int delimiter, 
       const uint8_t *lone = memchr(data + at, '\r', (size_t)(end - at));
       if (lone != NULL && (lone - data != end - 1 || end == size)) return -1;
     }
+    rows++;
     at = end + 1;
   }
-  starts[rows] = size;
+  starts[rows] = whole ? size : at;
   return rows;
 }
 
