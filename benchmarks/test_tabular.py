@@ -1,8 +1,12 @@
 """Two tables compared, against what else compares tables: ratios of wall time and peak memory, case by case.
 
 Every contender runs in a process of its own, in turn; ours is the product, ``kfm-repro diff A B --json``, and what
-it reports is held against what was changed. ``KFM_BENCH_PEERS`` may name an interpreter that has the peers
-(datacompy wants older libraries than we test with). ``make bench-full``: 10 M x 10 Parquet and 1 M x 9 CSV.
+it reports is held against what was changed. Start-up is measured beside it, as the same job on tables of two rows:
+a text of a million rows takes us less than half a second, so that loading libraries would be most of what is
+compared, and the ratios of texts are those of the time beyond start-up.
+
+``KFM_BENCH_PEERS`` may name an interpreter that has the peers (datacompy wants older libraries than we test with).
+``make bench-full``: 10 M x 10 Parquet and 1 M x 9 CSV.
 """
 
 from __future__ import annotations
@@ -65,6 +69,7 @@ _PARQUET = [
     Case("everything", {}, {"duckdb_join": 1 / 1.5}),
 ]
 _CSV = [
+    Case("identical", {}, {"duckdb_join": 5.0, "datacompy_polars": 8.0}, 0.5),
     Case("cells", {"agency": 1, "zip": 1, "lat": 1}, {"duckdb_join": 5.0, "datacompy_polars": 8.0}, 0.5),
     Case("shuffled", {"row-order": _PARTS}, {"duckdb_join": 1.3}, 0.5),
     Case("duplicates", {"duplicate-rows": 1}, {}, 0.5),
@@ -153,6 +158,8 @@ class Measured:
     """Wall seconds and the highest peak of memory (MB) of every round of one contender."""
 
     seconds: list[float] = field(default_factory=list)
+    beyond: list[float] = field(default_factory=list)
+    """The same without start-up."""
     peak: float = 0
     said: str = ""
 
@@ -168,13 +175,29 @@ print(json.dumps([time.perf_counter() - start, usage.ru_maxrss / 1024, os.waitst
 """A peak counts from the memory of the process that forks: this one is small."""
 
 
-def _run(argv: list[str], into: Measured, out: Path) -> None:
+def _launch(argv: list[str], out: Path) -> tuple[float, float]:
+    """Return the wall seconds and the peak of memory (MB) of a command; what it says is in ``out``."""
     launched = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(out), *argv]
     seconds, peak, code = json.loads(subprocess.check_output(launched, stderr=subprocess.DEVNULL))
     assert code in (0, 1), argv
+    return seconds, peak
+
+
+def _run(argv: list[str], into: Measured, out: Path, small: tuple[Path, Path] | None = None) -> None:
+    """Run a command whose last arguments are A and B, before it the same on ``small`` tables."""
+    start = 0.0
+    if small:
+        begin = next(i for i, word in enumerate(argv) if word.endswith((".parquet", ".csv")))
+        start, _ = _launch([*argv[:begin], *map(str, small), *argv[begin + 2 :]], out)
+    seconds, peak = _launch(argv, out)
     into.seconds.append(seconds)
+    into.beyond.append(seconds - start)
     into.peak = max(into.peak, peak)
     into.said = out.read_text(encoding="utf-8")
+
+
+def _ratio(theirs: list[float], ours: list[float]) -> float:
+    return statistics.median(t / o for t, o in zip(theirs, ours, strict=True))
 
 
 def _contenders(kind: str) -> Iterator[str]:
@@ -213,6 +236,9 @@ def test_against_other_differs(
         pytest.skip(f"no such case of {kind}")
     a, b = folder / f"a.{kind}", folder / f"b.{kind}"
     _write(_changed(name, table), b, 900_000 if name == "row-groups" else 1 << 20)
+    small = folder / f"a2.{kind}", folder / f"b2.{kind}"
+    for path, two in zip(small, (table[:2], _edited(table[:2]) if case.expected else table[:2]), strict=True):
+        _write(two, path, 2)
     commands = {
         "ours": [str(_PRODUCT), "diff", str(a), str(b), "--json"],
         "cmp": ["cmp", "-s", str(a), str(b)],
@@ -222,27 +248,41 @@ def test_against_other_differs(
 
     def in_turn() -> None:
         for peer, argv in commands.items():
-            _run(argv, measured[peer], folder / "said")
+            _run(argv, measured[peer], folder / "said", small)
 
     benchmark.pedantic(in_turn, rounds=_ROUNDS, iterations=1)
     wanted = {what: count * (table.num_rows // _PARTS) for what, count in case.expected.items()}
     if name != "everything":
         assert _reported(measured["ours"].said) == wanted
-    ours = measured["ours"]
     with capsys.disabled():
-        print()  # noqa: T201
-        for peer, found in measured.items():
-            ratio = statistics.median(t / o for t, o in zip(found.seconds, ours.seconds, strict=True))
-            wall = statistics.median(found.seconds)
-            print(f"  {kind:8} {name:16} {peer:17} {wall:8.2f} s {found.peak:7.0f} MB  x{ratio:.2f}")  # noqa: T201
-    for peer, least in case.faster.items():
-        if peer in measured and scale >= _FULL:
-            pairs = zip(measured[peer].seconds, ours.seconds, strict=True)
-            ratio = statistics.median(theirs / own for theirs, own in pairs)
-            promise(f"{kind}, {name}: time of {peer} / ours", ratio, at_least=least)
+        _table(kind, name, measured)
     if scale >= _FULL:
-        lighter = measured["duckdb_join"].peak / ours.peak
-        promise(f"{kind}, {name}: memory of duckdb_join / ours", lighter, at_least=case.lighter)
+        _promised(kind, case, measured, promise)
+
+
+def _table(kind: str, name: str, measured: dict[str, Measured]) -> None:
+    ours = measured["ours"]
+    print()  # noqa: T201
+    for peer, found in measured.items():
+        wall, beyond = statistics.median(found.seconds), statistics.median(found.beyond)
+        print(  # noqa: T201
+            f"  {kind:8} {name:16} {peer:17} {wall:8.2f} s {found.peak:7.0f} MB  "
+            f"x{_ratio(found.seconds, ours.seconds):.2f}   beyond start-up {beyond:6.2f} s  "
+            f"x{_ratio(found.beyond, ours.beyond):.2f}"
+        )
+
+
+def _promised(kind: str, case: Case, measured: dict[str, Measured], promise: Callable[..., None]) -> None:
+    ours, name = measured["ours"], case.name
+    for peer in case.faster.keys() & measured.keys():
+        theirs, own = (m.beyond if kind == "csv" else m.seconds for m in (measured[peer], ours))
+        which = "time beyond start-up" if kind == "csv" else "time"
+        promise(f"{kind}, {name}: {which} of {peer} / ours", _ratio(theirs, own), at_least=case.faster[peer])
+    if name == "identical":
+        most = _ratio(ours.beyond, measured["cmp"].seconds)
+        promise(f"{kind}, {name}: our time beyond start-up / cmp", most, at_most=1.5)
+    lighter = measured["duckdb_join"].peak / ours.peak
+    promise(f"{kind}, {name}: memory of duckdb_join / ours", lighter, at_least=case.lighter)
 
 
 def test_one_cell_of_ten_million(base: tuple[str, Path, pa.Table], benchmark: BenchmarkFixture) -> None:

@@ -21,7 +21,7 @@ __all__ = ["are_large", "compare_large"]
 
 _LARGE = 1 << 20
 """Bytes from which on another thread is worth the while."""
-_BLOCK = 1 << 23
+_BLOCK = 1 << 20
 """Bytes per read: for every block a thread waits for the interpreter, which the comparison keeps for milliseconds."""
 
 
