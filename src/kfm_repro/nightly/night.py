@@ -105,7 +105,11 @@ class _Work:
         """Return the runs whose turn did not come."""
         return tuple(
             LeftOut(
-                run_id=run_id, pipeline=pipeline, reason="budget", detail="the night was over before its turn"
+                run_id=run_id,
+                pipeline=pipeline,
+                reason="budget",
+                detail="the night was over before its turn",
+                estimate_s=self._candidates[pipeline, run_id].estimate_s,
             )
             for pipeline, run_id in sorted(set(self._candidates) - set(self._done))
         )

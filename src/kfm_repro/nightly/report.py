@@ -13,6 +13,7 @@ from kfm_repro.model.nightly import Alarm, Aspect, LedgerTrial, LeftOut, NightRe
 from kfm_repro.model.report import ErrorInfo, count_verdicts
 from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, worst_exit_code, worst_verdict
 from kfm_repro.model.waiver import Waiver, WaiverState, WaiverUse, merge_uses, use_of
+from kfm_repro.nightly.agreed import options_of
 from kfm_repro.nightly.choose import Chosen
 from kfm_repro.nightly.history import History
 from kfm_repro.nightly.regression import Seen, State, Status
@@ -47,6 +48,7 @@ def night_report(
             night=night.day.isoformat(),
             vary=axes_of(night.day, night.vary),
             budget_s=night.budget_s,
+            options=options_of(night, project.settings, history),
             shard=str(night.shard),
             plan=chosen.plan,
             runs=told,
