@@ -40,7 +40,7 @@ def export(**options: Any) -> int:  # noqa: ANN401 - click hands over what it pa
 
         write(sys.stdout, report_json(report))
         return 0
-    from kfm_repro.present.nightly import render_ledger
+    from kfm_repro.present.night.terminal import render_ledger
 
     write(sys.stdout, render_ledger(report, color=wants_color(sys.stdout, no_color=options["no_color"])))
     return 0

@@ -17,7 +17,7 @@ from kfm_repro.model.waiver import WaiverState, WaiverUse
 from kfm_repro.nightly.choose import plan_digest
 from kfm_repro.nightly.merge import merge_nights, read_night
 from kfm_repro.nightly.report import sealed
-from kfm_repro.present.nightly import render_night
+from kfm_repro.present.night.terminal import render_night
 
 USED = WaiverUse(
     output="a.csv", kind="value", rung="value", count=1, reason="issue 12", expires="2999-12-31", state=WaiverState.USED
