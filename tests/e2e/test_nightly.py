@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema
 import pytest
+from junitparser import JUnitXml
 from nights import FAILING, STABLE, STAMPED, UNSTABLE, WAIVER, WEEKDAY, Nights, mixed
 from workshop import REPOSITORY, Workshop, user_environ
 
@@ -272,6 +275,44 @@ def test_a_night_without_anything_to_compare_is_no_success(nights: Nights) -> No
     assert done.code == 2
     assert "left out: 1 run, budget" in done.out
     assert done.out.strip().splitlines()[-1].startswith("UNKNOWN: nothing was compared")
+
+
+def test_a_night_in_every_form_links_to_the_pages_of_its_replays(nights: Nights, tmp_path: Path) -> None:
+    nights.script("good", STABLE)
+    nights.script("bad", UNSTABLE)
+    nights.shop.write("kfm-repro.toml", "")
+    nights.shop.commit()
+    nights.record("good")
+    nights.record("bad")
+    site = nights.shop.root / "site of the night"
+    site.mkdir()
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n", encoding="utf-8")
+    done = nights.shop.kfm(
+        "nightly", "--night", WEEKDAY, "--vary", "none", "--html", str(site / "index.html"), "--junit",
+        str(site / "night.xml"), "--markdown", str(summary), "--format", "github",
+        env={"GITHUB_STEP_SUMMARY": str(summary)},
+    )  # fmt: skip
+    assert done.code == 1, done.err
+    assert summary.read_text(encoding="utf-8").startswith(f"before\n### ❌ night {WEEKDAY}: not reproducible")
+    page = (site / "index.html").read_text(encoding="utf-8")
+    links = re.findall(r'href="(\.\./[^"]+)"', page)
+    assert len(links) == 1 + len(re.findall("confirming", page)) + 1
+    for link in links:
+        assert "<title>" in (site / unquote(link)).read_text(encoding="utf-8")
+    suites = [*JUnitXml.fromfile(str(site / "night.xml"))]
+    assert [[case.name for case in suite] for suite in suites[1:]] == [
+        ["data/processed/bad/a.csv"], ["data/processed/good/a.csv"],
+    ]  # fmt: skip
+    assert "::error title=not-reproducible%3A bad/" in done.out
+    refused = nights.shop.kfm(
+        "nightly", "merge", "nothing.json", "--junit", str(site / "night.xml"), "--json"
+    )
+    assert (refused.code, refused.json["verdict"]) == (2, "unknown")
+    assert "nothing.json cannot be read" in (site / "night.xml").read_text(encoding="utf-8")
+    lost = nights.shop.kfm("nightly", "--accept", "equivalent", "merge", "nothing.json", "--json")
+    assert (lost.code, lost.json["error"]["code"]) == (2, "usage")
+    assert "--accept before merge would do nothing" in lost.json["error"]["message"]
 
 
 def test_what_only_a_varied_axis_shows_is_sensitive_and_no_regression(nights: Nights) -> None:

@@ -6,9 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from reports import empty_report, full_report, hostile_report, map_report
+from night_reports import hostile_night, mixed_night, night
+from reports import HOSTILE, empty_report, full_report, hostile_report, map_report
+
+from kfm_repro.present.night.html import render_night_html
 
 Show = Callable[..., Any]
+
+
+def mixed_page() -> str:
+    return render_night_html(mixed_night(), {"t": "a%20b/x.html"})
+
+
+def hostile_page() -> str:
+    return render_night_html(hostile_night(), dict.fromkeys(HOSTILE, "x.html"))
+
+
+def empty_page() -> str:
+    return render_night_html(night())
 
 
 def test_hostile_names_and_values_open_no_dialog_and_ask_for_nothing(show: Show) -> None:
@@ -136,7 +151,9 @@ def test_dark_and_paper(show: Show) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("make", [full_report, empty_report, hostile_report])
+@pytest.mark.parametrize(
+    "make", [full_report, empty_report, hostile_report, mixed_page, hostile_page, empty_page]
+)
 def test_accessible(show: Show, make: Callable[[], Any], scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
@@ -144,8 +161,30 @@ def test_accessible(show: Show, make: Callable[[], Any], scheme: str) -> None:
     assert [(item["id"], item["nodes"][0]["html"][:200]) for item in found] == []
 
 
-@pytest.mark.parametrize("make", [full_report, hostile_report])
+@pytest.mark.parametrize("make", [full_report, hostile_report, mixed_page, hostile_page])
 def test_a_narrow_screen_scrolls_only_up_and_down(show: Show, make: Callable[[], Any]) -> None:
     page = show(make())
     page.set_viewport_size({"width": 380, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
+
+
+def test_the_page_of_a_night_says_verdict_and_alarm_first_and_needs_no_script(show: Show) -> None:
+    page = show(mixed_page(), java_script_enabled=False)
+    assert page.locator("script, img, iframe, object, embed, link").count() == 0
+    for text in ("Not reproducible", "Regression", "not since commit abc", "flaky"):
+        box = page.get_by_text(text).first.bounding_box()
+        assert box["y"] + box["height"] <= 800
+    assert page.locator("a[href='a%20b/x.html']").count() == 3
+    page.get_by_role("heading", name="What passes").click()
+    assert page.get_by_text("s.csv").is_visible()
+    page.get_by_role("heading", name="Left out").click()
+    assert page.get_by_text("it takes long").is_visible()
+
+
+def test_a_hostile_night_opens_nothing(show: Show) -> None:
+    page = show(hostile_page())
+    links = page.evaluate("[...document.links].map(a => a.getAttribute('href'))")
+    assert set(links) == {"#main", "x.html"}
+    assert page.evaluate(
+        "[...document.querySelectorAll('*')].every(n => ![...n.attributes].some(a => /^on/i.test(a.name)))"
+    )
