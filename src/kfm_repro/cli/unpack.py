@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.command(
     epilog="Example: kfm-repro unpack census.zip --into /tmp/census\n\n"
-    "Exit codes: 0 unpacked, 2 refused and nothing changed, 130 interrupted."
+    "Exit codes: 0 unpacked or here already, 2 refused and nothing changed, 130 interrupted."
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
