@@ -328,14 +328,16 @@ def test_what_only_a_varied_axis_shows_is_sensitive_and_no_regression(nights: Ni
 
 def test_the_ledger_is_no_run_and_damage_to_it_is_said(nights: Nights) -> None:
     one(nights, STABLE)
-    nights.night("--vary", "none", code=0)
+    assert "knows no night before" in nights.night("--vary", "none", code=0)["notes"][0]
+    assert nights.night("--vary", "none", code=0, night="2026-02-04")["notes"] == []
     listed = nights.shop.kfm("list", "--json").json
-    assert (listed["total"], listed["notes"]) == (2, [])
-    assert "differed in 0 of 1" in nights.shop.kfm("ledger", "export").out
+    assert (listed["total"], listed["notes"]) == (3, [])
+    assert "differed in 0 of 2" in nights.shop.kfm("ledger", "export").out
     path = nights.shop.root / "data/work/runs/.ledger/ledger.sqlite3"
-    path.write_text("no database", encoding="utf-8")
-    done = nights.shop.kfm("nightly", "--json")
-    assert (done.code, done.json["error"]["code"]) == (2, "record-invalid")
+    for damage in ("no database", ""):
+        path.write_text(damage, encoding="utf-8")
+        done = nights.shop.kfm("nightly", "--json")
+        assert (done.code, done.json["error"]["code"]) == (2, "record-invalid")
     shutil.rmtree(path.parent)
     assert nights.shop.kfm("ledger", "export", "--json").json["entries"] == []
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["night_exit_code", "night_report", "sealed", "waiver_alarms"]
 
 _SHORT = 7
+_NOTHING_KNOWN = "the ledger knows no night before this one: what has regressed cannot be told from what never was reproducible"
 
 
 def night_report(
@@ -55,6 +56,7 @@ def night_report(
             left_out=tuple(left),
             alarms=alarms,
             waivers=uses,
+            notes=() if history else (_NOTHING_KNOWN,),
         )
     )
 
