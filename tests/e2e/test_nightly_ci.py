@@ -38,13 +38,21 @@ def test_zizmor_has_nothing_to_say() -> None:
     assert "No findings to report" in done.stdout + done.stderr
 
 
-@pytest.mark.skipif(
-    not shutil.which("actionlint"),
-    reason="actionlint is not installed here; no registry of Python has it whole",
-)
-def test_actionlint_has_nothing_to_say() -> None:
-    done = subprocess.run(["actionlint", WORKFLOW], capture_output=True, text=True, check=False)
+def actionlint(path: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("actionlint")
+    return subprocess.run([program, path], capture_output=True, text=True, check=False)
+
+
+def test_actionlint_has_nothing_to_say_and_would(tmp_path: Path) -> None:
+    done = actionlint(WORKFLOW)
     assert (done.returncode, done.stdout) == (0, "")
+    broken = tmp_path / "broken.yml"
+    broken.write_text(
+        WORKFLOW.read_text(encoding="utf-8").replace("needs: day", "needs: noon"), encoding="utf-8"
+    )
+    done = actionlint(broken)
+    assert done.returncode == 1
+    assert "noon" in done.stdout
 
 
 def test_every_action_is_pinned_and_nothing_is_permitted_that_is_not_needed() -> None:
