@@ -38,7 +38,7 @@ def export(**options: Any) -> int:  # noqa: ANN401 - click hands over what it pa
     if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(report))
+        write(sys.stdout, report_json(report), exact=True)
         return 0
     from kfm_repro.present.night.terminal import render_ledger
 

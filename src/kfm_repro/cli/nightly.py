@@ -189,7 +189,7 @@ def _print(report: NightReport, options: dict[str, Any]) -> int:
     if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(report))
+        write(sys.stdout, report_json(report), exact=True)
     else:
         from kfm_repro.present.night.terminal import render_night
 
@@ -200,5 +200,5 @@ def _print(report: NightReport, options: dict[str, Any]) -> int:
             from kfm_repro.present.night.github import render_night_github
 
             text = fenced(text) + render_night_github(report)
-        write(sys.stdout, text)
+        write(sys.stdout, text, exact=options["style"] == "github")
     return int(night_exit_code(report))

@@ -58,5 +58,5 @@ def command(file: Path, **options: Any) -> int:  # noqa: ANN401 - click hands ov
 
     report = unpack(file, options["into"], around, limits=limits)
     text = report_json(report) if options["as_json"] else render_unpack(report, quiet=options["quiet"])
-    write(sys.stdout, text)
+    write(sys.stdout, text, exact=options["as_json"])
     return 0

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["night_exit_code", "night_report", "sealed", "waiver_alarms"]
 
 _SHORT = 7
-_NOTHING_KNOWN = "the ledger knows no night before this one: a regression cannot be told from what never was the same"
+_NOTHING_KNOWN = (
+    "the ledger knows no night before this one: a regression cannot be told from what never was the same"
+)
 
 
 def night_report(
