@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,3 +191,36 @@ def test_a_hostile_night_opens_nothing(show: Show) -> None:
     assert page.evaluate(
         "[...document.querySelectorAll('*')].every(n => ![...n.attributes].some(a => /^on/i.test(a.name)))"
     )
+
+
+def test_where_two_real_rasters_differ_is_drawn(show: Show, tmp_path: Path) -> None:
+    import numpy as np
+    import rasterio
+    from affine import Affine
+
+    values = np.add.outer(np.arange(200), np.arange(300)).astype("f4")
+    changed = values.copy()
+    changed[150:200, 200:300] += 7
+    for name, grid in (("a", values), ("b", changed)):
+        with rasterio.open(
+            tmp_path / f"{name}.tif", "w", driver="GTiff", width=300, height=200, count=1, dtype="float32",
+            crs="EPSG:26914", transform=Affine(30, 0, 300_000, 0, -30, 4_300_000),
+        ) as file:  # fmt: skip
+            file.write(grid, 1)
+    program = Path(sys.executable).with_name("kfm-repro")
+    made = tmp_path / "diff.html"
+    done = subprocess.run(
+        [program, "diff", tmp_path / "a.tif", tmp_path / "b.tif", "--html", made],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    page = show(made.read_text(encoding="utf-8"), java_script_enabled=False)
+    assert page.get_by_text("Where it differs: 5000 places").is_visible()
+    drawn = page.locator("svg.grid").bounding_box()
+    assert drawn["width"] / drawn["height"] == pytest.approx(1.5, abs=0.05)
+    boxes = [square.bounding_box() for square in page.locator("svg.grid rect").all()]
+    assert min(box["x"] - drawn["x"] for box in boxes) == pytest.approx(drawn["width"] * 2 / 3, abs=10)
+    assert min(box["y"] - drawn["y"] for box in boxes) == pytest.approx(drawn["height"] * 3 / 4, abs=10)
+    counts = [int(title.text_content()) for title in page.locator("svg.grid rect title").all()]
+    assert sum(counts) == 5000
