@@ -11,6 +11,7 @@ from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.night.words import (
     MARKS,
     left_out_by_reason,
+    passes,
     run_name,
     sentence,
     told_alarm,
@@ -87,6 +88,9 @@ def _run(run: NightRun) -> Iterator[Line]:
         yield [(f"       {status:<10} ", style), (f"{visible(path, 200)}   {kinds}", "")]
     if len(worse) > _SHOWN_OUTPUTS:
         yield [(f"       … {len(worse) - _SHOWN_OUTPUTS} more outputs: --json shows them all", "dim")]
+    seen = next((trial.replay_id for trial in run.trials if trial.replay_id), "")
+    if seen and not passes(run):
+        yield [(f"       see        kfm-repro show {visible(seen, 200)}", "dim")]
 
 
 def _left_out(report: NightReport) -> Iterator[Line]:
