@@ -277,7 +277,7 @@ def hostile_report() -> Report:
         preconditions=tuple(Precondition(name=t, state=t, detail=t, code=t) for t in HOSTILE),
         environment=Environment(drift=tuple(Drift(what=t, a=t, b=None, matters=t) for t in HOSTILE)),
         scope=Scope(held=dict.fromkeys(HOSTILE, text), not_exercised=HOSTILE, shown=text, notes=HOSTILE),
-        waivers=(
+        waivers=tuple(
             WaiverUse(
                 output=text,
                 where={"column": text},
@@ -289,7 +289,8 @@ def hostile_report() -> Report:
                 cause=text,
                 state=WaiverState.USED,
                 found=1,
-            ),
+            )
+            for text in HOSTILE
         ),
         error=ErrorInfo(code=text, message="\n".join(HOSTILE), hint=text),
     )

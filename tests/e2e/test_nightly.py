@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema
 import pytest
+from junitparser import JUnitXml
 from nights import FAILING, STABLE, STAMPED, UNSTABLE, WAIVER, WEEKDAY, Nights, mixed
 from workshop import REPOSITORY, Workshop, user_environ
 
@@ -159,8 +162,10 @@ def settled(report: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_three_parts_are_one_night(nights: Nights, tmp_path: Path) -> None:
-    for name, body in (("a", STABLE), ("b", UNSTABLE), ("c", STABLE), ("d", STABLE)):
+    for name, body in (("a", STABLE), ("b", UNSTABLE), ("c", FAILING), ("d", STABLE)):
         nights.script(name, body)
+    nights.shop.write(".gitignore", "data/work/\ndata/processed/\nuntracked.txt\n")
+    nights.shop.write("untracked.txt", "x")
     nights.shop.commit()
     for name in "abcd":
         nights.record(name)
@@ -272,6 +277,44 @@ def test_a_night_without_anything_to_compare_is_no_success(nights: Nights) -> No
     assert done.out.strip().splitlines()[-1].startswith("UNKNOWN: nothing was compared")
 
 
+def test_a_night_in_every_form_links_to_the_pages_of_its_replays(nights: Nights, tmp_path: Path) -> None:
+    nights.script("good", STABLE)
+    nights.script("bad", UNSTABLE)
+    nights.shop.write("kfm-repro.toml", "")
+    nights.shop.commit()
+    nights.record("good")
+    nights.record("bad")
+    site = nights.shop.root / "site of the night"
+    site.mkdir()
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n", encoding="utf-8")
+    done = nights.shop.kfm(
+        "nightly", "--night", WEEKDAY, "--vary", "none", "--html", str(site / "index.html"), "--junit",
+        str(site / "night.xml"), "--markdown", str(summary), "--format", "github",
+        env={"GITHUB_STEP_SUMMARY": str(summary)},
+    )  # fmt: skip
+    assert done.code == 1, done.err
+    assert summary.read_text(encoding="utf-8").startswith(f"before\n### ❌ night {WEEKDAY}: not reproducible")
+    page = (site / "index.html").read_text(encoding="utf-8")
+    links = re.findall(r'href="(\.\./[^"]+)"', page)
+    assert len(links) == 1 + len(re.findall("confirming", page)) + 1
+    for link in links:
+        assert "<title>" in (site / unquote(link)).read_text(encoding="utf-8")
+    suites = [*JUnitXml.fromfile(str(site / "night.xml"))]
+    assert [[case.name for case in suite] for suite in suites[1:]] == [
+        ["data/processed/bad/a.csv"], ["data/processed/good/a.csv"],
+    ]  # fmt: skip
+    assert "::error title=not-reproducible%3A bad/" in done.out
+    refused = nights.shop.kfm(
+        "nightly", "merge", "nothing.json", "--junit", str(site / "night.xml"), "--json"
+    )
+    assert (refused.code, refused.json["verdict"]) == (2, "unknown")
+    assert "nothing.json cannot be read" in (site / "night.xml").read_text(encoding="utf-8")
+    lost = nights.shop.kfm("nightly", "--accept", "equivalent", "merge", "nothing.json", "--json")
+    assert (lost.code, lost.json["error"]["code"]) == (2, "usage")
+    assert "--accept before merge would do nothing" in lost.json["error"]["message"]
+
+
 def test_what_only_a_varied_axis_shows_is_sensitive_and_no_regression(nights: Nights) -> None:
     body = "import os\ntable((1, 1), (2, os.environ.get('KFM_VARIED', '0')))\n"
     one(nights, body)
@@ -285,14 +328,16 @@ def test_what_only_a_varied_axis_shows_is_sensitive_and_no_regression(nights: Ni
 
 def test_the_ledger_is_no_run_and_damage_to_it_is_said(nights: Nights) -> None:
     one(nights, STABLE)
-    nights.night("--vary", "none", code=0)
+    assert "knows no night before" in nights.night("--vary", "none", code=0)["notes"][0]
+    assert nights.night("--vary", "none", code=0, night="2026-02-04")["notes"] == []
     listed = nights.shop.kfm("list", "--json").json
-    assert (listed["total"], listed["notes"]) == (2, [])
-    assert "differed in 0 of 1" in nights.shop.kfm("ledger", "export").out
+    assert (listed["total"], listed["notes"]) == (3, [])
+    assert "differed in 0 of 2" in nights.shop.kfm("ledger", "export").out
     path = nights.shop.root / "data/work/runs/.ledger/ledger.sqlite3"
-    path.write_text("no database", encoding="utf-8")
-    done = nights.shop.kfm("nightly", "--json")
-    assert (done.code, done.json["error"]["code"]) == (2, "record-invalid")
+    for damage in ("no database", ""):
+        path.write_text(damage, encoding="utf-8")
+        done = nights.shop.kfm("nightly", "--json")
+        assert (done.code, done.json["error"]["code"]) == (2, "record-invalid")
     shutil.rmtree(path.parent)
     assert nights.shop.kfm("ledger", "export", "--json").json["entries"] == []
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from junitparser import JUnitXml
 from nights import STABLE, UNSTABLE, Nights
 from workshop import REPOSITORY, Workshop, user_environ
 
@@ -37,13 +38,21 @@ def test_zizmor_has_nothing_to_say() -> None:
     assert "No findings to report" in done.stdout + done.stderr
 
 
-@pytest.mark.skipif(
-    not shutil.which("actionlint"),
-    reason="actionlint is not installed here; no registry of Python has it whole",
-)
-def test_actionlint_has_nothing_to_say() -> None:
-    done = subprocess.run(["actionlint", WORKFLOW], capture_output=True, text=True, check=False)
+def actionlint(path: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("actionlint")
+    return subprocess.run([program, path], capture_output=True, text=True, check=False)
+
+
+def test_actionlint_has_nothing_to_say_and_would(tmp_path: Path) -> None:
+    done = actionlint(WORKFLOW)
     assert (done.returncode, done.stdout) == (0, "")
+    broken = tmp_path / "broken.yml"
+    broken.write_text(
+        WORKFLOW.read_text(encoding="utf-8").replace("needs: day", "needs: noon"), encoding="utf-8"
+    )
+    done = actionlint(broken)
+    assert done.returncode == 1
+    assert "noon" in done.stdout
 
 
 def test_every_action_is_pinned_and_nothing_is_permitted_that_is_not_needed() -> None:
@@ -145,8 +154,10 @@ def test_the_commands_of_the_workflow_as_they_stand(repository: tuple[Path, Path
     assert json.loads((last / "night/ledger.json").read_text(encoding="utf-8"))["entries"]
     assert (last / "data/work/runs/.ledger/ledger.sqlite3").is_file()
     summary = runner.read("GITHUB_STEP_SUMMARY")
-    assert summary.startswith("```text\nnight ")
-    assert "NOT REPRODUCIBLE: 1 reproducible, 1 not-reproducible" in summary
+    assert summary.startswith("### ❌ night ")
+    assert "1 reproducible, 1 not-reproducible" in summary
+    assert "<title>Not reproducible: night" in (last / "night/index.html").read_text(encoding="utf-8")
+    assert JUnitXml.fromfile(str(last / "night/junit.xml")).failures == 1
 
 
 def test_the_action_as_it_stands(repository: tuple[Path, Path]) -> None:
@@ -156,10 +167,13 @@ def test_the_action_as_it_stands(repository: tuple[Path, Path]) -> None:
     given = {name: str(item["default"]) for name, item in action["inputs"].items()}
     given |= {"baselines": "baselines", "trust": "true", "budget": "10m"}
     runner = Runner(clone, programs, {f"inputs.{name}": value for name, value in given.items()})
-    for step in action["runs"]["steps"]:
-        runner.step(step)
-    assert runner.read("GITHUB_OUTPUT") == "verdict=reproducible\n"
-    assert "REPRODUCIBLE: 1 reproducible." in runner.read("GITHUB_STEP_SUMMARY")
+    for nights in (1, 2):  # a runner may keep its workspace from one night to the next
+        for step in action["runs"]["steps"]:
+            runner.step(step)
+        assert runner.read("GITHUB_OUTPUT") == "verdict=reproducible\n" * nights
+        assert runner.read("GITHUB_STEP_SUMMARY").count(": reproducible\n\n1 reproducible.") == nights
+    assert "<title>Reproducible: night" in (clone / "kfm-repro-night.html").read_text(encoding="utf-8")
+    assert JUnitXml.fromfile(str(clone / "kfm-repro-night.xml")).failures == 0
     assert (
         json.loads((clone / "kfm-repro-night.json").read_text(encoding="utf-8"))["verdict"] == "reproducible"
     )

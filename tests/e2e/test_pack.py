@@ -221,11 +221,49 @@ def test_a_run_that_is_here_already_is_left_alone(job: Workshop) -> None:
     run = record(job)
     packed = pack(job, run)["path"]
     before = tree(job.root)
-    assert unpack(job, packed, code=2)["error"]["code"] == "not-writable"
+    again = unpack(job, packed)
+    assert (again["already"], again["foreign"]) == (True, False)
     assert tree(job.root) == before
+    assert "here already, as the pack has it" in job.kfm("unpack", packed).out
     outside = Workshop(job.root.parent)
     assert "--into DIR" in unpack(outside, job.root / packed, code=2)["error"]["hint"]
     assert pack(job, run, "--max-size", "9", code=2)["error"]["hint"] == 'allow it: --max-size "1 MiB"'
+
+
+def test_unpacking_twice_is_once_and_brings_back_what_was_lost(job: Workshop, tmp_path: Path) -> None:
+    run = record(job)
+    pack(job, run, "--bundle", "--output", str(tmp_path / "run.zip"))
+    there = Workshop(tmp_path / "there")
+    assert unpack(job, tmp_path / "run.zip", "--into", str(there.root))["already"] is False
+    whole = tree(there.run_dir(run))
+    lost = next(path for path in (there.root / "data/work/runs/.objects").glob("??/*"))
+    lost.unlink()
+    assert unpack(there, tmp_path / "run.zip")["already"] is True
+    assert lost.is_file()
+    assert tree(there.run_dir(run)) == whole
+    assert there.kfm("replay", run, "--json", *TRUST).json["verdict"] == "reproducible"
+    assert unpack(there, tmp_path / "run.zip")["foreign"] is True
+
+
+@pytest.mark.parametrize("change", ["other", "gone", "link"])
+def test_another_run_of_that_id_is_never_taken_for_the_one_in_the_pack(
+    job: Workshop, tmp_path: Path, change: str
+) -> None:
+    run = record(job)
+    packed = pack(job, run)["path"]
+    file = job.run_dir(run) / "manifests/outputs.json"
+    text = file.read_bytes()
+    file.unlink()
+    if change == "other":
+        file.write_bytes(text.replace(b'"row_count": 3', b'"row_count": 4') + b"\n")
+    elif change == "link":
+        (tmp_path / "elsewhere.json").write_bytes(text)
+        file.symlink_to(tmp_path / "elsewhere.json")
+    before = tree(job.root)
+    error = unpack(job, packed, code=2)["error"]
+    assert error["code"] == "not-writable"
+    assert "manifests/outputs.json is not as in the pack" in error["message"]
+    assert tree(job.root) == before
 
 
 def test_rule_18_hooks_and_filters_do_not_run_while_a_pack_is_opened(job: Workshop, tmp_path: Path) -> None:

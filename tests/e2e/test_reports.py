@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -124,20 +126,48 @@ def test_a_terminal_that_is_not_utf_8_and_no_color_get_plain_text(
     code = "from kfm_repro.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
     argv = [sys.executable, "-c", code, "diff", *pair]
     for extra, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
-        environ = {**user_environ(), "TERM": "xterm", "PYTHONIOENCODING": "ascii", **extra}
-        main, terminal = pty.openpty()
-        done = subprocess.run(
-            argv, cwd=workshop.root, env=environ, stdout=terminal, stderr=subprocess.DEVNULL, check=False
-        )
-        os.close(terminal)
-        said = b""
-        while chunk := _read(main):
-            said += chunk
-        os.close(main)
-        assert done.returncode == 1
+        code, said = at_terminal(workshop, argv, {"TERM": "xterm", "PYTHONIOENCODING": "ascii", **extra})
+        assert code == 1
         assert b"NOT REPRODUCIBLE" in said
         assert (b"\x1b[" in said) is coloured
         assert said.isascii()
+
+
+def test_lines_are_broken_to_the_terminal_and_json_never_is(workshop: Workshop, tmp_path: Path) -> None:
+    for name, value in (("a.csv", "what was written"), ("b.csv", "something else that is written")):
+        cell = f"{value} of the county, again and again"
+        (tmp_path / name).write_text(f"id,remark\n7,{cell}\n8,x\n", encoding="utf-8")
+    argv = [
+        str(Path(sys.executable).with_name("kfm-repro")),
+        "diff",
+        *(str(tmp_path / f"{n}.csv") for n in "ab"),
+    ]
+    for columns, environ in ((60, {"NO_COLOR": "1"}), (200, {"NO_COLOR": "1", "COLUMNS": "60"})):
+        _, said = at_terminal(workshop, argv, environ, columns)
+        lines = said.decode().replace("\r\n", "\n").splitlines()
+        assert all(len(line) <= 60 or len(line.split()) == 1 for line in lines), lines
+    _, wide = at_terminal(workshop, argv, {"NO_COLOR": "1"}, 200)
+    assert wide.split() == said.split()
+    assert len(wide.splitlines()) < len(said.splitlines())
+    _, document = at_terminal(workshop, [*argv, "--json"], {}, 30)
+    assert json.loads(document)["verdict"] == "not-reproducible"
+
+
+def at_terminal(
+    shop: Workshop, argv: list[str], environ: dict[str, str], columns: int = 0
+) -> tuple[int, bytes]:
+    """Run a command whose stdout is a terminal of so many columns; 0: one that does not tell."""
+    main, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, columns))
+    child = subprocess.Popen(
+        argv, cwd=shop.root, env=user_environ() | environ, stdout=terminal, stderr=subprocess.DEVNULL
+    )
+    os.close(terminal)
+    said = b""
+    while chunk := _read(main):
+        said += chunk
+    os.close(main)
+    return child.wait(), said
 
 
 def _read(terminal: int) -> bytes:

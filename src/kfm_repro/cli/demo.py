@@ -35,7 +35,7 @@ def command(directory: Path | None, **options: Any) -> int:  # noqa: ANN401 - cl
     results = run_demo(target, progress, render_html)
     if options["as_json"]:
         reports = {result.pipeline: result.judged.report for result in results}
-        write(sys.stdout, report_json(DemoReport(reports=reports)))
+        write(sys.stdout, report_json(DemoReport(reports=reports)), exact=True)
         return 0 if all(result.as_expected for result in results) else 1
     color = wants_color(sys.stdout, no_color=options["no_color"])
     for result in results:

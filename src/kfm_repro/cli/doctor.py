@@ -38,7 +38,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(report))
+        write(sys.stdout, report_json(report), exact=True)
     else:
         from kfm_repro.present.doctor import render_doctor
 

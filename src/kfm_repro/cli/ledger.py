@@ -38,9 +38,9 @@ def export(**options: Any) -> int:  # noqa: ANN401 - click hands over what it pa
     if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(report))
+        write(sys.stdout, report_json(report), exact=True)
         return 0
-    from kfm_repro.present.nightly import render_ledger
+    from kfm_repro.present.night.terminal import render_ledger
 
     write(sys.stdout, render_ledger(report, color=wants_color(sys.stdout, no_color=options["no_color"])))
     return 0

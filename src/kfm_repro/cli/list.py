@@ -55,7 +55,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(report))
+        write(sys.stdout, report_json(report), exact=True)
         return 0
     from kfm_repro.present.listing import render_listing
     from kfm_repro.present.visible import visible

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kfm_repro.cli.options import accept_option, output_options, project_options
+from kfm_repro.cli.options import accept_option, output_options, project_options, report_options
 
 if TYPE_CHECKING:
     from kfm_repro.model.nightly import NightReport
@@ -72,6 +72,7 @@ _EXIT_CODES = (
 )
 @accept_option
 @project_options
+@report_options
 @output_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
@@ -81,23 +82,43 @@ def command(context: click.Context, /, **options: Any) -> int:  # noqa: ANN401 -
     ledger beside the runs remembers every verdict.
     """
     if context.invoked_subcommand is not None:
+        _refuse_options(context)
         return 0
+    from kfm_repro.cli.night_forms import NightForms
     from kfm_repro.cli.output import progress
+    from kfm_repro.cli.reports import reporting
     from kfm_repro.nightly.executors import local_workers, on_cluster
     from kfm_repro.nightly.night import run_night
     from kfm_repro.runs.project import find_project
 
-    project = find_project(options["root"], options["runs"], there=True)
-    night = _night(options)
-    address = options["scheduler"]
-    loud = not options["quiet"] and not options["as_json"]
-    report = run_night(
-        project,
-        night,
-        (lambda: on_cluster(address)) if address else (lambda: local_workers(night.jobs)),
-        progress if loud else lambda _: None,
-    )
+    forms = NightForms(options["night"] or "")
+    with reporting(options, "nightly", forms) as reports:
+        project = forms.project = find_project(options["root"], options["runs"], there=True)
+        night = _night(options)
+        address = options["scheduler"]
+        loud = not options["quiet"] and not options["as_json"]
+        report = run_night(
+            project,
+            night,
+            (lambda: on_cluster(address)) if address else (lambda: local_workers(night.jobs)),
+            progress if loud else lambda _: None,
+        )
+        reports.write(report)
     return _print(report, options)
+
+
+def _refuse_options(context: click.Context) -> None:
+    """Refuse options of a night before the name of a command of its own, where they would do nothing."""
+    from kfm_repro.errors import UsageError
+
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if source is click.core.ParameterSource.COMMANDLINE:
+            command = context.invoked_subcommand
+            raise UsageError(
+                f"{param.opts[0]} before {command} would do nothing",
+                hint=f"write it after {command}; see: kfm-repro nightly {command} --help",
+            )
 
 
 @command.command(
@@ -108,18 +129,24 @@ def command(context: click.Context, /, **options: Any) -> int:  # noqa: ANN401 -
     "--ledger", is_flag=True, help="Also add what the parts replayed to the ledger of this project."
 )
 @project_options
+@report_options
 @output_options
 def merge(files: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
     """Put the parts of a night together: FILE… are what nightly --shard I/N --json printed."""
+    from kfm_repro.cli.night_forms import NightForms
+    from kfm_repro.cli.reports import reporting
     from kfm_repro.nightly.ledger import Ledger
     from kfm_repro.nightly.merge import merge_nights, read_night
     from kfm_repro.nightly.night import kept_trials
     from kfm_repro.runs.project import find_project
 
-    report = merge_nights([read_night(path) for path in files])
-    if options["ledger"]:
-        project = find_project(options["root"], options["runs"], there=True)
-        Ledger.of(project).add(kept_trials(report.night, report.runs))
+    forms = NightForms("")
+    with reporting(options, "nightly", forms) as reports:
+        report = merge_nights([read_night(path) for path in files])
+        if options["ledger"]:
+            forms.project = find_project(options["root"], options["runs"], there=True)
+            Ledger.of(forms.project).add(kept_trials(report.night, report.runs))
+        reports.write(report)
     return _print(report, options)
 
 
@@ -132,6 +159,7 @@ def _night(options: dict[str, Any]) -> Night:
     from kfm_repro.nightly.night import Night
     from kfm_repro.nightly.shards import parse_shard
     from kfm_repro.nightly.week import axes_of
+    from kfm_repro.present.html import render_html
 
     try:
         day = date.fromisoformat(options["night"]) if options["night"] else datetime.now(UTC).date()
@@ -150,6 +178,7 @@ def _night(options: dict[str, Any]) -> Night:
         trust=options["trust"],
         timeout_s=options["timeout"],
         accept=options["accept"] or "",
+        page=render_html,
     )
 
 
@@ -160,10 +189,16 @@ def _print(report: NightReport, options: dict[str, Any]) -> int:
     if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(report))
+        write(sys.stdout, report_json(report), exact=True)
     else:
-        from kfm_repro.present.nightly import render_night
+        from kfm_repro.present.night.terminal import render_night
 
         color = wants_color(sys.stdout, no_color=options["no_color"])
-        write(sys.stdout, render_night(report, color=color, quiet=options["quiet"]))
+        text = render_night(report, color=color, quiet=options["quiet"])
+        if options["style"] == "github":
+            from kfm_repro.present.github import fenced
+            from kfm_repro.present.night.github import render_night_github
+
+            text = fenced(text) + render_night_github(report)
+        write(sys.stdout, text, exact=options["style"] == "github")
     return int(night_exit_code(report))

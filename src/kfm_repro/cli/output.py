@@ -23,11 +23,31 @@ def wants_color(stream: TextIO, *, no_color: bool = False) -> bool:
     )
 
 
-def write(stream: TextIO, text: str) -> None:
-    """Write text; what the stream's encoding cannot show is escaped, never an error."""
+def write(stream: TextIO, text: str, *, exact: bool = False) -> None:
+    """Write text; what the stream's encoding cannot show is escaped, never an error.
+
+    A terminal gets lines that are broken between words to its width, unless the text is for programs: ``exact``.
+    """
+    if not exact and (width := _width(stream)):
+        from kfm_repro.present.lines import wrapped
+
+        text = wrapped(text, width)
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
     stream.flush()
+
+
+def _width(stream: TextIO) -> int:
+    """Return how many columns a terminal has, or COLUMNS says; 0 for what is none or does not tell."""
+    if not stream.isatty():
+        return 0
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdigit() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 def print_report(report: Report, options: Mapping[str, Any], *, saved: str = "") -> None:
@@ -38,7 +58,7 @@ def print_report(report: Report, options: Mapping[str, Any], *, saved: str = "")
     if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(report))
+        write(sys.stdout, report_json(report), exact=True)
         return
     from kfm_repro.present.terminal import render, render_error
 
@@ -51,7 +71,7 @@ def print_report(report: Report, options: Mapping[str, Any], *, saved: str = "")
         from kfm_repro.present.github import fenced, render_github
 
         text = fenced(text) + render_github(report)
-    write(sys.stdout, text)
+    write(sys.stdout, text, exact=options["style"] == "github")
 
 
 def print_error(code: str, message: str, hint: str, *, command: str, as_json: bool) -> None:
@@ -60,7 +80,7 @@ def print_error(code: str, message: str, hint: str, *, command: str, as_json: bo
     if as_json:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(ErrorReport(command=command, error=error)))
+        write(sys.stdout, report_json(ErrorReport(command=command, error=error)), exact=True)
         return
     from kfm_repro.present.terminal import render_error
 

@@ -58,5 +58,5 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     )
     report = pack_run(project, run, request)
     text = report_json(report) if options["as_json"] else render_pack(report, quiet=options["quiet"])
-    write(sys.stdout, text)
+    write(sys.stdout, text, exact=options["as_json"])
     return 0

@@ -56,5 +56,5 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
         retain=mark,
     )
     text = report_json(report) if options["as_json"] else render_prov(report, quiet=options["quiet"])
-    write(sys.stdout, text)
+    write(sys.stdout, text, exact=options["as_json"])
     return 0

@@ -61,7 +61,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
         raise UsageError(f"the setting keep is {keep}", hint="it is at least 1")
     report = _run(project, keep, options)
     text = report_json(report) if options["as_json"] else render_prune(report, quiet=options["quiet"])
-    write(sys.stdout, text)
+    write(sys.stdout, text, exact=options["as_json"])
     return 2 if report.counts["failed"] else 0
 
 

@@ -73,7 +73,7 @@ def command(cmd: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - clic
     if options["as_json"]:
         run = RunRef(run_id=recorded.run.name, pipeline=recorded.run.pipeline, git_commit=recorded.commit)
         path = project.relative(recorded.run.path)
-        write(sys.stdout, report_json(RecordReport(run=run, path=path, notes=recorded.notes)))
+        write(sys.stdout, report_json(RecordReport(run=run, path=path, notes=recorded.notes)), exact=True)
         return 0
     if not options["quiet"]:
         counts = f"{plural(len(recorded.inputs), 'input')}, {plural(len(recorded.outputs), 'output')}"

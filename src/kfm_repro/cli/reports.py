@@ -5,15 +5,56 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kfm_repro.errors import KfmReproError, NotWritable, UsageError
 from kfm_repro.model.report import ErrorInfo, Report, count_verdicts
 from kfm_repro.model.verdict import Verdict
 
-__all__ = ["Reports", "reporting"]
+__all__ = ["Forms", "Reports", "reporting"]
+
+
+class Forms(Protocol):
+    """The forms that a document is written in; what makes each is imported when it is asked for."""
+
+    def html(self, document: Any, path: Path) -> str:  # noqa: ANN401 - one kind of document for each of us
+        """Return it as one page that will lie at ``path``."""
+
+    def junit(self, document: Any) -> str:  # noqa: ANN401
+        """Return it as JUnit XML."""
+
+    def markdown(self, document: Any, room: int) -> str:  # noqa: ANN401
+        """Return it as Markdown of at most ``room`` bytes."""
+
+    def failed(self, error: ErrorInfo, command: str) -> Any:  # noqa: ANN401
+        """Return the document that says why there is none."""
+
+
+class _OfReport:
+    """The forms of a report."""
+
+    def html(self, document: Report, path: Path) -> str:  # noqa: ARG002 - it links to nothing
+        from kfm_repro.present.html import render_html
+
+        return render_html(document)
+
+    def junit(self, document: Report) -> str:
+        from kfm_repro.present.junit import render_junit
+
+        return render_junit(document)
+
+    def markdown(self, document: Report, room: int) -> str:
+        from kfm_repro.present.markdown import render_markdown
+
+        return render_markdown(document, room=room)
+
+    def failed(self, error: ErrorInfo, command: str) -> Report:
+        return Report(command=command, verdict=Verdict.UNKNOWN, counts=count_verdicts(()), error=error)
+
+
+_REPORT = _OfReport()
 
 
 @dataclass(frozen=True)
@@ -23,11 +64,12 @@ class Reports:
     html: Path | None
     junit: Path | None
     markdown: Path | None
+    forms: Forms = field(default=_REPORT)
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Reports:
+    def of(cls, options: Mapping[str, Any], forms: Forms = _REPORT) -> Reports:
         """Return what the options name. Raises UsageError where it cannot be written, before anything runs."""
-        made = cls(options["html"], options["junit"], options["markdown"])
+        made = cls(options["html"], options["junit"], options["markdown"], forms)
         paths = [path.absolute() for path in made.paths]
         if len(set(paths)) < len(paths):
             raise UsageError("two reports would go into one file", hint="give each a file of its own")
@@ -45,42 +87,36 @@ class Reports:
         """The files that were asked for, in a stated order."""
         return tuple(path for path in (self.html, self.junit, self.markdown) if path is not None)
 
-    def write(self, report: Report) -> None:
+    def write(self, document: Any) -> None:  # noqa: ANN401 - what the forms are of
         """Write each report that was asked for. Raises NotWritable."""
         if self.html:
-            from kfm_repro.present.html import render_html
-
-            _write(self.html, render_html(report))
+            _write(self.html, self.forms.html(document, self.html))
         if self.junit:
-            from kfm_repro.present.junit import render_junit
-
-            _write(self.junit, render_junit(report))
+            _write(self.junit, self.forms.junit(document))
         if self.markdown:
-            _markdown(self.markdown, report)
+            _markdown(self.markdown, self.forms, document)
 
 
 @contextmanager
-def reporting(options: Mapping[str, Any], command: str) -> Iterator[Reports]:
+def reporting(options: Mapping[str, Any], command: str, forms: Forms = _REPORT) -> Iterator[Reports]:
     """Give the reports to write; when the command ends before its time, they say why instead of what was before."""
-    reports = Reports.of(options)
+    reports = Reports.of(options, forms)
     try:
         yield reports
     except NotWritable:
         raise
     except BaseException as exc:
         if reports.paths:
-            reports.write(_failed(exc, command))
+            reports.write(forms.failed(_error(exc), command))
         raise
 
 
-def _failed(exc: BaseException, command: str) -> Report:
+def _error(exc: BaseException) -> ErrorInfo:
     if isinstance(exc, KfmReproError):
-        error = ErrorInfo(code=exc.code, message=exc.message, hint=exc.hint)
-    elif isinstance(exc, KeyboardInterrupt):
-        error = ErrorInfo(code="interrupted", message="interrupted")
-    else:
-        error = ErrorInfo(code="internal", message=f"{type(exc).__name__}: {exc}")
-    return Report(command=command, verdict=Verdict.UNKNOWN, counts=count_verdicts(()), error=error)
+        return ErrorInfo(code=exc.code, message=exc.message, hint=exc.hint)
+    if isinstance(exc, KeyboardInterrupt):
+        return ErrorInfo(code="interrupted", message="interrupted")
+    return ErrorInfo(code="internal", message=f"{type(exc).__name__}: {exc}")
 
 
 def _write(path: Path, text: str, *, append: bool = False) -> None:
@@ -101,12 +137,12 @@ def _write(path: Path, text: str, *, append: bool = False) -> None:
         ) from exc
 
 
-def _markdown(path: Path, report: Report) -> None:
-    from kfm_repro.present.markdown import MAX_BYTES, render_markdown
+def _markdown(path: Path, forms: Forms, document: Any) -> None:  # noqa: ANN401 - what the forms are of
+    from kfm_repro.present.markdown import MAX_BYTES
 
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if not summary or path.resolve() != Path(summary).resolve():
-        _write(path, render_markdown(report))
+        _write(path, forms.markdown(document, MAX_BYTES))
         return
     taken = path.stat().st_size if path.exists() else 0
-    _write(path, render_markdown(report, room=MAX_BYTES - taken), append=True)
+    _write(path, forms.markdown(document, MAX_BYTES - taken), append=True)

@@ -47,7 +47,7 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
     if options["as_json"]:
         from kfm_repro.model.encode import report_json
 
-        write(sys.stdout, report_json(shown))
+        write(sys.stdout, report_json(shown), exact=True)
         return code
     from kfm_repro.present.show import render_show
 

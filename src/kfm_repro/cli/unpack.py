@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.command(
     epilog="Example: kfm-repro unpack census.zip --into /tmp/census\n\n"
-    "Exit codes: 0 unpacked, 2 refused and nothing changed, 130 interrupted."
+    "Exit codes: 0 unpacked or here already, 2 refused and nothing changed, 130 interrupted."
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -58,5 +58,5 @@ def command(file: Path, **options: Any) -> int:  # noqa: ANN401 - click hands ov
 
     report = unpack(file, options["into"], around, limits=limits)
     text = report_json(report) if options["as_json"] else render_unpack(report, quiet=options["quiet"])
-    write(sys.stdout, text)
+    write(sys.stdout, text, exact=options["as_json"])
     return 0

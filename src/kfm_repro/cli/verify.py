@@ -33,7 +33,7 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
 
     verification = verify(find_project(options["root"], options["runs"]), run)
     if options["as_json"]:
-        write(sys.stdout, report_json(verification))
+        write(sys.stdout, report_json(verification), exact=True)
     else:
         color = wants_color(sys.stdout, no_color=options["no_color"])
         write(sys.stdout, render_verification(verification, color=color, quiet=options["quiet"]))

@@ -36,8 +36,9 @@ from kfm_repro.runs.own import refuse_link, refuse_linked_pipeline
 from kfm_repro.runs.paths import inside, real_path
 from kfm_repro.runs.project import Project, find_project
 from kfm_repro.runs.read import read_manifest, read_run, read_state
+from kfm_repro.runs.same import refuse_another
 from kfm_repro.runs.trouble import runs_not_writable, way_out
-from kfm_repro.runs.trust import mark_foreign
+from kfm_repro.runs.trust import is_foreign, mark_foreign
 from kfm_repro.runs.unzip import Limits, Pack, open_pack
 
 __all__ = ["unpack"]
@@ -50,7 +51,8 @@ def unpack(
 
     ``into`` may be a project, or a folder that does not exist or is empty: then a new project is made there.
     Raises BadPack, UnsafePath, LimitExceeded, NotWritable, CodeNotAvailable, and what reading the record
-    raises; then nothing was brought in.
+    raises; then nothing was brought in. A run that is here already, as the pack has it, stays as it is: only stored
+    objects and code that are gone come anew.
     """
     with open_pack(file, limits or Limits()) as pack:
         sha256 = digest_file(file).sha256
@@ -131,7 +133,6 @@ def _bring_in(pack: Pack, project: Project, sha256: str, *, fetch: bool = True) 
     final = RunDir(project.runs / listed.pipeline / listed.run_id)
     refuse_link(project.runs, hint="name the folder itself: --runs DIR or KFM_RUNS_ROOT; {}")
     refuse_linked_pipeline(project.runs, listed.pipeline)
-    _refuse_existing(final)
     code = listed.code if fetch and isinstance(listed.code, PackCode) else None
     repository = _repository(project, code) if code else None
     store = ObjectStore.of(project)
@@ -140,6 +141,7 @@ def _bring_in(pack: Pack, project: Project, sha256: str, *, fetch: bool = True) 
         pack.extract(lambda name: None if name == CODE and code is None else _place(name, stage, place))
         staged = RunDir(place)
         commit = _check_record(staged)
+        refuse_another(staged, final)
         stored = sorted((stage / "objects").glob("*"))
         if stored:
             store.prepare()
@@ -154,12 +156,14 @@ def _bring_in(pack: Pack, project: Project, sha256: str, *, fetch: bool = True) 
         mark_foreign(staged, sha256=sha256, labels=labels)
         with runs_lock(project.runs):
             refuse_linked_pipeline(project.runs, listed.pipeline)
-            _refuse_existing(final)
-            _settle(place, final)
+            already = refuse_another(staged, final)
+            if not already:
+                _settle(place, final)
     run = RunRef(run_id=listed.run_id, pipeline=listed.pipeline, git_commit=commit)
     return UnpackReport(
-        run=run, path=project.relative(final.path), contents=listed.contents, objects=len(stored)
-    )
+        run=run, path=project.relative(final.path), contents=listed.contents, objects=len(stored),
+        foreign=is_foreign(final), already=already,
+    )  # fmt: skip
 
 
 def _settle(place: Path, final: RunDir) -> None:
@@ -229,13 +233,6 @@ def _repository(project: Project, code: PackCode) -> Repository:
 
 def _said(prefix: str) -> str:
     return repr(prefix) if prefix else "the top"
-
-
-def _refuse_existing(run: RunDir) -> None:
-    if os.path.lexists(run.path):
-        raise NotWritable(
-            f"run {run.pipeline}/{run.name} is here already", hint="unpack into another folder: --into DIR"
-        )
 
 
 @contextmanager

@@ -16,6 +16,7 @@ __all__ = [
     "LedgerReport",
     "LedgerTrial",
     "LeftOut",
+    "NightOptions",
     "NightReport",
     "NightRun",
     "Outcome",
@@ -76,12 +77,35 @@ class NightRun(Document, frozen=True, kw_only=True):
 
 
 class LeftOut(Document, frozen=True, kw_only=True):
-    """One run that was not replayed, and why: ``budget``, ``not-selected``, ``not-tonight`` or ``no-baseline``."""
+    """One run that was not replayed, and why: ``budget``, ``not-selected``, ``not-tonight`` or ``no-baseline``.
+
+    ``estimate_s`` is there where it was chosen all the same and its turn did not come.
+    """
 
     run_id: str
     pipeline: str
     reason: str
     detail: str = ""
+    estimate_s: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class NightOptions(Document, frozen=True, kw_only=True):
+    """What the verdicts of a night hang on besides the runs: parts of one night have all of it alike.
+
+    ``settings`` is a digest of the settings, waivers among them; ``ledger`` one of the trials before this night.
+    """
+
+    select: tuple[str, ...] = ()
+    pipelines: tuple[str, ...] = ()
+    vary: str = ""
+    accept: str = ""
+    isolation: str = ""
+    trust: bool = False
+    timeout_s: float | None = None
+    jobs: int = 1
+    settings: str = ""
+    ledger: str = ""
+    version: str = ""
 
 
 class Alarm(Document, frozen=True, kw_only=True):
@@ -111,6 +135,7 @@ class NightReport(Document, frozen=True, kw_only=True):
     night: str
     vary: tuple[str, ...] = ()
     budget_s: float = 0.0
+    options: NightOptions | msgspec.UnsetType = msgspec.UNSET
     shard: str = ""
     plan: str = ""
     runs: tuple[NightRun, ...] = ()

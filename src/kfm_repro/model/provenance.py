@@ -46,7 +46,10 @@ class PackReport(Document, frozen=True, kw_only=True):
 
 
 class UnpackReport(Document, frozen=True, kw_only=True):
-    """A run that was brought in: where it lies, and what came with it. It is foreign: no replay without trust."""
+    """A run that was brought in: where it lies, and what came with it. It is foreign: no replay without trust.
+
+    ``already`` says that it was here before, as the pack has it; then ``foreign`` is as it was.
+    """
 
     schema: str = REPORT_SCHEMA
     command: str = "unpack"
@@ -55,4 +58,5 @@ class UnpackReport(Document, frozen=True, kw_only=True):
     contents: tuple[str, ...]
     objects: int = 0
     foreign: bool = True
+    already: bool = False
     notes: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ __all__ = [
     "find_candidates",
     "information",
     "parse_select",
+    "plan_digest",
 ]
 
 _FADES = 0.97
@@ -123,6 +124,12 @@ def information(known: Known, night: date, environment: str) -> float:
     return round(-(p * math.log2(p) + (1 - p) * math.log2(1 - p)), 6)
 
 
+def plan_digest(night: str, runs: Iterable[tuple[str, str, float]]) -> str:
+    """Return by what parts know each other: pipeline, id and estimate of every run, by which they are shared out."""
+    names = sorted(f"{pipeline}/{run_id} {float(estimate_s)}" for pipeline, run_id, estimate_s in runs)
+    return hashlib.sha256("\n".join((night, *names)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def find_candidates(project: Project, pipelines: Sequence[str] = ()) -> tuple[list[Candidate], list[LeftOut]]:
     """Return every run that can be a baseline, and those that cannot; replays are not spoken of.
 
@@ -198,7 +205,8 @@ def choose(
             text = f"it takes about {one.estimate_s:.0f} s, and {room:.0f} s of the budget are left"
             left.append(_left(one.run, "budget", text))
     left.sort(key=lambda item: (item.pipeline, item.run_id))
-    return Chosen(tuple(runs), tuple(left), _digest(night, runs))
+    names = ((one.run.pipeline, one.run.name, one.estimate_s) for one in runs)
+    return Chosen(tuple(runs), tuple(left), plan_digest(night.isoformat(), names))
 
 
 def _with_latest(found: list[Candidate]) -> list[Candidate]:
@@ -234,13 +242,6 @@ def _turn(one: Candidate, night: date) -> bool:
 
 def _number(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()[:8])
-
-
-def _digest(night: date, runs: Sequence[Candidate]) -> str:
-    """Return by what parts know each other: the runs, and how long they take, since that is how they are shared out."""
-    names = sorted(f"{one.run.pipeline}/{one.run.name} {one.estimate_s}" for one in runs)
-    text = "\n".join((night.isoformat(), *names))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _left(run: RunDir, reason: str, detail: str) -> LeftOut:

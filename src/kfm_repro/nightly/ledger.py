@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -18,11 +19,15 @@ from kfm_repro.errors import InvalidRecord, NotWritable
 from kfm_repro.model.nightly import LedgerTrial, Trial
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.nightly.choose import Known
+from kfm_repro.runs.locks import locked
 from kfm_repro.runs.project import Project
 
 __all__ = ["Ledger"]
 
 _VERSION = 1
+_RESTORE = (
+    "restore it from a copy; or move it away: the next night begins anew, knowing nothing of those before"
+)
 _PATIENCE_S = 60.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS trials (
@@ -106,19 +111,13 @@ class Ledger:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)) as base:
+            if not self.path.exists():
+                self._begin()
+            if not self.path.stat().st_size:
+                raise InvalidRecord(f"the ledger {self.path} is empty: it was cut off", hint=_RESTORE)
+            with closing(_connect(self.path)) as base:
                 base.execute("PRAGMA synchronous = FULL")
-                version = base.execute("PRAGMA user_version").fetchone()[0]
-                if version not in (0, _VERSION):
-                    raise InvalidRecord(
-                        f"the ledger {self.path} is of version {version}, which this kfm-repro does not know",
-                        hint="use the kfm-repro that wrote it, or move it away and begin anew",
-                    )
-                if version == 0:
-                    base.executescript(
-                        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
-                    )
+                self._check(base)
                 yield base
         except sqlite3.DatabaseError as exc:
             if isinstance(exc, sqlite3.OperationalError):
@@ -126,14 +125,45 @@ class Ledger:
                     f"the ledger {self.path} cannot be used: {exc}",
                     hint="check the folder and its disk; only one writer at a time waits longer than a minute",
                 ) from exc
-            raise InvalidRecord(
-                f"{self.path} is no ledger: {exc}", hint="move it away; the next night begins a new one"
-            ) from exc
+            raise InvalidRecord(f"{self.path} is no ledger, or a damaged one: {exc}", hint=_RESTORE) from exc
         except OSError as exc:
             raise NotWritable(
                 f"the ledger cannot be made in {self.path.parent}: {exc.strerror or exc}",
                 hint="check the folder of the runs",
             ) from exc
+
+    def _begin(self) -> None:
+        """Make an empty ledger, whole or not at all: a kill leaves none of no bytes, which would be one cut off."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.path.with_name(".begin.lock")):
+            if self.path.exists():
+                return
+            new = self.path.with_name(f".{self.path.name}.new")
+            new.unlink(missing_ok=True)
+            new.touch()
+            with closing(_connect(new)) as base:
+                base.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+            new.replace(self.path)
+
+    def _check(self, base: sqlite3.Connection) -> None:
+        """Refuse what another program wrote, and what is damaged: a row that is lost may be a regression."""
+        version = base.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            raise InvalidRecord(f"{self.path} is no ledger: another program wrote it", hint=_RESTORE)
+        if version != _VERSION:
+            raise InvalidRecord(
+                f"the ledger {self.path} is of version {version}, which this kfm-repro does not know",
+                hint="use the kfm-repro that wrote it, or move it away and begin anew",
+            )
+        told = base.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if told != "ok":
+            raise InvalidRecord(f"the ledger {self.path} is damaged: {told}", hint=_RESTORE)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a database that is there; SQLite would make an empty one of a path that is not."""
+    name = quote(str(path.absolute()), errors="surrogateescape")
+    return sqlite3.connect(f"file:{name}?mode=rw", uri=True, timeout=_PATIENCE_S, isolation_level=None)
 
 
 def _day(night: str, where: str) -> str:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from kfm_repro.errors import Unreadable, UsageError
 from kfm_repro.model.nightly import NightReport
-from kfm_repro.model.report import REPORT_SCHEMA, Report
+from kfm_repro.model.report import REPORT_SCHEMA, ErrorInfo, Report
 from kfm_repro.model.verdict import Verdict, run_verdict, worst_verdict
-from kfm_repro.model.waiver import merge_uses
+from kfm_repro.model.waiver import WaiverState, merge_uses
+from kfm_repro.nightly.agreed import disagreements
+from kfm_repro.nightly.choose import plan_digest
+from kfm_repro.nightly.regression import Status
 from kfm_repro.nightly.report import sealed
 from kfm_repro.nightly.shards import parse_shard
 
 __all__ = ["merge_nights", "read_night"]
 
 _MOST_BYTES = 1 << 30
+_SAME = (
+    "give all parts the same runs, ledger, settings, and options: --night, --select, --pipeline, --budget, --jobs, "
+    "--vary, --isolation, --trust, --timeout and --accept"
+)
 
 
 def read_night(path: Path) -> NightReport:
@@ -52,15 +59,34 @@ def read_night(path: Path) -> NightReport:
             f"{path} contradicts itself: {wrong.pipeline}/{wrong.run_id} differs in more than its verdict says",
             hint="make it again; reports are not to be changed",
         )
+    if silent := next(_silent(report), None):
+        raise Unreadable(
+            f"{path} contradicts itself: {silent} has regressed, and there is no alarm",
+            hint="make it again; reports are not to be changed",
+        )
     return report
 
 
 def _is_sound(report: Report) -> bool:
-    """Return whether the verdict on a run is no better than its outputs allow; waivers are taken at their word."""
-    return (
-        report.verdict is Verdict.WAIVED
-        or worst_verdict((report.verdict, run_verdict(report.outputs))) is report.verdict
-    )
+    """Return whether the verdict on a run is no better than its outputs allow; waivers are taken at their word.
+
+    Of a run whose pipeline failed nothing counts, whatever it left: it has no verdict.
+    """
+    if report.verdict is Verdict.UNKNOWN and isinstance(report.error, ErrorInfo):
+        return True
+    if report.verdict is Verdict.WAIVED:
+        return any(use.state in (WaiverState.USED, WaiverState.OUTGROWN) for use in report.waivers)
+    return worst_verdict((report.verdict, run_verdict(report.outputs))) is report.verdict
+
+
+def _silent(report: NightReport) -> Iterator[str]:
+    """Yield every output that has regressed and of which no alarm speaks."""
+    told = {(alarm.pipeline, alarm.output) for alarm in report.alarms if alarm.kind == Status.REGRESSION}
+    for run in report.runs:
+        for output, status in run.status.items():
+            regressed = status in (Status.REGRESSION, Status.REGRESSED)
+            if regressed and (run.run.pipeline, output) not in told:
+                yield f"{output} of {run.run.pipeline}"
 
 
 def merge_nights(parts: Sequence[NightReport]) -> NightReport:
@@ -95,12 +121,17 @@ def merge_nights(parts: Sequence[NightReport]) -> NightReport:
 def _check(parts: Sequence[NightReport]) -> None:
     shards = [parse_shard(part.shard or "1/1") for part in parts]
     count = shards[0].count
-    if {(part.night, part.plan, part.vary) for part in parts} != {
-        (parts[0].night, parts[0].plan, parts[0].vary)
-    }:
+    if found := next(disagreements(parts), None):
+        name, one, two = found
         raise UsageError(
-            "these are not parts of one night: the day, or what was chosen, is not the same",
-            hint="give all parts the same runs, ledger, settings, --night, --select, --budget and --jobs",
+            f"these are not parts of one night: {name} is not the same" + (f" ({one}; {two})" if one else ""),
+            hint=_SAME,
+        )
+    if {part.plan for part in parts} != {parts[0].plan}:
+        raise UsageError(
+            "these are not parts of one night: the runs that were chosen, or the times they are expected to take, "
+            "are not the same",
+            hint=_SAME,
         )
     indices = Counter(shard.index for shard in shards)
     if any(shard.count != count for shard in shards) or sorted(indices) != [*range(1, count + 1)]:
@@ -117,4 +148,21 @@ def _check(parts: Sequence[NightReport]) -> None:
         raise UsageError(
             f"two parts replayed the same run: {'/'.join(double[0])}",
             hint="do the night again with one choice",
+        )
+    _check_whole(parts)
+
+
+def _check_whole(parts: Sequence[NightReport]) -> None:
+    """Refuse parts that together are not what was chosen: a run is gone, or was never chosen."""
+    chosen = [(run.run.pipeline, run.run.run_id, run.estimate_s) for part in parts for run in part.runs]
+    chosen += [
+        (item.pipeline, item.run_id, item.estimate_s)
+        for part in parts
+        for item in part.left_out
+        if not isinstance(item.estimate_s, msgspec.UnsetType)
+    ]
+    if plan_digest(parts[0].night, chosen) != parts[0].plan:
+        raise UsageError(
+            f"the parts do not make up one night: the {len(chosen)} runs in them are not those that were chosen",
+            hint="name the parts as nightly --shard I/N --json printed them; reports are not to be changed",
         )

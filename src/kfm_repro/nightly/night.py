@@ -10,7 +10,7 @@ from datetime import date
 
 from kfm_repro.judge.times import merge_replays
 from kfm_repro.model.nightly import LedgerTrial, LeftOut, NightReport, NightRun, Trial
-from kfm_repro.model.report import RunRef
+from kfm_repro.model.report import Report, RunRef
 from kfm_repro.nightly.choose import Candidate, Reason, choose, find_candidates
 from kfm_repro.nightly.executors import Workers, run_tasks
 from kfm_repro.nightly.history import History
@@ -30,7 +30,10 @@ _NO_ROUNDS = 64
 
 @dataclass(frozen=True)
 class Night:
-    """How a night is to be: its day (UTC), what is chosen, how long it may take, and how each run is replayed."""
+    """How a night is to be: its day (UTC), what is chosen, how long it may take, and how each run is replayed.
+
+    ``page`` makes the page that lies beside the report of each replay.
+    """
 
     day: date
     select: frozenset[Reason] = frozenset(Reason)
@@ -43,6 +46,7 @@ class Night:
     trust: bool = False
     timeout_s: float | None = None
     accept: str = ""
+    page: Callable[[Report], str] | None = None
 
 
 def run_night(
@@ -105,7 +109,11 @@ class _Work:
         """Return the runs whose turn did not come."""
         return tuple(
             LeftOut(
-                run_id=run_id, pipeline=pipeline, reason="budget", detail="the night was over before its turn"
+                run_id=run_id,
+                pipeline=pipeline,
+                reason="budget",
+                detail="the night was over before its turn",
+                estimate_s=self._candidates[pipeline, run_id].estimate_s,
             )
             for pipeline, run_id in sorted(set(self._candidates) - set(self._done))
         )
@@ -116,6 +124,7 @@ class _Work:
             root=str(project.root), runs=str(project.runs), pipeline=one.run.pipeline, run_id=one.run.name,
             commit=one.commit, environment=one.environment, isolation=night.isolation, trust=night.trust,
             vary=axes_of(night.day, night.vary, foreign=one.foreign), timeout_s=night.timeout_s, accept=night.accept,
+            page=night.page,
         )  # fmt: skip
 
     def _may_begin(self, task: Task) -> bool:

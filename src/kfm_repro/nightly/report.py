@@ -13,6 +13,7 @@ from kfm_repro.model.nightly import Alarm, Aspect, LedgerTrial, LeftOut, NightRe
 from kfm_repro.model.report import ErrorInfo, count_verdicts
 from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, worst_exit_code, worst_verdict
 from kfm_repro.model.waiver import Waiver, WaiverState, WaiverUse, merge_uses, use_of
+from kfm_repro.nightly.agreed import options_of
 from kfm_repro.nightly.choose import Chosen
 from kfm_repro.nightly.history import History
 from kfm_repro.nightly.regression import Seen, State, Status
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["night_exit_code", "night_report", "sealed", "waiver_alarms"]
 
 _SHORT = 7
+_NOTHING_KNOWN = (
+    "the ledger knows no night before this one: a regression cannot be told from what never was the same"
+)
 
 
 def night_report(
@@ -47,12 +51,14 @@ def night_report(
             night=night.day.isoformat(),
             vary=axes_of(night.day, night.vary),
             budget_s=night.budget_s,
+            options=options_of(night, project.settings, history),
             shard=str(night.shard),
             plan=chosen.plan,
             runs=told,
             left_out=tuple(left),
             alarms=alarms,
             waivers=uses,
+            notes=() if history else (_NOTHING_KNOWN,),
         )
     )
 

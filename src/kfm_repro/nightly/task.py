@@ -39,6 +39,8 @@ class Task:
     trust: bool = False
     timeout_s: float | None = None
     accept: str = ""
+    page: Callable[[Report], str] | None = None
+    """What makes the page beside the report; a function of a module, so that another process finds it."""
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -79,7 +81,7 @@ def replay_task(task: Task) -> Done:
     )
     try:
         spec = f"{task.pipeline}/{task.run_id}"
-        report = replay_and_judge(project, spec, request, accept, prove=_prove_once).report
+        report = replay_and_judge(project, spec, request, accept, page=task.page, prove=_prove_once).report
     except KfmReproError as exc:
         return failed(task, ErrorInfo(code=exc.code, message=exc.message, hint=exc.hint))
     except OSError as exc:

@@ -15,7 +15,7 @@ from kfm_repro.present.terminal import verdict_line
 from kfm_repro.present.visible import visible
 from kfm_repro.present.words import LABELS, advice, counted, how_many, place_of, title_of, worst_first
 
-__all__ = ["MAX_ANNOTATIONS", "fenced", "render_github"]
+__all__ = ["MAX_ANNOTATIONS", "annotation", "fenced", "render_github"]
 
 MAX_ANNOTATIONS = 10
 """GitHub shows ten errors of a step and drops the others without a word."""
@@ -33,14 +33,14 @@ def render_github(report: Report) -> str:
         hint = report.error.hint if isinstance(report.error, ErrorInfo) else ""
         message = ". ".join(filter(None, (verdict_line(report).rstrip("."), visible(hint, 500))))
         lines.append(
-            _command("error", f"kfm-repro: {LABELS[report.verdict].lower()}", message, *_pipeline(report))
+            annotation("error", f"kfm-repro: {LABELS[report.verdict].lower()}", message, *_pipeline(report))
         )
     room = MAX_ANNOTATIONS - len(lines)
     shown = outputs if len(outputs) <= room else outputs[: room - 1]
     lines += [_annotation(output, report) for output in shown]
     if len(shown) < len(outputs):
         more = f"{len(outputs) - len(shown)} more outputs do not pass: the report has them all"
-        lines.append(_command("warning", "kfm-repro", more, *_pipeline(report)))
+        lines.append(annotation("warning", "kfm-repro", more, *_pipeline(report)))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -68,7 +68,7 @@ def _annotation(output: OutputComparison, report: Report) -> str:
     places = (place for source in causes if (place := _place(source))[0])
     file, line = next(places, _pipeline(report))
     title = f"{output.verdict}: {visible(output.path, 200)}"
-    return _command(level, title, "\n".join(visible(text, 600) for text in told), file, line)
+    return annotation(level, title, "\n".join(visible(text, 600) for text in told), file, line)
 
 
 def _pipeline(report: Report) -> tuple[str, str]:
@@ -85,8 +85,11 @@ def _place(source: str) -> tuple[str, str]:
     return visible(match["file"], 400), match["line"] or ""
 
 
-def _command(level: str, title: str, message: str, file: str = "", line: str = "") -> str:
-    """Return one workflow command; GitHub reads ``%``, line ends and, in properties, ``:`` and ``,`` as escapes."""
+def annotation(level: str, title: str, message: str, file: str = "", line: str = "") -> str:
+    """Return one workflow command, an ``error`` or a ``warning``.
+
+    GitHub reads ``%``, line ends and, in properties, ``:`` and ``,`` as escapes.
+    """
     properties = ",".join(_properties(file=file, line=line if file else "", title=title))
     return f"::{level} {properties}::{_data(message)}"
 

@@ -65,10 +65,14 @@ def render_unpack(report: UnpackReport, *, quiet: bool = False) -> str:
     what = f"{', '.join(report.contents)}   {plural(report.objects, 'stored object')}"
     lines = [
         f"{visible(report.run.pipeline)}   {visible(report.run.run_id)}   {what}",
-        "  !  foreign: its command is a stranger's; it replays at isolation level namespace only, or with --trust",
     ]
+    if report.foreign:
+        lines.append(
+            "  !  foreign: its command is a stranger's; it replays at isolation level namespace only, or with --trust"
+        )
     lines += _notes(report.notes)
-    return "".join(f"{line}\n" for line in [*lines, f"unpacked: {path}"])
+    done = "here already, as the pack has it" if report.already else "unpacked"
+    return "".join(f"{line}\n" for line in [*lines, f"{done}: {path}"])
 
 
 def render_prune(report: PruneReport, *, quiet: bool = False) -> str:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
-__all__ = ["Line", "plural", "to_text"]
+__all__ = ["Line", "plural", "to_text", "wrapped"]
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_NARROWEST = 20
+_HANGING = 4
 
 Line = list[tuple[str, str]]
 """Pieces of one line, each with a style of rich; an empty style is plain."""
@@ -30,3 +35,41 @@ def to_text(lines: Sequence[Line], *, color: bool) -> str:
     for line in lines:
         console.print(Text.assemble(*line), soft_wrap=True)
     return target.getvalue()
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return text whose lines are broken between words where they are wider than ``width`` columns.
+
+    What follows is indented a little more than its line. A word that is wider, such as a path, stays whole: a terminal
+    breaks it, and it can still be copied. Colours take no columns, wide characters take two.
+    """
+    if width < _NARROWEST:
+        return text
+    return "".join(
+        f"{piece}\n"
+        for line in text.removesuffix("\n").split("\n")
+        for piece in ([line] if _columns(line) <= width else _broken(line, width))
+    )
+
+
+def _broken(line: str, width: int) -> Iterator[str]:
+    indent = len(line) - len(line.lstrip(" "))
+    hanging = " " * min(indent + _HANGING, width // 2)
+    current, begun = " " * indent, False
+    for gap, word in re.findall(r"( *)([^ ]+)", line[indent:]):
+        if begun and _columns(current) + len(gap) + _columns(word) > width:
+            yield current
+            current = hanging + word
+        else:
+            current += gap + word
+        begun = True
+    yield current
+
+
+def _columns(text: str) -> int:
+    plain = _STYLE.sub("", text)
+    if plain.isascii():
+        return len(plain)
+    from rich.cells import cell_len
+
+    return cell_len(plain)

@@ -178,7 +178,8 @@ def _notes(report: Report) -> Iterator[Line]:
 
 def told_waiver(use: WaiverUse) -> str:
     """Return what a waiver is for, until when, and why."""
-    return f"{visible(use.output, 200)}   {use.kind}, until {use.expires}: {visible(use.reason, 160)}"
+    until = visible(use.expires, 20)
+    return f"{visible(use.output, 200)}   {visible(use.kind)}, until {until}: {visible(use.reason, 160)}"
 
 
 def _scope(report: Report) -> Iterator[Line]:

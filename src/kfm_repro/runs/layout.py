@@ -84,6 +84,11 @@ class RunDir:
         return self.validation / "repro_report.json"
 
     @property
+    def page(self) -> Path:
+        """Our own report on a replay, as a page."""
+        return self.validation / "repro_report.html"
+
+    @property
     def times_report(self) -> Path:
         """Our report on several replays, this one and those before it."""
         return self.path / "repro_times.json"

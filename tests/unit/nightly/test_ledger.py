@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import subprocess
 import sys
@@ -80,9 +81,45 @@ def test_damage_is_said(tmp_path: Path) -> None:
     path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
     with pytest.raises(InvalidRecord, match="no ledger"):
         Ledger(path).add([trial("a")])
+    path.write_bytes(b"")
+    for use in (lambda: Ledger(path).add([trial("a")]), lambda: [*Ledger(path).trials()], Ledger(path).known):
+        with pytest.raises(InvalidRecord, match="cut off"):
+            use()
+    path.unlink()
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("CREATE TABLE other (x)")
+    with pytest.raises(InvalidRecord, match="another program"):
+        Ledger(path).known()
     (tmp_path / "file").write_text("")
     with pytest.raises(NotWritable):
         Ledger(tmp_path / "file" / "ledger.sqlite3").add([trial("a")])
+
+
+@pytest.mark.parametrize("kept", [1, 100, 512, 4_096, 8_192, 20_480, 40_960, -4_096, -1])
+def test_a_ledger_that_was_cut_off_anywhere_is_never_a_shorter_one(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    Ledger(path).add([trial(f"{number:03}") for number in range(300)])
+    whole = path.read_bytes()
+    assert len(whole) > 50_000
+    path.write_bytes(whole[:kept])
+    with pytest.raises(InvalidRecord, match=r"damaged|cannot be read|another program"):
+        Ledger(path).known()
+
+
+def test_a_kill_while_the_ledger_begins_leaves_none(tmp_path: Path) -> None:
+    code = """
+import os, sqlite3, sys
+from pathlib import Path
+from kfm_repro.nightly import ledger
+Path.replace = lambda *_: os.kill(os.getpid(), 9)
+ledger.Ledger(Path(sys.argv[1])).add([__import__("test_ledger").trial("a")])
+"""
+    path = tmp_path / "ledger.sqlite3"
+    here = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}"}
+    assert subprocess.run([sys.executable, "-c", code, path], env=here, check=False).returncode == -9
+    assert not path.exists()
+    assert Ledger(path).add([trial("a")]) == 1
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".begin.lock", "ledger.sqlite3"]
 
 
 @pytest.mark.parametrize("night", ["", "soon", "2026-02-30", "20260203", "2026-W06-2"])

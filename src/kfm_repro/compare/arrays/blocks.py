@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from kfm_repro.compare.arrays.grid import CountGrid
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.noise.floats import MAX_NOISE_ULP
 from kfm_repro.compare.samples import scalar
+from kfm_repro.model.figures import Figures
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ class _Tally:
     examples: list[tuple[tuple[int, ...], Any, Any]] = field(default_factory=list)
     max_abs: float = 0.0
     max_ulp: int = 0
+    grid: CountGrid | None = None
 
     def add(self, at: tuple[NDArray[np.intp], ...], origin: Sequence[int], a: Any, b: Any) -> None:  # noqa: ANN401  # NumPy arrays of any dtype
         """Count the elements at the indexes ``at`` of a block that begins at ``origin``."""
@@ -47,6 +52,8 @@ class _Tally:
         if not size:
             return
         self.count += size
+        if self.grid is not None:
+            self.grid.add(at, origin)
         low = [int(axis.min()) + start for axis, start in zip(at, origin, strict=True)]
         high = [int(axis.max()) + start for axis, start in zip(at, origin, strict=True)]
         self.low = [min(x, y) for x, y in zip(self.low or low, low, strict=True)]
@@ -61,7 +68,8 @@ class ArrayDiff:
     """Collects what differs between the blocks of two arrays of one dtype and shape.
 
     ``kind`` is that of values that differ; floats at most 4 ulp apart, signed zeros and NaN payloads are
-    counted apart as ``float-noise``, and what is within ``tolerance`` (an absolute difference) once more.
+    counted apart as ``float-noise``, and what is within ``tolerance`` (an absolute difference) once more. Of a
+    ``picture`` (its rows and columns) the values that differ are counted by place, to be drawn.
     """
 
     kind: Kind
@@ -70,10 +78,16 @@ class ArrayDiff:
     tolerance: float | None = None
     of: int = 0
     axes: tuple[str, ...] = ()
+    picture: tuple[int, int] | None = None
     _real: _Tally = field(default_factory=_Tally)
     _noise: _Tally = field(default_factory=_Tally)
     _within: _Tally = field(default_factory=_Tally)
     _pairs: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Have what a picture is drawn of counted."""
+        if self.picture is not None:
+            self._real.grid = CountGrid(self.picture)
 
     def add(self, a: NDArray[Any], b: NDArray[Any], origin: Sequence[int]) -> None:
         """Compare two blocks of one dtype and shape; ``origin`` is where they begin in the whole."""
@@ -161,6 +175,7 @@ class ArrayDiff:
                 Example(key={"index": list(place)}, a=scalar(a), b=scalar(b))
                 for place, a, b in tally.examples
             ),
+            figures=Figures(density=tally.grid.density()) if tally.grid else msgspec.UNSET,
             evidence=evidence + (f"; within {_box_text(box)}" if box else ""),
             detail={**detail, **({"box": box} if box else {})},
         )

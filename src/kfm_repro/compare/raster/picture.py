@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["compare_pictures"]
 
 _WINDOW_BYTES = 32 << 20
+_DRAWN = 8
+"""Bands of which a report draws where they differ; a picture may have thousands."""
 _DERIVED = ("STATISTICS_",)
 _DATASET_MASK = 2
 _SAME_POSITION = 1e-10
@@ -160,7 +162,7 @@ def _tag(
 def _pixels(a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN401  # as above
     import numpy as np
 
-    tolerance = context.options.tolerance
+    tolerance, drawn = context.options.tolerance, 0
     for band in range(1, min(a.count, b.count) + 1):
         if a.dtypes[band - 1] != b.dtypes[band - 1]:
             continue
@@ -174,6 +176,7 @@ def _pixels(a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN
             context,
             tolerance.get(f"band {band}", tolerance.get("*")),
             axes=("rows", "columns"),
+            picture=(a.height, a.width) if drawn < _DRAWN else None,
         )
         masked = any(flag.value & _DATASET_MASK for flag in a.mask_flag_enums[band - 1]) and (
             a.mask_flag_enums[band - 1] == b.mask_flag_enums[band - 1]
@@ -184,7 +187,9 @@ def _pixels(a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN
             diff.add(a.read(band, window=window), b.read(band, window=window), origin)
             if masked:
                 masks.add(a.read_masks(band, window=window), b.read_masks(band, window=window), origin)
-        yield from diff.findings()
+        found = diff.findings()
+        drawn += bool(found)
+        yield from found
         yield from masks.findings()
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfm_repro.model.report import Report
-from kfm_repro.present.html.view import FULL, Page, page_of
+from kfm_repro.present.html.view import FULL, page_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["MAX_BYTES", "render_html"]
+__all__ = ["MAX_BYTES", "page_text", "render_html"]
 
 MAX_BYTES = 10_000_000
 """A larger page is slow to open: beyond it less is shown, and the page says so."""
@@ -25,21 +25,21 @@ def render_html(report: Report) -> str:
     """Return the report as one HTML document of at most ``MAX_BYTES``; the same report gives the same text."""
     limits = FULL
     while True:
-        text = _page(page_of(report, limits))
+        text = page_text("report.html", page_of(report, limits), script="script.js")
         if len(text.encode("utf-8")) <= MAX_BYTES or limits.is_least:
             return text
         limits = limits.halved()
 
 
-def _page(page: Page) -> str:
-    style, script = _asset("style.css"), _asset("script.js")
+def page_text(template: str, page: object, *, script: str) -> str:
+    """Return a page laid out by one of our templates; ``script`` is the file of its script, empty for none."""
+    style, code = _asset("style.css"), _asset(script) if script else ""
+    allowed = f"'{_hash(code)}'" if code else "'none'"
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
+        f"default-src 'none'; script-src {allowed}; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    return _environment().get_template("report.html").render(
-        page=page, policy=policy, style=style, script=script
-    )  # fmt: skip
+    return _environment().get_template(template).render(page=page, policy=policy, style=style, script=code)
 
 
 @cache

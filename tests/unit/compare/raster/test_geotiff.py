@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 from rasterio.enums import Resampling
 
 from kfm_repro.compare.context import Context, Options
+from kfm_repro.model.figures import Figures
 from kfm_repro.model.finding import OutputVerdict
 
 GRID = np.random.default_rng(1).normal(size=(120, 150)).astype("f4")
@@ -213,3 +214,37 @@ def test_white_is_zero_against_black_is_zero_is_another_picture(tmp_path: Path) 
     values = (GRID * 50).astype("u1")
     a, b = tif(values, photometric="MINISBLACK"), tif(values, photometric="MINISWHITE")
     assert compared(tmp_path, a, b, "x.tif").verdict is OutputVerdict.DIFFERENT
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((120, 150), {}),
+        ((400, 30), {"tiled": True, "blockxsize": 16, "blockysize": 16}),
+        ((7, 5), {}),
+        ((1, 300), {}),
+    ],
+)
+def test_where_pixels_differ_is_counted_by_place(
+    tmp_path: Path, shape: tuple[int, int], options: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(3)
+    a = rng.integers(0, 200, shape).astype("u1")
+    changed = rng.random(shape) < 0.2
+    b = np.where(changed, a + 1, a).astype("u1")
+    (finding,) = compared(tmp_path, tif(a, **options), tif(b, **options), "x.tif").findings
+    grid = finding.figures.density
+    expected: dict[tuple[int, int], int] = {}
+    for row, column in zip(*changed.nonzero(), strict=True):
+        cell = (int(column) * grid.columns // shape[1], int(row) * grid.rows // shape[0])
+        expected[cell] = expected.get(cell, 0) + 1
+    assert {(column, row): count for column, row, count in grid.cells} == expected
+    assert sum(expected.values()) == finding.count
+    assert max(grid.columns, grid.rows) == min(48, max(shape))
+
+
+def test_only_some_bands_of_many_are_drawn(tmp_path: Path) -> None:
+    a = np.zeros((40, 9, 9), "u1")
+    findings = compared(tmp_path, tif(a), tif(a + 1), "x.tif").findings
+    drawn = sorted(finding.where["band"] for finding in findings if isinstance(finding.figures, Figures))
+    assert (drawn, len(findings)) == ([1, 2, 3, 4, 5, 6, 7, 8], 40)

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from reports import empty_report, full_report, hostile_report, map_report
+from night_reports import hostile_night, mixed_night, night
+from reports import HOSTILE, empty_report, full_report, hostile_report, map_report
+
+from kfm_repro.present.night.html import render_night_html
 
 Show = Callable[..., Any]
+
+
+def mixed_page() -> str:
+    return render_night_html(mixed_night(), {"t": "a%20b/x.html"})
+
+
+def hostile_page() -> str:
+    return render_night_html(hostile_night(), dict.fromkeys(HOSTILE, "x.html"))
+
+
+def empty_page() -> str:
+    return render_night_html(night())
 
 
 def test_hostile_names_and_values_open_no_dialog_and_ask_for_nothing(show: Show) -> None:
@@ -136,7 +154,9 @@ def test_dark_and_paper(show: Show) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("make", [full_report, empty_report, hostile_report])
+@pytest.mark.parametrize(
+    "make", [full_report, empty_report, hostile_report, mixed_page, hostile_page, empty_page]
+)
 def test_accessible(show: Show, make: Callable[[], Any], scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
@@ -144,8 +164,63 @@ def test_accessible(show: Show, make: Callable[[], Any], scheme: str) -> None:
     assert [(item["id"], item["nodes"][0]["html"][:200]) for item in found] == []
 
 
-@pytest.mark.parametrize("make", [full_report, hostile_report])
+@pytest.mark.parametrize("make", [full_report, hostile_report, mixed_page, hostile_page])
 def test_a_narrow_screen_scrolls_only_up_and_down(show: Show, make: Callable[[], Any]) -> None:
     page = show(make())
     page.set_viewport_size({"width": 380, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
+
+
+def test_the_page_of_a_night_says_verdict_and_alarm_first_and_needs_no_script(show: Show) -> None:
+    page = show(mixed_page(), java_script_enabled=False)
+    assert page.locator("script, img, iframe, object, embed, link").count() == 0
+    for text in ("Not reproducible", "Regression", "not since commit abc", "flaky"):
+        box = page.get_by_text(text).first.bounding_box()
+        assert box["y"] + box["height"] <= 800
+    assert page.locator("a[href='a%20b/x.html']").count() == 3
+    page.get_by_role("heading", name="What passes").click()
+    assert page.get_by_text("s.csv").is_visible()
+    page.get_by_role("heading", name="Left out").click()
+    assert page.get_by_text("it takes long").is_visible()
+
+
+def test_a_hostile_night_opens_nothing(show: Show) -> None:
+    page = show(hostile_page())
+    links = page.evaluate("[...document.links].map(a => a.getAttribute('href'))")
+    assert set(links) == {"#main", "x.html"}
+    assert page.evaluate(
+        "[...document.querySelectorAll('*')].every(n => ![...n.attributes].some(a => /^on/i.test(a.name)))"
+    )
+
+
+def test_where_two_real_rasters_differ_is_drawn(show: Show, tmp_path: Path) -> None:
+    import numpy as np
+    import rasterio
+    from affine import Affine
+
+    values = np.add.outer(np.arange(200), np.arange(300)).astype("f4")
+    changed = values.copy()
+    changed[150:200, 200:300] += 7
+    for name, grid in (("a", values), ("b", changed)):
+        with rasterio.open(
+            tmp_path / f"{name}.tif", "w", driver="GTiff", width=300, height=200, count=1, dtype="float32",
+            crs="EPSG:26914", transform=Affine(30, 0, 300_000, 0, -30, 4_300_000),
+        ) as file:  # fmt: skip
+            file.write(grid, 1)
+    program = Path(sys.executable).with_name("kfm-repro")
+    made = tmp_path / "diff.html"
+    done = subprocess.run(
+        [program, "diff", tmp_path / "a.tif", tmp_path / "b.tif", "--html", made],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    page = show(made.read_text(encoding="utf-8"), java_script_enabled=False)
+    assert page.get_by_text("Where it differs: 5000 places").is_visible()
+    drawn = page.locator("svg.grid").bounding_box()
+    assert drawn["width"] / drawn["height"] == pytest.approx(1.5, abs=0.05)
+    boxes = [square.bounding_box() for square in page.locator("svg.grid rect").all()]
+    assert min(box["x"] - drawn["x"] for box in boxes) == pytest.approx(drawn["width"] * 2 / 3, abs=10)
+    assert min(box["y"] - drawn["y"] for box in boxes) == pytest.approx(drawn["height"] * 3 / 4, abs=10)
+    counts = [int(title.text_content()) for title in page.locator("svg.grid rect title").all()]
+    assert sum(counts) == 5000

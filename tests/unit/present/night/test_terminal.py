@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import msgspec
+from night_reports import ALARM, LEFT, night, run
 
-from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
-from kfm_repro.model.nightly import Alarm, LedgerEntry, LedgerReport, LeftOut, NightReport, NightRun, Trial
-from kfm_repro.model.report import ErrorInfo, Report, RunRef, count_verdicts
+from kfm_repro.model.nightly import Alarm, LedgerEntry, LedgerReport, LeftOut
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.model.waiver import WaiverState, WaiverUse
 from kfm_repro.nightly.export import posterior
-from kfm_repro.nightly.report import sealed
-from kfm_repro.present.nightly import render_ledger, render_night
+from kfm_repro.present.night.terminal import render_ledger, render_night
 
 ESCAPE = "\x1b[31mred\nnext"
 
 
-def run(verdict: Verdict, name: str = "p", *, error: str = "") -> NightRun:
-    finding = Finding(kind=Kind.VALUE, rung=Rung.VALUE)
-    outputs = (
-        (OutputComparison(path=f"{name}.csv", verdict=OutputVerdict.DIFFERENT, findings=(finding,)),)
-        if verdict is Verdict.NOT_REPRODUCIBLE
-        else (OutputComparison(path=f"{name}.csv", verdict=OutputVerdict.IDENTICAL),)
-    )
-    reason = {"error": ErrorInfo(code="pipeline-failed", message=error)} if error else {}
-    report = Report(
-        command="replay", verdict=verdict, counts=count_verdicts(outputs), outputs=() if error else outputs, **reason
-    )  # fmt: skip
-    return NightRun(
-        run=RunRef(run_id="r", pipeline=name), reasons=("latest",), status={f"{name}.csv": "flaky"},
-        trials=(Trial(replay_id="t", ordinal=0, verdict=verdict),), report=report,
-    )  # fmt: skip
-
-
-def night(*runs: NightRun, alarms: tuple[Alarm, ...] = (), left: tuple[LeftOut, ...] = ()) -> NightReport:
-    return sealed(
-        NightReport(
-            verdict=Verdict.UNKNOWN, counts={}, verdicts={}, night="2026-02-03", runs=runs, alarms=alarms, left_out=left
-        )
-    )  # fmt: skip
-
-
 def test_what_differs_and_why_runs_were_left_out_is_there_and_the_verdict_is_last() -> None:
-    alarm = Alarm(
-        kind="regression", message="p.csv: reproducible for 14 nights, not since commit abc", pipeline="p"
-    )
-    left = LeftOut(run_id="x", pipeline="q", reason="budget", detail="it takes long")
     text = render_night(
-        night(run(Verdict.NOT_REPRODUCIBLE), run(Verdict.REPRODUCIBLE, "s"), alarms=(alarm,), left=(left,))
+        night(run(Verdict.NOT_REPRODUCIBLE), run(Verdict.REPRODUCIBLE, "s"), alarms=(ALARM,), left=(LEFT,))
     )
     assert "flaky      p.csv   value" in text
     assert "ALARM  p: p.csv: reproducible for 14 nights, not since commit abc" in text
     assert "left out: 1 run, budget   q/x: it takes long" in text
     assert text.splitlines()[-1] == "NOT REPRODUCIBLE: 1 reproducible, 1 not-reproducible.  1 alarm."
-    quiet = render_night(night(run(Verdict.NOT_REPRODUCIBLE), alarms=(alarm,)), quiet=True)
+    quiet = render_night(night(run(Verdict.NOT_REPRODUCIBLE), alarms=(ALARM,)), quiet=True)
     assert [line[:9] for line in quiet.splitlines() if line] == ["  ALARM  ", "NOT REPRO"]
 
 

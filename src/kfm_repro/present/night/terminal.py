@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-
-import msgspec
 
 from kfm_repro.model.nightly import LedgerReport, NightReport, NightRun
 from kfm_repro.model.report import ErrorInfo
 from kfm_repro.model.verdict import Verdict
-from kfm_repro.model.waiver import WaiverState
 from kfm_repro.present.lines import Line, plural, to_text
+from kfm_repro.present.night.words import (
+    MARKS,
+    left_out_by_reason,
+    passes,
+    run_name,
+    sentence,
+    told_alarm,
+    told_outputs,
+    unchecked,
+)
 from kfm_repro.present.terminal import VERDICTS
 from kfm_repro.present.visible import visible
 
 __all__ = ["render_ledger", "render_night"]
 
-_MARKS = {
-    Verdict.REPRODUCIBLE: ("=", "green"),
-    Verdict.WAIVED: ("w", "yellow"),
-    Verdict.EQUIVALENT: ("~", "yellow"),
-    Verdict.NOT_REPRODUCIBLE: ("≠", "red"),
-    Verdict.UNKNOWN: ("?", "magenta"),
+_STYLES = {
+    Verdict.REPRODUCIBLE: "green",
+    Verdict.WAIVED: "yellow",
+    Verdict.EQUIVALENT: "yellow",
+    Verdict.NOT_REPRODUCIBLE: "red",
+    Verdict.UNKNOWN: "magenta",
 }
 _SHOWN_OUTPUTS = 6
 
@@ -37,8 +43,7 @@ def render_night(report: NightReport, *, color: bool = False, quiet: bool = Fals
         lines += _left_out(report)
         lines += _not_checked(report)
     for alarm in report.alarms:
-        where = f"{visible(alarm.pipeline)}: " if alarm.pipeline else ""
-        lines.append([("  ALARM  ", "bold red"), (f"{where}{visible(alarm.message, 500)}", "")])
+        lines.append([("  ALARM  ", "bold red"), (told_alarm(alarm), "")])
     lines.append([])
     lines.append(_verdict(report))
     return to_text(lines, color=color)
@@ -61,63 +66,50 @@ def render_ledger(report: LedgerReport, *, color: bool = False) -> str:
 
 
 def _head(report: NightReport) -> str:
-    shard = f", part {report.shard}" if report.shard else ""
-    varied = f"; varied: {', '.join(report.vary)}" if report.vary else ""
-    return f"night {report.night}{shard}: {plural(len(report.runs), 'run')} replayed{varied}"
+    shard = f", part {visible(report.shard)}" if report.shard else ""
+    varied = f"; varied: {', '.join(map(visible, report.vary))}" if report.vary else ""
+    return f"night {visible(report.night)}{shard}: {plural(len(report.runs), 'run')} replayed{varied}"
 
 
 def _run(run: NightRun) -> Iterator[Line]:
-    mark, style = _MARKS[run.report.verdict]
-    why = ", ".join(run.reasons)
+    style = _STYLES[run.report.verdict]
+    why = ", ".join(map(visible, run.reasons))
     replays = len(run.trials)
     yield [
-        (f"  {mark}  {run.report.verdict!s:<16} ", style),
-        (f"{visible(run.run.pipeline)}/{visible(run.run.run_id)}", ""),
+        (f"  {MARKS[run.report.verdict]}  {run.report.verdict!s:<16} ", style),
+        (run_name(run), ""),
         (f"   {why}{f'; {replays} replays' if replays > 1 else ''}", "dim"),
     ]
     if isinstance(run.report.error, ErrorInfo):
         message = run.report.error.message.partition("\n")[0]
         yield [(f"       {visible(message, 300)}", "dim")]
-    worse = [(path, status) for path, status in run.status.items() if status != "clean"]
-    for path, status in worse[:_SHOWN_OUTPUTS]:
-        kinds = [
-            f"{finding.kind}"
-            for output in run.report.outputs
-            if output.path == path
-            for finding in output.findings
-            if not finding.latent
-        ]
-        yield [
-            (f"       {status:<10} ", style),
-            (f"{visible(path, 200)}   {', '.join(dict.fromkeys(kinds))}", ""),
-        ]
+    worse = [told for told in told_outputs(run) if told[1] not in ("", "clean")]
+    for path, status, kinds in worse[:_SHOWN_OUTPUTS]:
+        yield [(f"       {status:<10} ", style), (f"{visible(path, 200)}   {kinds}", "")]
     if len(worse) > _SHOWN_OUTPUTS:
         yield [(f"       … {len(worse) - _SHOWN_OUTPUTS} more outputs: --json shows them all", "dim")]
+    seen = next((trial.replay_id for trial in run.trials if trial.replay_id), "")
+    if seen and not passes(run):
+        yield [(f"       see        kfm-repro show {visible(seen, 200)}", "dim")]
 
 
 def _left_out(report: NightReport) -> Iterator[Line]:
-    counts = Counter(item.reason for item in report.left_out)
-    for reason, count in sorted(counts.items()):
-        first = next(item for item in report.left_out if item.reason == reason)
+    for reason, items in left_out_by_reason(report):
+        first = items[0]
         name = f"{visible(first.pipeline)}/{visible(first.run_id)}: {visible(first.detail, 160)}"
-        yield [(f"  left out: {plural(count, 'run')}, {reason}", "dim"), (f"   {name}", "dim")]
+        yield [(f"  left out: {plural(len(items), 'run')}, {visible(reason)}", "dim"), (f"   {name}", "dim")]
     for note in report.notes:
         yield [("  !  ", "yellow"), (visible(note, 300), "")]
 
 
 def _not_checked(report: NightReport) -> Iterator[Line]:
-    """Say which waivers were not asked: where the path is misspelt, nothing else would show it."""
-    for use in report.waivers:
-        if use.state is WaiverState.NOT_CHECKED:
-            told = f"{visible(use.output, 200)}   {use.kind}: no replay of this night compared that output"
-            yield [("  waiver not checked: ", "yellow"), (told, "")]
+    for use in unchecked(report):
+        told = (
+            f"{visible(use.output, 200)}   {visible(use.kind)}: no replay of this night compared that output"
+        )
+        yield [("  waiver not checked: ", "yellow"), (told, "")]
 
 
 def _verdict(report: NightReport) -> Line:
     label, style = VERDICTS[report.verdict]
-    told = [f"{count} {name}" for name, count in report.verdicts.items() if count]
-    text = ", ".join(told) or "no run replayed"
-    if not isinstance(report.error, msgspec.UnsetType):
-        text = f"{visible(report.error.message, 300)}"
-    alarms = f"  {plural(len(report.alarms), 'alarm')}." if report.alarms else ""
-    return [(label, style), (f": {text}.{alarms}", "")]
+    return [(label, style), (f": {sentence(report)}", "")]
