@@ -9,14 +9,15 @@ from pathlib import Path
 import msgspec
 
 from kfm_repro.compare.context import Context, Options, Side
-from kfm_repro.compare.outputs import Rule, compare_outputs
+from kfm_repro.compare.outputs import Output, Rule, compare_outputs, with_facts
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
 from kfm_repro.execute.scan import relocate
 from kfm_repro.judge.baseline import recorded_outputs, rule_for, side_of, source_of, with_waivers
 from kfm_repro.judge.between import Between, Recorded, between
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import environment_found, output_drift
-from kfm_repro.judge.folders import file_outputs, folder_outputs
+from kfm_repro.judge.folders import are_large_and_unlike, digests_beside, file_outputs, folder_outputs
+from kfm_repro.model.finding import FileFacts
 from kfm_repro.model.manifest import Manifest
 from kfm_repro.model.report import (
     Comparison,
@@ -102,9 +103,20 @@ def compare_paths(
     rule = Rule(options=options or Options(key=key), accept=accept or Accept.IDENTICAL)
     if a.is_dir():
         left, right = folder_outputs(a, b)
+    elif are_large_and_unlike(a, b):
+        return _compared_while_digested(a, b, rule)
     else:
         left, right = file_outputs(a, b)
     return compare_outputs(left, right, Context(), lambda _: rule)
+
+
+def _compared_while_digested(a: Path, b: Path, rule: Rule) -> Comparison:
+    """Compare two large files, whose bytes differ, while other cores digest them."""
+    with digests_beside(a, b) as digested:
+        left, right = ({a.name: Output(facts=FileFacts(), file=path)} for path in (a, b))
+        found = compare_outputs(left, right, Context(), lambda _: rule)
+        facts = digested()
+    return Comparison(outputs=tuple(with_facts(output, *facts) for output in found.outputs))
 
 
 def _diff_runs(project: Project, a: str, b: str, options: Options, accept: Accept | None) -> Report:
