@@ -17,6 +17,7 @@ from kfm_repro.compare.database.header import header_findings, read_header
 from kfm_repro.compare.database.integrity import integrity_findings
 from kfm_repro.compare.database.numbering import counting_column, reference, renumbered
 from kfm_repro.compare.database.read import Database, Table, opened
+from kfm_repro.compare.database.records import read_records
 from kfm_repro.compare.database.schema import bookkeeping, schema_findings
 from kfm_repro.compare.database.settled import Settled, settled
 from kfm_repro.compare.mixed import typed_tables
@@ -42,6 +43,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     headers = read_header(a), read_header(b)
     with opened(a) as left, opened(b) as right, beside(left, right) as together:
         packages = _package(left), _package(right)
+        read_records((left, right), headers, (packages[0].geometry, packages[1].geometry))
         renamed = _renamed(packages, left, right)
         derived = Derived(left, packages[0]), Derived(right, packages[1])
         found = (
