@@ -43,6 +43,9 @@ _LEAST_CELL = 6
 _LEAST_USABLE = 480
 _DEEPEST = 20
 """Levels of a tree: SQLite itself goes no deeper."""
+_MARK = int.from_bytes(b"GP", "little")
+_SYSTEM = 0xFFFF_FFFF_0100_0000
+"""The SRS id of a geometry and the byte order in which it stands (GeoPackage 1.4, clause 2.1.3)."""
 _EMPTY = 0x10
 """The flag of an empty geometry in the fourth byte (GeoPackage 1.4, clause 2.1.3)."""
 
@@ -69,14 +72,22 @@ class Records:
 
         if not np.array_equal(self.rows, other.rows):
             return None
-        mine, theirs = self.numbers, other.numbers
-        apart: Ints = self.rows[(mine.one != theirs.one) | (mine.two != theirs.two)]
+        apart: Ints = self.rows[self.numbers.unlike(other.numbers)]
         return apart
 
     @property
     def counts(self) -> bool:
         """Return whether the row numbers go from 1 upwards without gaps."""
         return bool(len(self)) and self.rows[0] == 1 and self.rows[-1] == len(self)
+
+    @property
+    def are_of_one_system(self) -> bool:
+        """Return whether all values are geometries or null, and those with a header name one SRS id, or none does."""
+        import numpy as np
+
+        headed = (self.lengths >= 0) & (self.heads & np.uint64(0xFFFF) == np.uint64(_MARK))
+        systems = np.unique(self.heads[headed] & np.uint64(_SYSTEM))
+        return not (self.lengths == _NOT_A_BLOB).any() and len(systems) <= 1
 
     def not_empty(self) -> int | None:
         """Return how many geometries do not say of themselves that they are empty; None where some are none."""
