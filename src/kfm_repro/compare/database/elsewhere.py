@@ -91,6 +91,7 @@ class _Geometries:
     table: str
     column: str
     rows: int
+    groups: int
     starts: Ints
     schema: Any = None
 
@@ -99,11 +100,7 @@ class _Geometries:
         import numpy as np
 
         starts = np.append(np.arange(0, rows, _PIECE), rows)
-        return _Geometries(database.path, database, table, column, rows, starts)
-
-    @property
-    def groups(self) -> int:
-        return len(self.starts) - 1
+        return _Geometries(database.path, database, table, column, rows, len(starts) - 1, starts)
 
     def head(self, column: int, rows: int) -> pa.Array:  # noqa: ARG002 - there is one column
         return self._between(0, min(rows, _HEAD))

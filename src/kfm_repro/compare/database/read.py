@@ -164,7 +164,7 @@ def opened(path: Path) -> Iterator[Database]:
     ``immutable`` keeps SQLite from looking for journals; schemas are not trusted, nothing is attached.
     """
     with _reading(path):
-        connection = sqlite3.connect(uri(path), uri=True, isolation_level=None)
+        connection = sqlite3.connect(uri(path), uri=True, isolation_level=None, check_same_thread=False)
     with closing(connection):
         with _reading(path):
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)

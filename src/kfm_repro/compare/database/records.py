@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -207,16 +206,19 @@ def _depth(pages: _Pages, root: int) -> int:
 
 def _children(pages: _Pages, number: int) -> list[int]:
     """Return the pages below an interior page, [] where something does not fit."""
-    page = pages.read(number) if 1 < number <= pages.count else b""
-    if len(page) < pages.usable or page[:1] != _INTERIOR:
+    import numpy as np
+
+    page = np.frombuffer(pages.read(number) if 1 < number <= pages.count else b"", np.uint8)
+    if len(page) < pages.usable or page[0] != _INTERIOR[0]:
         return []
-    (cells,) = struct.unpack_from(">H", page, 3)
-    if _INTERIOR_HEADER + 2 * cells + 5 > pages.usable:
+    body = _INTERIOR_HEADER + 2 * int(page[3:5].view(">u2")[0])
+    if body > pages.usable:
         return []
-    places = struct.unpack_from(f">{cells}H", page, _INTERIOR_HEADER)
-    if any(not _INTERIOR_HEADER + 2 * cells <= place <= pages.usable - 5 for place in places):
+    places = np.append(page[_INTERIOR_HEADER:body].view(">u2").astype(np.int64), 8)
+    if ((places[:-1] < body) | (places[:-1] > pages.usable - 5)).any():
         return []
-    return [struct.unpack_from(">I", page, place)[0] for place in (*places, 8)]
+    found: list[int] = page[places[:, None] + np.arange(4)].view(">u4").ravel().tolist()
+    return found
 
 
 def _numbered(pages: _Pages, leaves: list[int], column: int, seed: int) -> Records | None:

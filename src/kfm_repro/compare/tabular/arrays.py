@@ -38,9 +38,11 @@ def texts(values: Sequence[str | None]) -> pa.Array:
     """Return texts, None for null, as an array of strings."""
     import pyarrow as pa
 
-    return _strings([None if value is None else value.encode() for value in values], pa.large_string()).cast(
-        pa.string()
-    )
+    joined = "".join([value or "" for value in values])
+    if joined.isascii():  # as many bytes as characters
+        return _strings(values, joined.encode(), pa.large_string()).cast(pa.string())
+    encoded = [None if value is None else value.encode() for value in values]
+    return _strings(encoded, _joined(encoded), pa.large_string()).cast(pa.string())
 
 
 def typed(values: Sequence[Any], kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
@@ -65,7 +67,9 @@ def _in_pieces(values: Sequence[Any], kind: pa.DataType) -> pa.Array | pa.Chunke
     import pyarrow as pa
 
     try:
-        return texts(values) if pa.types.is_string(kind) else _strings(values, pa.large_binary()).cast(kind)
+        if pa.types.is_string(kind):
+            return texts(values)
+        return _strings(values, _joined(values), pa.large_binary()).cast(kind)
     except pa.ArrowInvalid:  # more than 2 GiB
         if len(values) < 2:  # noqa: PLR2004 - nothing to divide
             raise
@@ -77,19 +81,20 @@ def _in_pieces(values: Sequence[Any], kind: pa.DataType) -> pa.Array | pa.Chunke
     return pa.chunked_array(chunks, type=kind)
 
 
-def _strings(values: Sequence[bytes | None], kind: pa.DataType) -> pa.Array:
-    """Return byte strings, None for null, as an array of ``kind``, one with 64-bit offsets."""
+def _joined(values: Sequence[bytes | None]) -> bytes:
+    return b"".join([value or b"" for value in values])
+
+
+def _strings(values: Sequence[bytes | str | None], data: bytes, kind: pa.DataType) -> pa.Array:
+    """Return strings, None for null, as an array of ``kind``, one with 64-bit offsets, given their bytes in a row."""
     import numpy as np
     import pyarrow as pa
 
     nulls = None in values
-    held = [value or b"" for value in values]
     offsets = np.zeros(len(values) + 1, np.int64)
-    np.cumsum([*map(len, held)], out=offsets[1:])
+    np.cumsum([len(value or b"") for value in values], out=offsets[1:])
     bits = pa.py_buffer(_bits([value is not None for value in values])) if nulls else None
-    return pa.Array.from_buffers(
-        kind, len(values), [bits, pa.py_buffer(offsets), pa.py_buffer(b"".join(held))]
-    )
+    return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(offsets), pa.py_buffer(data)])
 
 
 def _bits(values: Sequence[Any]) -> Any:  # noqa: ANN401  # uint8
