@@ -19,7 +19,7 @@ from kfm_repro.model.manifest import UNRECORDED
 from kfm_repro.model.report import Comparison
 from kfm_repro.model.verdict import Accept, output_verdict
 
-__all__ = ["Output", "Rule", "compare_outputs", "with_facts"]
+__all__ = ["Output", "Rule", "compare_outputs"]
 
 _COUNTS = ("row_count", "feature_count")
 
@@ -128,20 +128,9 @@ def _compare_one(path: str, a: Output | None, b: Output | None, context: Context
         finding = Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=f"cannot be read: {exc.strerror}")
         return _result(path, (finding,), *facts)
     if result.verdict is OutputVerdict.IDENTICAL and None not in (a.facts.sha256, b.facts.sha256):
-        return _still_written(path, *facts)
+        evidence = "the digests differ and the bytes read later do not: something still wrote to the file"
+        return _result(path, (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=evidence),), *facts)
     return result
-
-
-def with_facts(result: OutputComparison, a: FileFacts, b: FileFacts) -> OutputComparison:
-    """Return a result for two files with the digests that were made meanwhile, and that must differ as they do."""
-    if (result.verdict is OutputVerdict.IDENTICAL) != (a.sha256 == b.sha256):
-        return _still_written(result.path, a, b)
-    return msgspec.structs.replace(result, a=a, b=b)
-
-
-def _still_written(path: str, a: FileFacts, b: FileFacts) -> OutputComparison:
-    evidence = "the digests and the bytes read later do not agree: something still wrote to the file"
-    return _result(path, (Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, evidence=evidence),), a, b)
 
 
 def _identical(

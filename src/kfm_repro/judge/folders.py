@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,20 +11,16 @@ from kfm_repro.compare.engine import same_bytes
 from kfm_repro.compare.outputs import Output
 from kfm_repro.errors import UsageError
 from kfm_repro.model.finding import FileFacts
-from kfm_repro.runs.hashing import Digest, digest_file, digest_many
+from kfm_repro.runs.hashing import Digest, digest_many
 from kfm_repro.runs.paths import kind_of, real_path
 
-__all__ = ["are_large_and_unlike", "digests_beside", "file_outputs", "folder_outputs"]
+__all__ = ["file_outputs", "folder_outputs"]
 
 
 _OF_SHAPES = (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx")
 """What readers take into account beside the shapes."""
 _LARGE = 1 << 20
 """Bytes from which on comparing two files is worth the while before they are digested."""
-_LARGE_BESIDE = 16 << 20
-"""Bytes from which on they are compared by meaning while they are digested."""
-_BLOCK = 8 << 20
-"""Bytes per read beside a busy thread: after each the interpreter has to be waited for."""
 
 
 @dataclass
@@ -58,32 +52,6 @@ def file_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]
                 if file is not None:
                     found[a.stem + suffix] = file
     return _digested(names[0], names[1])
-
-
-@contextmanager
-def digests_beside(a: Path, b: Path) -> Iterator[Callable[[], tuple[FileFacts, FileFacts]]]:
-    """Digest two large files on other cores while the block compares them; what it is given waits for the facts.
-
-    It raises UsageError when a file cannot be read.
-    """
-    with ThreadPoolExecutor(2) as pool:
-        made = [pool.submit(digest_file, path, _BLOCK) for path in (a, b)]
-
-        def facts() -> tuple[FileFacts, FileFacts]:
-            with _usage_error():
-                left, right = (_facts(digest.result()) for digest in made)
-            return left, right
-
-        yield facts
-
-
-def are_large_and_unlike(a: Path, b: Path) -> bool:
-    """Return whether two files are large and differ, and nothing beside them belongs to them."""
-    try:
-        large = min(path.stat().st_size for path in (a, b)) >= _LARGE_BESIDE
-        return large and a.suffix.lower() != ".shp" and not same_bytes(a, b)
-    except OSError:
-        return False
 
 
 def folder_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]]:
@@ -162,21 +130,15 @@ def _digested(a: Mapping[str, Path], b: Mapping[str, Path]) -> tuple[dict[str, O
     """Return two sets of files as outputs. Of two large files of one name and the same bytes one is digested."""
     alike = {name for name in a.keys() & b.keys() if _are_alike(a[name], b[name])}
     own = [name for name in sorted(b) if name not in alike]
-    with _usage_error():
-        digests = digest_many([*(a[name] for name in sorted(a)), *(b[name] for name in own)])
-    left = dict(zip(sorted(a), digests, strict=False))
-    right = dict(zip(own, digests[len(left) :], strict=True)) | {name: left[name] for name in alike}
-    return _outputs(a, left), _outputs(b, right)
-
-
-@contextmanager
-def _usage_error() -> Iterator[None]:
     try:
-        yield
+        digests = digest_many([*(a[name] for name in sorted(a)), *(b[name] for name in own)])
     except OSError as exc:
         raise UsageError(
             f"cannot be read: {exc.filename}: {exc.strerror}", hint="check its permissions"
         ) from exc
+    left = dict(zip(sorted(a), digests, strict=False))
+    right = dict(zip(own, digests[len(left) :], strict=True)) | {name: left[name] for name in alike}
+    return _outputs(a, left), _outputs(b, right)
 
 
 def _are_alike(a: Path, b: Path) -> bool:
@@ -187,8 +149,9 @@ def _are_alike(a: Path, b: Path) -> bool:
 
 
 def _outputs(files: Mapping[str, Path], digests: Mapping[str, Digest]) -> dict[str, Output]:
-    return {name: Output(facts=_facts(digests[name]), file=path) for name, path in files.items()}
-
-
-def _facts(digest: Digest) -> FileFacts:
-    return FileFacts(sha256=digest.sha256, size_bytes=digest.size_bytes)
+    return {
+        name: Output(
+            facts=FileFacts(sha256=digests[name].sha256, size_bytes=digests[name].size_bytes), file=path
+        )
+        for name, path in files.items()
+    }

@@ -45,11 +45,11 @@ class Digest(msgspec.Struct, frozen=True, gc=False):
 _Made = Digest | Future[Digest] | None
 
 
-def digest_file(path: Path, block_bytes: int = _BLOCK) -> Digest:
-    """Read ``path`` once and return its digests; a thread beside a busy one asks for large blocks. Raises OSError."""
+def digest_file(path: Path) -> Digest:
+    """Read ``path`` once and return its digests. Raises OSError."""
     sha, xxh, size = hashlib.sha256(), xxhash.xxh3_128(), 0
     with path.open("rb", buffering=0) as file:
-        block = bytearray(min(block_bytes, os.fstat(file.fileno()).st_size + _PAGE))
+        block = bytearray(min(_BLOCK, os.fstat(file.fileno()).st_size + _PAGE))
         view = memoryview(block)
         while count := file.readinto(block):
             sha.update(view[:count])
