@@ -15,8 +15,12 @@ from kfm_repro.errors import Unreadable
 
 if TYPE_CHECKING:
     from kfm_repro.compare.database.read import Database
+    from kfm_repro.compare.database.records import Records
 
 __all__ = ["Beside", "beside", "quoted", "uri"]
+
+_ROWS = 10_000
+"""Rows that are asked for in one statement."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Beside:
     def same(self, table: str, other: str = "") -> bool:
         """Return whether a table has the same rows, under the same row numbers, on both sides."""
         other = other or table
+        records = self.records(table, other)
+        if records is not None:
+            unlike = records[0].unlike(records[1])
+            if unlike is not None and not len(unlike):
+                return True
         names = [side.tables[name].names for side, name in self._named(table, other)]
         if names[0] != names[1] or not names[0]:
             return False
@@ -43,6 +52,25 @@ class Beside:
             return counts[0] == counts[1] == equal
         except Unreadable:  # a table without row numbers, or a damaged one
             return self._same_rows(table, other)
+
+    def records(self, table: str, other: str) -> tuple[Records, Records] | None:
+        """Return the records of a table on both sides where those of the same bytes hold the same values."""
+        (a, name_a), (b, name_b) = self._named(table, other)
+        mine, theirs = a.records.get(name_a), b.records.get(name_b)
+        if mine is None or theirs is None or self.connection is None:
+            return None
+        tables = a.tables[name_a], b.tables[name_b]
+        declared = tables[0].columns == tables[1].columns and tables[0].row_number == tables[1].row_number
+        return (mine, theirs) if declared and not any(t.computed or t.unnumbered for t in tables) else None
+
+    def row_numbers(self, table: str, other: str) -> list[int] | None:
+        """Return the row numbers of a table, ascending; None where those of the other side are not the same."""
+        records = self.records(table, other)
+        if records is not None:
+            unlike = records[0].unlike(records[1])
+            return None if unlike is None else list(records[0].rows.tolist())
+        numbers = [[row for (row,) in side.query(name, "rowid")] for side, name in self._named(table, other)]
+        return numbers[0] if numbers[0] == numbers[1] else None
 
     def _same_rows(self, table: str, other: str) -> bool:
         """Return whether the rows are the same, in order; 1 and 1.0 are not."""
@@ -59,16 +87,30 @@ class Beside:
         """
         if self.connection is None:
             return None
+        records = self.records(table, other)
+        chosen = None if records is None else records[0].unlike(records[1])
+        if chosen is not None:
+            return self._unlike_among(table, other, columns, most, chosen.tolist())
         flags = ", ".join(f"NOT ({_alike(column)})" for column in columns)
         with self._reading():
             rows = self._joined(
                 table, other, columns, f"l.rowid, {flags}", equal=False, rest=f"LIMIT {most + 1}"
             )
-        if len(rows) > most:
+        return _by_column(rows, columns) if len(rows) <= most else None
+
+    def _unlike_among(
+        self, table: str, other: str, columns: Sequence[str], most: int, chosen: list[int]
+    ) -> dict[str, list[int]] | None:
+        """Return the same where all others are known to be equal."""
+        if len(chosen) > most:
             return None
-        return {
-            column: sorted(row[0] for row in rows if row[at]) for at, column in enumerate(columns, start=1)
-        }
+        flags = ", ".join(f"NOT ({_alike(column)})" for column in columns)
+        rows: list[tuple[Any, ...]] = []
+        with self._reading():
+            for first in range(0, len(chosen), _ROWS):
+                among = f"AND l.rowid IN ({', '.join(map(str, chosen[first : first + _ROWS]))})"
+                rows += self._joined(table, other, columns, f"l.rowid, {flags}", equal=False, rest=among)
+        return _by_column(rows, columns)
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(self.a.path, "SQLite", sqlite3.Error, MemoryError)
@@ -88,6 +130,10 @@ class Beside:
         return self.connection.execute(
             f"SELECT {wanted} FROM {source} ON l.rowid = r.rowid WHERE {where} {rest}"  # noqa: S608
         ).fetchall()
+
+
+def _by_column(rows: Sequence[tuple[Any, ...]], columns: Sequence[str]) -> dict[str, list[int]]:
+    return {column: sorted(row[0] for row in rows if row[at]) for at, column in enumerate(columns, start=1)}
 
 
 def _alike(column: str) -> str:

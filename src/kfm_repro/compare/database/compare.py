@@ -12,11 +12,13 @@ import msgspec
 from kfm_repro.compare.context import Classified, Context, reading
 from kfm_repro.compare.database.beside import Beside, beside
 from kfm_repro.compare.database.derived import Derived
+from kfm_repro.compare.database.elsewhere import moved_rows
 from kfm_repro.compare.database.geopackage import Package, package_findings, read_package
 from kfm_repro.compare.database.header import header_findings, read_header
 from kfm_repro.compare.database.integrity import integrity_findings
 from kfm_repro.compare.database.numbering import counting_column, reference, renumbered
 from kfm_repro.compare.database.read import Database, Table, opened
+from kfm_repro.compare.database.records import read_records
 from kfm_repro.compare.database.schema import bookkeeping, schema_findings
 from kfm_repro.compare.database.settled import Settled, settled
 from kfm_repro.compare.mixed import typed_tables
@@ -42,6 +44,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     headers = read_header(a), read_header(b)
     with opened(a) as left, opened(b) as right, beside(left, right) as together:
         packages = _package(left), _package(right)
+        read_records((left, right), headers, (packages[0].geometry, packages[1].geometry))
         renamed = _renamed(packages, left, right)
         derived = Derived(left, packages[0]), Derived(right, packages[1])
         found = (
@@ -135,6 +138,11 @@ class _Pair(msgspec.Struct, frozen=True):
             or self.packages[1].geometry(self.table_b.name) != ""
         )
 
+    @property
+    def unit(self) -> str:
+        """Return what a row is called."""
+        return "feature" if self.spatial else "row"
+
 
 def _geometry_last(a: dict[str, Any], b: dict[str, Any], name: str) -> None:
     """Move the geometries behind the attributes, which name a feature better, where both hold them alike."""
@@ -152,6 +160,10 @@ def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
     if in_place is not None:
         yield from _in_place(pair, in_place, context)
         return
+    moved = _moved(pair, geometries, context)
+    if moved is not None:
+        yield from renumbered(moved, pair.table_a.row_number, name, _reference(pair))
+        return
     columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
     yield from _headers(pair, columns_a, columns_b, _split(pair, columns_a, columns_b))
     _geometry_last(columns_a, columns_b, pair.packages[0].geometry(name))
@@ -159,7 +171,7 @@ def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
     bare = [{k: v for k, v in side.items() if k != numbers} for side in (columns_a, columns_b)]
     if numbers and all(bare):
         found = _judge(pair, context, {"layer": name}, *bare)
-        yield from renumbered(found, numbers, name, _reference(pair, len(columns_a[numbers])))
+        yield from renumbered(found, numbers, name, _reference(pair))
     else:
         yield from _judge(pair, context, {"layer": name}, columns_a, columns_b)
 
@@ -177,11 +189,20 @@ def _in_place(pair: _Pair, found: Settled, context: Context) -> Iterator[Finding
         yield msgspec.structs.replace(finding, of=of) if "column" in finding.where else finding
 
 
-def _reference(pair: _Pair, count: int) -> str:
+def _moved(pair: _Pair, geometries: list[str], context: Context) -> tuple[Finding, ...] | None:
+    """Return what differs in tables of the same rows in another order, None for any other."""
+    if geometries[0] != geometries[1]:
+        return None
+    tables = pair.table_a, pair.table_b
+    return moved_rows(pair.together, tables, geometries[0], context, unit=pair.unit)
+
+
+def _reference(pair: _Pair) -> str:
     """Return what may refer to the rows of a table on either side, "" when nothing can."""
     if any(side.refers_to_rows for side in pair.packages):
         return "a related table"
     own = partial(_own, packages=pair.packages)
+    count = pair.a.count(pair.table_a.name)
     sides = ((pair.a, pair.table_a), (pair.b, pair.table_b))
     return next(filter(None, (reference(side, table, count, own) for side, table in sides)), "")
 
@@ -206,9 +227,8 @@ def _judge(
             classifiers.setdefault(_CLOCKED[table.name], _packaging)
     if pair.spatial and pair.srs_label not in {column.name for column in pair.table_a.columns}:
         classifiers[pair.srs_label] = _other_system
-    unit = "feature" if pair.spatial else "row"
     return shown.render(
-        compare_tables(table_a, table_b, context, unit=unit, classifiers=classifiers, where=where)
+        compare_tables(table_a, table_b, context, unit=pair.unit, classifiers=classifiers, where=where)
     )
 
 

@@ -93,6 +93,10 @@ class Derived:
         geometry = self.package.geometry(layer)
         if layer not in self.database.tables or geometry not in self.database.tables[layer].names:
             return -1
+        known = self.database.records.get(layer)
+        not_empty = None if known is None else known.not_empty()
+        if not_empty is not None:
+            return not_empty
         column = quoted(geometry)
         flagged = f"sum(substr({column}, 4, 1) IN ({_EMPTY_FLAGS}))"
         ((filled, empty),) = self.database.query(layer, f"count({column}), {flagged}")

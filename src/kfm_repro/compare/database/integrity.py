@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from kfm_repro.model.finding import Finding, Kind, Rung
@@ -25,7 +26,9 @@ def integrity_findings(a: Database, b: Database) -> Iterator[Finding]:
     Damage of both sides leaves the rows uncertain, and so does a check that had to be stopped. A schema with
     functions that are not at hand cannot be checked; its rows are compared all the same.
     """
-    wrong = [_complaint(side) for side in (a, b)]
+    # SQLite lets go of the interpreter while it checks.
+    with ThreadPoolExecutor(2 if sqlite3.threadsafety else 1) as pool:
+        wrong = [*pool.map(_complaint, (a, b))]
     if all(wrong):
         evidence = f"integrity check: A: {wrong[0]}; B: {wrong[1]}"
         yield Finding(kind=Kind.GARBAGE, rung=Rung.UNKNOWN, evidence=evidence[:300])

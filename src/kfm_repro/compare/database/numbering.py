@@ -13,7 +13,7 @@ from kfm_repro.model.finding import Finding, Kind, Rung
 if TYPE_CHECKING:
     from kfm_repro.compare.database.read import Database, Table
 
-__all__ = ["counting_column", "counts", "reference", "renumbered"]
+__all__ = ["counting_column", "counts", "is_driver_key", "reference", "renumbered"]
 
 _DRIVER_KEYS = ("fid", "ogc_fid")
 """Names that GDAL gives the row number; a key of another name is the user's own and data."""
@@ -37,7 +37,12 @@ def counting_column(tables: tuple[Table, Table], rows: tuple[dict[str, list[Any]
 
 def counts(name: str, numbers: list[Any]) -> bool:
     """Return whether a column is a key that GDAL adds, and numbers the rows from 1 upwards without gaps."""
-    return name.lower() in _DRIVER_KEYS and numbers == list(range(1, len(numbers) + 1))
+    return is_driver_key(name) and numbers == list(range(1, len(numbers) + 1))
+
+
+def is_driver_key(name: str) -> bool:
+    """Return whether a column is called like a key that GDAL adds."""
+    return name.lower() in _DRIVER_KEYS
 
 
 def reference(database: Database, table: Table, count: int, own: Callable[[str], bool]) -> str:

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.database.beside import quoted, uri
 from kfm_repro.compare.vector.columns import RawText
 from kfm_repro.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from kfm_repro.compare.database.records import Records
 
 __all__ = ["Column", "Database", "Entry", "Table", "opened"]
 
@@ -92,6 +95,8 @@ class Database:
     entries: tuple[Entry, ...]
     tables: dict[str, Table] = field(default_factory=dict)
     referred: frozenset[str] = frozenset()
+    records: dict[str, Records] = field(default_factory=dict)
+    """What `read_records` has found, by table."""
 
     def rows(self, table: str, columns: tuple[str, ...] = ()) -> dict[str, list[Any]]:
         """Return the values of a table by column, in the order of the row numbers.
@@ -123,6 +128,8 @@ class Database:
 
     def count(self, table: str) -> int:
         """Return how many rows a table has. Raises Unreadable when a page is damaged."""
+        if table in self.records:
+            return len(self.records[table])
         return int(self.query(table, "count(*)")[0][0])
 
     def query(self, table: str, wanted: str, rest: str = "") -> list[tuple[Any, ...]]:
@@ -157,7 +164,7 @@ def opened(path: Path) -> Iterator[Database]:
     ``immutable`` keeps SQLite from looking for journals; schemas are not trusted, nothing is attached.
     """
     with _reading(path):
-        connection = sqlite3.connect(uri(path), uri=True, isolation_level=None)
+        connection = sqlite3.connect(uri(path), uri=True, isolation_level=None, check_same_thread=False)
     with closing(connection):
         with _reading(path):
             connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)

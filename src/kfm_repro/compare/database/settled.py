@@ -23,6 +23,8 @@ _MOST = 0.5
 """Part of the rows that may differ: beyond it every row is read at once, which is quicker."""
 _COLUMNS = 200
 """Columns that one condition may hold: SQLite nests no expression deeper than 1000."""
+_SAMPLE = 1_000
+"""Rows of a column that are asked first whether they may name the rows."""
 _ROWS = 10_000
 """Rows that are asked for in one statement."""
 
@@ -50,8 +52,8 @@ def settled(
     geometry, number = geometries[0], table_a.row_number
     if not _alike(table_a, table_b) or geometry != geometries[1]:
         return None
-    numbers = _values(together.a, table_a.name, "rowid")
-    if numbers != _values(together.b, table_b.name, "rowid"):
+    numbers = together.row_numbers(table_a.name, table_b.name)
+    if numbers is None:
         return None
     unlike = together.unlike(table_a.name, table_b.name, table_a.names, int(_MOST * len(numbers)))
     if unlike is None:
@@ -88,8 +90,8 @@ def _alike(a: Table, b: Table) -> bool:
     return same and a.numbered and b.numbered and len(a.names) <= _COLUMNS
 
 
-def _values(side: Database, table: str, wanted: str) -> list[Any]:
-    return [value for (value,) in side.query(table, wanted)]
+def _values(side: Database, table: str, wanted: str, most: int) -> list[Any]:
+    return [value for (value,) in side.query(table, wanted, f"LIMIT {most}")]
 
 
 def _key(side: Database, table: Table, alike: Sequence[str], numbers: list[int], context: Context) -> str:
@@ -105,14 +107,14 @@ def _key(side: Database, table: Table, alike: Sequence[str], numbers: list[int],
             if not counts(column, numbers):
                 return column
             continue
-        ((least, most),) = side.query(
-            table.name, f"min(typeof({quoted(column)})), max(typeof({quoted(column)}))"
-        )
-        if least == most and least in ("integer", "text"):
-            values = _values(side, table.name, quoted(column))
-            if len(set(values)) == len(values):
-                return column
+        if all(_names_rows(_values(side, table.name, quoted(column), most)) for most in (_SAMPLE, -1)):
+            return column
     return ""
+
+
+def _names_rows(values: list[Any]) -> bool:
+    """Return whether values are all whole numbers or all texts, and none occurs twice."""
+    return set(map(type, values)) in ({int}, {str}) and len(set(values)) == len(values)
 
 
 def _chosen(side: Database, table: str, names: Iterable[str], rows: Sequence[int]) -> dict[str, list[Any]]:
@@ -136,17 +138,25 @@ def _heads(side: Database, table: str, geometry: str) -> list[bytes] | None:
 
     Headers that name several reference systems are told apart row by row, which is not done here.
     """
+    known = side.records.get(table)
+    if known is not None:
+        found = known.beginnings()
+        return None if found is None else _plain_heads(*found)
     column = quoted(geometry)
     head = f"substr({column}, 1, {_HEAD})"
     kinds = f"min(typeof({column})), max(typeof({column}))"
-    found = side.query(table, f"min({head}), max({head}), min(length({column})), {kinds}")
-    first, last, shortest, *types = found[0]
+    asked = side.query(table, f"min({head}), max({head}), min(length({column})), {kinds}")
+    first, last, shortest, *types = asked[0]
     if not isinstance(first, bytes) or not set(types) <= {"blob", "null"}:
         return None
     heads = [first]
     if first != last:
         heads = [row for (row,) in side.query(table, f"DISTINCT {head}") if row is not None]
-    if any(not strip_header(head + bytes(shortest - len(head)))[0] for head in heads):
+    return _plain_heads(heads, shortest)
+
+
+def _plain_heads(heads: list[bytes], shortest: int) -> list[bytes] | None:
+    if shortest < _HEAD or any(not strip_header(head + bytes(shortest - _HEAD))[0] for head in heads):
         return None
     return heads if _one_system(heads) else None
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["PairClassifier", "compare_sources", "compare_tables", "compare_texts"]
+__all__ = ["PairClassifier", "compare_order", "compare_sources", "compare_tables", "compare_texts"]
 
 _NO_CLASSIFIERS: Mapping[str, PairClassifier] = MappingProxyType({})
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
@@ -99,6 +99,28 @@ def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Findi
     usable = usable_columns(shared, context)
     columns, rest = reduce_texts(large.file_columns(shared, a, b), usable, context.memory)
     return tuple(residue_findings(columns, (a.rows, b.rows), rest, task))
+
+
+def compare_order(
+    columns: Sequence[Column],
+    found: tuple[Ints, Mask],
+    context: Context,
+    *,
+    unit: str,
+    where: Mapping[str, str],
+) -> tuple[Finding, ...]:
+    """Return the same for two tables that are known to hold the same rows.
+
+    ``found`` is the row of B for every row of A, and at which places the two tables hold rows that are not equal.
+    """
+    import numpy as np
+
+    none = np.zeros(0, np.int64)
+    codes = (none,) * len(columns)
+    partner, places = found
+    rest = Residue(none, none, codes, codes, none, none, partner=partner, others=lambda: places)
+    task = Task(context, text=False, unit=unit, classifiers=_NO_CLASSIFIERS, where=where)
+    return tuple(residue_findings(columns, (len(partner), len(partner)), rest, task))
 
 
 def residue_findings(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.exact import Ints, Mask
 
     Words = NDArray[np.uint64]
 
@@ -71,6 +71,11 @@ class Numbers:
     def part(self, start: int, stop: int) -> Numbers:
         """Return a view of some rows in a row."""
         return Numbers(self.one[start:stop], self.two[start:stop], self.seed)
+
+    def unlike(self, other: Numbers) -> Mask:
+        """Return at which places other rows stand."""
+        mask: Mask = (self.one != other.one) | (self.two != other.two)
+        return mask
 
     def mix(self, column: pa.Array) -> None:
         """Take in the next cell of every row, bit by bit as `exact` says; dictionaries are taken for their values."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kfm_repro.compare.context import Classified, Context
 from kfm_repro.compare.noise.classify import classify_pairs
+from kfm_repro.compare.tabular.arrays import typed
 from kfm_repro.model.finding import Kind, Rung
 
 if TYPE_CHECKING:
@@ -91,21 +92,20 @@ def typed_columns(
         and all(len(kind) <= 1 and kind <= set(_SCALARS) for kind, _ in kinds)
     ):
         try:
-            left = _array(a, _arrow_type(kinds, 0))
-            right = left if a is b else _array(b, _arrow_type(kinds, 1))
+            left = _array(a, _arrow_type(kinds, 0), missing=MISSING in absent)
+            right = left if a is b else _array(b, _arrow_type(kinds, 1), missing=MISSING in absent)
         except (pa.ArrowException, OverflowError, UnicodeError):
             pass
         else:
             return left, right, classify_texts if pa.string() in (left.type, right.type) else None
     texts = ([None if v is MISSING else canonical(v) for v in side] for side in (a, b))
-    left, right = (pa.array(side, pa.string()) for side in texts)
+    left, right = (typed(side, pa.string()) for side in texts)
     return left, right, classify_spelt
 
 
-def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array([None if value is MISSING else value for value in values], kind)
+def _array(values: Sequence[object], kind: pa.DataType, *, missing: bool) -> pa.Array:
+    """Return values of one type, or none of any, as an array; ``missing`` says that some are `MISSING`."""
+    return typed([None if value is MISSING else value for value in values] if missing else values, kind)
 
 
 def canonical(value: object) -> str:
@@ -184,14 +184,9 @@ def _decimal(text: str) -> object:
 
 
 def _kinds(values: Sequence[object]) -> tuple[set[type], set[object]]:
-    absent: set[object] = set()
-    kinds: set[type] = set()
-    for value in values:
-        if value is None or value is MISSING:
-            absent.add(value)
-        else:
-            kinds.add(type(value))
-    return kinds, absent
+    kinds = set(map(type, values))
+    absent: set[object] = {value for value in (None, MISSING) if type(value) in kinds}
+    return kinds - {type(None), _Missing}, absent
 
 
 def _arrow_type(kinds: list[tuple[set[type], set[object]]], at: int) -> pa.DataType:

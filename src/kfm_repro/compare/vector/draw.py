@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.vector.measure import Ground, offsets
@@ -72,13 +73,15 @@ def drawing_of(pairs: Pairs, indexes: tuple[int, ...]) -> Drawing | None:
     shapes = tuple(
         Shape(
             key={PAIR: int(at[i])},
-            a=(outline := _outline(a[i], frame, most)),
-            b="" if (new := _outline(b[i], frame, most)) == outline else new,
+            a=old,
+            b="" if new == old else new,
             metres=_short(metres[i]) if pairs.ground.in_metres and math.isfinite(metres[i]) else None,
             east=_short(ways[i][0]),
             north=_short(ways[i][1]),
         )
-        for i in shown.tolist()
+        for i, old, new in zip(
+            shown.tolist(), *(_outlines(side[shown], frame, most) for side in (a, b)), strict=True
+        )
     )
     density = _density(bounds[rest], frame) if rest.size else None
     return Drawing(
@@ -147,19 +150,19 @@ def _parts(chosen: npt.NDArray[np.intp], counts: npt.NDArray[np.int32]) -> Itera
         yield from np.split(chosen, np.flatnonzero(np.diff(part)) + 1)
 
 
-def _outline(geometry: Any, frame: _Frame, most: int) -> str:  # noqa: ANN401 - a shapely geometry
-    """Return a geometry as lines of at most ``most`` vertices, simplified as far as that takes."""
+def _outlines(geometries: npt.NDArray[np.object_], frame: _Frame, most: int) -> list[str]:
+    """Return geometries as lines of at most ``most`` vertices each, simplified as far as that takes."""
+    import numpy as np
     import shapely
 
-    placed = shapely.transform(shapely.force_2d(geometry), frame.place)
-    tolerance = 0.5
-    while shapely.get_num_coordinates(placed) > most and tolerance < GRID:
-        placed = shapely.simplify(placed, tolerance, preserve_topology=False)
+    whole = shapely.transform(shapely.force_2d(geometries), frame.place)
+    placed, tolerance = whole.copy(), 0.5
+    while tolerance < GRID and (large := shapely.get_num_coordinates(placed) > most).any():
+        placed[large] = shapely.simplify(placed[large], tolerance, preserve_topology=False)
         tolerance *= 2
-    if placed.is_empty or shapely.get_num_coordinates(placed) > most:
-        bounds = shapely.bounds(shapely.transform(shapely.force_2d(geometry), frame.place))
-        placed = shapely.box(*bounds)
-    return "".join(_lines(placed))
+    boxed = np.flatnonzero(shapely.is_empty(placed) | (shapely.get_num_coordinates(placed) > most))
+    placed[boxed] = shapely.box(*shapely.bounds(whole[boxed]).T)
+    return ["".join(_lines(geometry)) for geometry in placed]
 
 
 def _lines(geometry: Any) -> Iterator[str]:  # noqa: ANN401 - a shapely geometry
@@ -172,12 +175,13 @@ def _lines(geometry: Any) -> Iterator[str]:  # noqa: ANN401 - a shapely geometry
             continue
         rings = shapely.get_rings(part) if shapely.get_dimensions(part) == 2 else [part]  # noqa: PLR2004 - areas
         for ring in rings:
-            points = np.rint(shapely.get_coordinates(ring)).astype(np.int64).tolist()
+            rounded = np.rint(shapely.get_coordinates(ring)).astype(np.int64)
+            points = [f"{x} {y}" for x, y in rounded.tolist()]
             closed = len(points) > 1 and points[0] == points[-1]
-            points = [point for n, point in enumerate(points) if n == 0 or point != points[n - 1]]
+            points = [point for point, _ in groupby(points)]
             if len(points) == 1:
                 points *= 2
-            text = "L".join(f"{x} {y}" for x, y in (points[:-1] if closed and len(points) > 2 else points))  # noqa: PLR2004
+            text = "L".join(points[:-1] if closed and len(points) > 2 else points)  # noqa: PLR2004
             yield f"M{text}{'Z' if closed else ''}"
 
 

@@ -41,4 +41,7 @@ def library() -> ctypes.CDLL | None:
         getattr(loops, f"kfm_{name}").restype = count
     loops.kfm_mix_lines.restype = None
     loops.kfm_column_rises.restype = ctypes.c_int
+    pages = (ctypes.c_int, count, count, address, count)
+    loops.kfm_sqlite_rows.argtypes = [*pages, count, half, half, address, count, *[address] * 5]
+    loops.kfm_sqlite_rows.restype = count
     return loops
