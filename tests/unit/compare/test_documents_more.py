@@ -214,7 +214,7 @@ def pmtiles(*tiles: tuple[int, int, int, bytes], name: str = "n") -> Write:
             for zoom, column, row, data in tiles:
                 writer.write_tile(zxy_to_tileid(zoom, column, row), data)
             writer.finalize(
-                {**header, "tile_type": TileType.MVT, "tile_compression": Compression.GZIP}, {"name": name}
+                {**header, "tile_type": TileType.MVT, "tile_compression": Compression.UNKNOWN}, {"name": name}
             )
 
     return write
