@@ -94,7 +94,8 @@ class Context:
     ``name`` is what the two files are called among the outputs: files from the object store bear none.
     ``inner`` compares two files found inside a container under the given member name, by whatever format
     they have; the engine sets it. ``siblings`` are all outputs of A and of B by their names: some formats are
-    several files. They are empty where nobody knows what lies beside.
+    several files. They are empty where nobody knows what lies beside. ``members`` is what a container tells of its
+    own: they are the siblings of each other.
     """
 
     a: Side = field(default_factory=Side)
@@ -105,6 +106,7 @@ class Context:
     depth: int = 0
     inner: Inner | None = None
     siblings: tuple[Mapping[str, Path], Mapping[str, Path]] = field(default_factory=lambda: ({}, {}))
+    members: tuple[Mapping[str, Path], Mapping[str, Path]] = field(default_factory=lambda: ({}, {}))
 
     @property
     def memory(self) -> int:
@@ -116,7 +118,7 @@ class Context:
 
     def deeper(self) -> Context:
         """Return this context one container further in."""
-        return replace(self, depth=self.depth + 1, siblings=({}, {}))
+        return replace(self, depth=self.depth + 1, siblings=self.members, members=({}, {}))
 
     def beside(self, name: str) -> tuple[Path | None, Path | None]:
         """Return the file of A and that of B which is another output of this name; None where a side has none."""

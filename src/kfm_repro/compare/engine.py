@@ -41,7 +41,7 @@ def compare_files(
             path=name, verdict=output_verdict(()), format=_format_name(a, b, name), a=facts[0], b=facts[1]
         )
     context = replace(context, name=name, inner=_compare_inner)
-    row = CHUNK if is_chunk(name, context) else recognise(a, b, name)
+    row = _row(a, b, context)
     findings = (() if row is CHUNK else _of_two_formats(a, b)) or _findings(row, a, b, context)
     return OutputComparison(
         path=name,
@@ -98,8 +98,12 @@ def _compare_inner(a: Path, b: Path, name: str, context: Context) -> tuple[Findi
     if same_bytes(a, b):
         return ()
     deeper = replace(context.deeper(), name=name)
-    row = recognise(a, b, name) if deeper.depth <= context.limits.depth else BINARY
-    return _of_two_formats(a, b) or _findings(row, a, b, deeper)
+    row = _row(a, b, deeper) if deeper.depth <= context.limits.depth else BINARY
+    return (() if row is CHUNK else _of_two_formats(a, b)) or _findings(row, a, b, deeper)
+
+
+def _row(a: Path, b: Path, context: Context) -> Format:
+    return CHUNK if is_chunk(context.name, context) else recognise(a, b, context.name)
 
 
 def _findings(row: Format, a: Path, b: Path, context: Context) -> tuple[Finding, ...]:

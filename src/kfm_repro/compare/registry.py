@@ -116,6 +116,7 @@ FORMATS: tuple[Format, ...] = (
     Format("bzip2", "archive:compare_bzip2", Kind.LAYOUT, (".bz2", ".tbz2"), b"1AY&SY", at=4, opaque=True),
     Format("zip", "zipped:compare", Kind.LAYOUT, (".zip", ".kmz", ".npz"), b"PK\x03\x04"),
     Format("xlsx", "workbook:compare", Kind.LAYOUT, (".xlsx", ".xlsm"), b"PK\x03\x04"),
+    Format("ods", "workbook.opendocument:compare", Kind.LAYOUT, (".ods",), b"PK\x03\x04"),
     Format("zip", "zipped:compare", Kind.LAYOUT, (), b"PK\x05\x06"),
     Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (".tif", ".tiff"), b"II*\x00"),
     Format("tiff", "raster.geotiff:compare", Kind.LAYOUT, (), b"MM\x00*"),

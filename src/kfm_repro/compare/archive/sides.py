@@ -6,7 +6,9 @@ import hashlib
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from kfm_repro.compare.archive.members import BLOCK, Meter, compare_member, safe_name
@@ -93,6 +95,39 @@ class Side(ABC, Generic[Entry]):
         return digest.hexdigest()
 
 
+class _Members(Mapping[str, Path], Generic[Entry]):
+    """The members of one archive as files, each unpacked when it is asked for; ``./x`` is ``x``."""
+
+    def __init__(self, side: Side[Entry], folder: Path) -> None:
+        self._side = side
+        self._folder = folder
+        self._entries = {str(PurePosixPath(name)): entry for name, entry in side.last.items()}
+        self._files: dict[str, Path] = {}
+
+    def __getitem__(self, name: str) -> Path:
+        """Unpack a member. Raises KeyError, Unreadable, LimitExceeded."""
+        plain = str(PurePosixPath(name))
+        if plain not in self._files:
+            entry = self._entries[plain]
+            if self._side.opaque(entry):
+                raise KeyError(name)
+            path = self._folder / str(len(self._files)) / safe_name(name)
+            path.parent.mkdir(parents=True)
+            with path.open("wb") as target:
+                target.writelines(self._side.blocks(entry))
+            self._files[plain] = path
+        return self._files[plain]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and str(PurePosixPath(name)) in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
 def common_names(a: Side[Entry], b: Side[Entry]) -> list[str]:
     """Return the names that both sides have, in A's order."""
     return [name for name in a.last if name in b.last]
@@ -119,12 +154,8 @@ def compare_members(a: Side[Entry], b: Side[Entry], name: str, context: Context)
         if a.sizes(left)[0] == b.sizes(right)[0] and a.digest(left) == b.digest(right):
             return ()
         with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
-            paths = [Path(folder) / side / safe_name(name) for side in ("a", "b")]
-            for path, side, entry in zip(paths, (a, b), (left, right), strict=True):
-                path.parent.mkdir()
-                with path.open("wb") as target:
-                    target.writelines(side.blocks(entry))
-            return compare_member(paths[0], paths[1], name, context)
+            members = _Members(a, Path(folder, "a")), _Members(b, Path(folder, "b"))
+            return compare_member(members[0][name], members[1][name], name, replace(context, members=members))
     except LimitExceeded as exc:
         return (unknown_member(name, f"not compared: {exc}"),)
 

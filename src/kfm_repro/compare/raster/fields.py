@@ -6,11 +6,12 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.noise.classify import classify_pairs
+from kfm_repro.compare.raster.tiff import NESTED
 from kfm_repro.compare.samples import scalar
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterator
 
     from kfm_repro.compare.context import Context
     from kfm_repro.compare.raster.tiff import Directory
@@ -25,10 +26,11 @@ _KNOWN = {
     306: ("DateTime", Kind.TIMESTAMP),
     316: ("HostComputer", Kind.HOST),
 }
-_TOLD = frozenset((254, 320, 339, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844))
-"""What `picture` compares by its meaning: palette, types, georeference, GDAL's metadata and nodata."""
-_ELSEWHERE = (330, 34665, 34853, 40965)
-"""Fields that only say where further directories lie: SubIFDs, Exif, GPS, interoperability."""
+_TOLD = frozenset((254, 339, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50844))
+"""What `picture` and `georeference` compare by its meaning: types, georeference, GDAL's metadata and nodata."""
+_PICTURES = 330
+"""SubIFDs: where further pictures lie."""
+_NAMES = {34665: "Exif", 34853: "GPS", 40965: "Interoperability"}
 _PHOTOMETRIC, _PACKED_COLOURS = 262, frozenset(((2,), (6,)))
 """RGB that JPEG keeps as YCbCr is the same once it is decoded."""
 
@@ -39,36 +41,57 @@ def field_findings(
     """Return what differs in the fields that are neither layout nor compared by their meaning."""
     found: list[Finding] = []
     for tag in sorted({*a.fields, *b.fields}):
-        if tag in _ELSEWHERE:
+        if tag == _PICTURES:
             evidence = f"TIFF tag {tag} leads to a directory that is not read"
             found.append(Finding(kind=Kind.BYTES, rung=Rung.UNKNOWN, where=dict(where), evidence=evidence))
-            continue
-        if tag in layout or a.fields.get(tag) == b.fields.get(tag):
-            continue
-        if tag in _TOLD and (tag != _NODATA or _is_told(a, b)):
-            continue
-        if tag == _PHOTOMETRIC and {a.numbers(tag), b.numbers(tag)} == _PACKED_COLOURS:
-            continue
-        name, kind = _KNOWN.get(tag, (f"TIFF tag {tag}", Kind.ATTRIBUTES))
-        shown = [_shown(directory, tag) for directory in (a, b)]
-        rung = Rung.CONTAINER if tag in _KNOWN else Rung.VALUE
-        evidence = name
-        if None not in shown:
-            part = classify_pairs([(shown[0], shown[1])], context, packaging=True)[0]
-            marked = Kind(part.kind) in (Kind.TIMESTAMP, Kind.PATH, Kind.HOST, Kind.IDENTIFIER)
-            if marked:
-                kind, rung, evidence = Kind(part.kind), Rung(part.rung), f"{name}: {part.evidence}"
-        example = Example(key={"field": name}, a=scalar(shown[0]), b=scalar(shown[1]))
-        found.append(
-            Finding(
-                kind=kind,
-                rung=rung,
-                where={**where, "pointer": f"/{name}"},
-                examples=(example,),
-                evidence=evidence,
-            )
-        )
+        elif tag in NESTED and tag in a.nested and tag in b.nested:
+            found.extend(_nested(a.nested[tag], b.nested[tag], _NAMES[tag], context, where))
+        elif a.fields.get(tag) != b.fields.get(tag) and not _is_held(a, b, tag, layout):
+            name, kind = _KNOWN.get(tag, (f"TIFF tag {tag}", Kind.ATTRIBUTES))
+            found.append(_differing(a, b, tag, (name, kind), context, where))
     return found
+
+
+def _is_held(a: Directory, b: Directory, tag: int, layout: Container[int]) -> bool:
+    """Return whether a field that differs is layout, or is compared by its meaning."""
+    if tag == _PHOTOMETRIC and {a.numbers(tag), b.numbers(tag)} == _PACKED_COLOURS:
+        return True
+    return tag in layout or (tag in _TOLD and (tag != _NODATA or _is_told(a, b)))
+
+
+def _nested(
+    a: Directory, b: Directory, name: str, context: Context, where: dict[str, str | int]
+) -> Iterator[Finding]:
+    """Compare a directory that holds no picture: what a camera or a program says of one."""
+    for tag in sorted({*a.fields, *b.fields}):
+        if tag in NESTED and tag in a.nested and tag in b.nested:
+            yield from _nested(a.nested[tag], b.nested[tag], f"{name}/{_NAMES[tag]}", context, where)
+        elif a.fields.get(tag) != b.fields.get(tag):
+            yield _differing(a, b, tag, (f"{name}/{tag}", Kind.ATTRIBUTES), context, where)
+
+
+def _differing(
+    a: Directory,
+    b: Directory,
+    tag: int,
+    called: tuple[str, Kind],
+    context: Context,
+    where: dict[str, str | int],
+) -> Finding:
+    name, kind = called
+    shown = [_shown(directory, tag) for directory in (a, b)]
+    packaging = tag in _KNOWN and "/" not in name
+    rung = Rung.CONTAINER if packaging else Rung.VALUE
+    evidence = name
+    if None not in shown:
+        part = classify_pairs([(shown[0], shown[1])], context, packaging=packaging)[0]
+        marked = Kind(part.kind) in (Kind.TIMESTAMP, Kind.PATH, Kind.HOST, Kind.IDENTIFIER)
+        if marked:
+            kind, rung, evidence = Kind(part.kind), Rung(part.rung), f"{name}: {part.evidence}"
+    example = Example(key={"field": name}, a=scalar(shown[0]), b=scalar(shown[1]))
+    return Finding(
+        kind=kind, rung=rung, where={**where, "pointer": f"/{name}"}, examples=(example,), evidence=evidence
+    )
 
 
 def _is_told(a: Directory, b: Directory) -> bool:

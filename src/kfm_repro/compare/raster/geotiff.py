@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.raster.fields import field_findings
+from kfm_repro.compare.raster.georeference import place_findings
+from kfm_repro.compare.raster.items import item_findings
 from kfm_repro.compare.raster.opened import opened_raster
-from kfm_repro.compare.raster.picture import compare_pictures
+from kfm_repro.compare.raster.picture import at, compare_pictures
 from kfm_repro.compare.raster.tiff import read_tiff
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -23,6 +25,7 @@ _LAYOUT = {
     277: "samples", 278: "rows of a strip", 279: "sizes", 284: "interleaving", 317: "predictor",
     322: "tile width", 323: "tile height", 324: "offsets", 325: "sizes", 347: "JPEG tables",
 }  # fmt: skip
+_PALETTE = 320
 _SHOWN = (259, 266, 278, 284, 317, 322, 323)
 _COMPRESSIONS = {
     1: "none", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "deflate", 32773: "PackBits", 32946: "deflate (old)",
@@ -50,8 +53,14 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
             opened_raster(a, "GTiff", name=names[0]) as left,
             opened_raster(b, "GTiff", name=names[1]) as right,
         ):
-            found.extend(compare_pictures(left, right, context, where))
-        found.extend(field_findings(files[0].pages[page], files[1].pages[page], _LAYOUT, context, where))
+            told = compare_pictures(left, right, context, where)
+        sides = files[0].pages[page], files[1].pages[page]
+        told += [
+            at(finding, where) for finding in (*place_findings(*sides, told), *item_findings(*sides, context))
+        ]
+        coloured = any(finding.evidence == "palette" for finding in told)
+        held = {*_LAYOUT, _PALETTE} if coloured else _LAYOUT
+        found += [*told, *field_findings(*sides, held, context, where)]
     if not found or all(finding.rung is Rung.CONTAINER for finding in found):
         found.extend(_layout(*files))
     return tuple(found)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kfm_repro.compare.arrays.blocks import ArrayDiff
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.noise.floats import distance
+from kfm_repro.compare.raster.items import HIDDEN_DOMAINS
 from kfm_repro.compare.samples import scalar
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["compare_pictures"]
+__all__ = ["at", "compare_pictures"]
 
 _WINDOW_BYTES = 32 << 20
 _DRAWN = 8
@@ -34,10 +35,11 @@ def compare_pictures(a: Any, b: Any, context: Context, where: dict[str, str | in
     if (a.width, a.height) == (b.width, b.height):
         found.extend(_pixels(a, b, context))
         found.extend(_overviews(a, b))
-    return [_at(finding, where) for finding in found]
+    return [at(finding, where) for finding in found]
 
 
-def _at(finding: Finding, where: dict[str, str | int]) -> Finding:
+def at(finding: Finding, where: dict[str, str | int]) -> Finding:
+    """Return a finding of one page, with where that page is."""
     import msgspec
 
     return msgspec.structs.replace(finding, where={**where, **finding.where}) if where else finding
@@ -61,10 +63,11 @@ def _georeference(a: Any, b: Any) -> Iterator[Finding]:  # noqa: ANN401  # as ab
         yield _one(Kind.CRS, "coordinate reference system", shown[0], shown[1])
     left, right = tuple(a.transform)[:6], tuple(b.transform)[:6]
     if left != right:
+        finite = all(map(math.isfinite, (*left, *right)))
         pixel = max(abs(left[0]), abs(left[4]), abs(left[1]), abs(left[3]))
         worst = max(abs(x - y) for x, y in zip(left, right, strict=True))
         noise = all(distance(x, y).noise for x, y in zip(left, right, strict=True))
-        rung = Rung.NOISE if noise or worst <= _SAME_POSITION * pixel else Rung.VALUE
+        rung = Rung.NOISE if noise or (finite and worst <= _SAME_POSITION * pixel) else Rung.VALUE
         yield _one(Kind.GEOTRANSFORM, "geotransform", list(left), list(right), rung)
     for what, of in (("ground control points", _gcps), ("rational polynomials", _rpcs)):
         values = of(a), of(b)
@@ -141,8 +144,7 @@ def _tags(a: Any, b: Any, context: Context) -> Iterator[Finding]:  # noqa: ANN40
 
 
 def _namespaces(file: Any, band: int) -> list[str]:  # noqa: ANN401  # as above
-    hidden = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "TIFF")
-    return [name for name in file.tag_namespaces(band) if name not in hidden and name != "COLOR_PROFILE"]
+    return [name for name in file.tag_namespaces(band) if name not in HIDDEN_DOMAINS]
 
 
 def _tag(
@@ -251,7 +253,9 @@ def _overview_difference(
         count = 0
         for window in _windows(left, right, np.dtype(a.dtypes[band - 1]).itemsize):
             x, y = (file.read(band, window=window) for file in files)
-            count += int(np.count_nonzero((x != y) & ~((x != x) & (y != y))))  # noqa: PLR0124  # NaN is not itself
+            unlike = (x != y) & ~((x != x) & (y != y))  # noqa: PLR0124  # NaN is not itself
+            masks = (file.read_masks(band, window=window) for file in files)
+            count += int(np.count_nonzero(unlike | np.not_equal(*masks)))
         return count
     finally:
         for file in files:

@@ -15,7 +15,7 @@ from kfm_repro.errors import LimitExceeded
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Directory", "Tiff", "read_tiff"]
+__all__ = ["NESTED", "Directory", "Tiff", "read_tiff"]
 
 _SIZES = {
     1: 1,
@@ -35,6 +35,9 @@ _SIZES = {
     17: 8,
     18: 8,
 }
+_DOUBLE = 12
+NESTED = (34665, 34853, 40965)
+"""Fields that lead to directories: Exif, GPS, and within Exif what makes cameras work together (Exif 2.32, 4.6.3)."""
 _MOST_DIRECTORIES = 4096
 _MOST_FIELDS = 4096
 _MOST_BYTES = 256 << 20
@@ -44,15 +47,24 @@ _REDUCED, _MASK = 1, 4
 
 @dataclass(frozen=True)
 class Directory:
-    """One picture of the file. ``fields`` holds for each tag its type and its raw bytes, little-endian."""
+    """One picture of the file. ``fields`` holds for each tag its type and its raw bytes, little-endian.
+
+    ``nested`` are the directories to which fields lead that hold no picture: Exif, GPS and what Exif has of its own.
+    """
 
     fields: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    nested: dict[int, Directory] = field(default_factory=dict)
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """Return the integers of a field, none if it is not there."""
         kind, raw = self.fields.get(tag, (0, b""))
         code = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}.get(kind)
         return struct.unpack(f"<{len(raw) // _SIZES[kind]}{code}", raw) if code else ()
+
+    def doubles(self, tag: int) -> tuple[float, ...]:
+        """Return the doubles of a field, none if it is not there."""
+        kind, raw = self.fields.get(tag, (0, b""))
+        return struct.unpack(f"<{len(raw) // 8}d", raw) if kind == _DOUBLE else ()
 
     @property
     def is_page(self) -> bool:
@@ -104,9 +116,23 @@ def read_tiff(path: Path) -> Tiff:
                 raise LimitExceeded("the directories of the TIFF do not end")
             seen.add(at)
             directory, at, used = _directory(file, at, order, big=big, left=left)
-            left -= used
+            left -= used + _add_nested(file, directory, order, big=big, left=left - used)
             found.append(directory)
     return Tiff("little" if order == "<" else "big", big, path.stat().st_size, tuple(found))
+
+
+def _add_nested(
+    file: BinaryIO, directory: Directory, order: str, *, big: bool, left: int, depth: int = 2
+) -> int:
+    """Read the directories to which the fields of one lead; return how many bytes their fields take."""
+    used = 0
+    for tag in NESTED if depth else ():
+        for at in directory.numbers(tag)[:1]:
+            nested, _, size = _directory(file, at, order, big=big, left=left - used)
+            used += size
+            used += _add_nested(file, nested, order, big=big, left=left - used, depth=depth - 1)
+            directory.nested[tag] = nested
+    return used
 
 
 def _directory(file: BinaryIO, at: int, order: str, *, big: bool, left: int) -> tuple[Directory, int, int]:
@@ -124,6 +150,8 @@ def _directory(file: BinaryIO, at: int, order: str, *, big: bool, left: int) -> 
     file_size = file.seek(0, 2)
     for i in range(number):
         tag, kind, items, inline = entry.unpack_from(raw, i * entry.size)
+        if tag in fields:
+            raise ValueError(f"a directory that has field {tag} twice")
         size = _SIZES.get(kind, 1) * items
         used += size
         if used > left:

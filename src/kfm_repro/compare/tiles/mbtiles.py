@@ -2,37 +2,65 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare import database
-from kfm_repro.compare.context import reading
+from kfm_repro.compare.context import Context, reading
 from kfm_repro.compare.database.read import opened
+from kfm_repro.compare.document.parse import DuplicateKey, read_json
 from kfm_repro.compare.document.report import findings_of
 from kfm_repro.compare.document.walk import Walk
-from kfm_repro.compare.tiles.pyramid import Address, compare_tiles, settled
+from kfm_repro.compare.tiles.pyramid import Address, Lone, compare_tiles, settled
+from kfm_repro.model.finding import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from kfm_repro.compare.context import Context
     from kfm_repro.compare.database.read import Database
-    from kfm_repro.model.finding import Finding
 
 __all__ = ["compare_sqlite"]
 
 _Row = tuple[Any, ...]
 """Zoom, column, row from below, data."""
-_OWN = frozenset(("tiles", "map", "images", "metadata"))
-_FLAT = "SELECT zoom_level, tile_column, tile_row, tile_data FROM tiles"
-_SHARED = (
+_SAID = ("metadata", frozenset(("name", "value")))
+_SCHEMA = (Kind.SCHEMA, Kind.TYPE)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How tiles lie in a file: the tables with all their columns, and how they are read.
+
+    ``unused`` asks for rows of which there must be none: grids of texts, which are not compared as such.
+    """
+
+    query: str
+    tables: tuple[tuple[str, frozenset[str]], ...]
+    unused: str = ""
+
+
+_MAP = frozenset(("zoom_level", "tile_column", "tile_row", "tile_id"))
+_JOINED = (
     "SELECT map.zoom_level, map.tile_column, map.tile_row, images.tile_data"
     " FROM map JOIN images ON images.tile_id = map.tile_id"
 )
-"""Where ``tiles`` is a view over tiles that are stored once: the view itself is never run."""
+_IMAGES = ("images", frozenset(("tile_id", "tile_data")))
+_FORMS = (
+    _Form(
+        "SELECT zoom_level, tile_column, tile_row, tile_data FROM tiles",
+        (("tiles", frozenset(("zoom_level", "tile_column", "tile_row", "tile_data"))), _SAID),
+    ),
+    # ``tiles`` is a view over tiles that are stored once: it is compared by its text, and never run.
+    _Form(_JOINED, (("map", _MAP), _IMAGES, _SAID)),
+    _Form(
+        _JOINED,
+        (("map", _MAP | {"grid_id"}), _IMAGES, _SAID),
+        unused="SELECT 1 FROM map WHERE grid_id NOT NULL",
+    ),
+)
 
 
 def compare_sqlite(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -41,68 +69,87 @@ def compare_sqlite(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     Raises Unreadable, LimitExceeded.
     """
     with opened(a) as left, opened(b) as right:
-        queries = [_query(side) for side in (left, right)]
+        forms = [_form(side) for side in (left, right)]
         said = [_metadata(side) for side in (left, right)]
-        if None in queries or None in said:
+        form = forms[0]
+        if form is None or form != forms[1] or None in said:
             return database.compare(a, b, context)
-        rest = tuple(
-            finding
-            for finding in database.compare(a, b, context)
-            if str(finding.where.get("layer", "")) not in _OWN
-        )
+        rest = tuple(finding for finding in database.compare(a, b, context) if not _is_told(finding, form))
         found = findings_of(Walk(context), {"metadata": said[0]}, {"metadata": said[1]}, context)
-        only_a: list[Address] = []
-        only_b: list[Address] = []
+        only_a, only_b = Lone(), Lone()
         with reading(a, "MBTiles", sqlite3.Error):
             cursors = [
-                side.connection.execute(f"{query} ORDER BY 1, 2, 3")  # a constant of this module
-                for side, query in zip((left, right), queries, strict=True)
+                side.connection.execute(f"{form.query} ORDER BY 1, 2, 3")  # a constant of this module
+                for side in (left, right)
             ]
             common = _joined(iter(cursors[0]), iter(cursors[1]), only_a, only_b)
             return (*rest, *settled(found, compare_tiles(common, only_a, only_b, context)))
 
 
-def _query(side: Database) -> str | None:
-    """Return how the tiles of a file are read; None if it is no MBTiles, or has an address twice."""
-    query = _FLAT if "tiles" in side.tables else _SHARED if {"map", "images"} <= side.tables.keys() else None
-    if query is None or "metadata" not in side.tables:
-        return None
+def _form(side: Database) -> _Form | None:
+    """Return how the tiles of a file lie; None if it is no MBTiles, says more, or has an address twice."""
+    for form in _FORMS:
+        known = {name: side.tables[name] for name, _ in form.tables if name in side.tables}
+        if all(name in known and {*known[name].names} == columns for name, columns in form.tables):
+            computed = any(table.computed for table in known.values())
+            return None if computed or _says_more(side, form) else form
+    return None
+
+
+def _says_more(side: Database, form: _Form) -> bool:
+    """Return whether an address stands twice, or what must be empty is not."""
+    twice = f"SELECT 1 FROM ({form.query}) GROUP BY zoom_level, tile_column, tile_row HAVING count(*) > 1"  # noqa: S608  # as above
     try:
-        twice = side.connection.execute(
-            f"SELECT 1 FROM ({query}) GROUP BY zoom_level, tile_column, tile_row HAVING count(*) > 1"  # noqa: S608  # as above
-        ).fetchone()
+        return any(
+            side.connection.execute(query).fetchone() is not None for query in (twice, form.unused) if query
+        )
     except sqlite3.Error:
-        return None
-    return None if twice else query
+        return True
+
+
+def _is_told(finding: Finding, form: _Form) -> bool:
+    """Return whether a finding of the database is about rows that are compared as tiles or metadata."""
+    own = str(finding.where.get("layer", "")) in dict(form.tables)
+    return own and finding.kind not in _SCHEMA
 
 
 def _metadata(side: Database) -> dict[str, object] | None:
-    """Return the metadata by name, with the one that is JSON parsed; None if it is not what MBTiles has."""
+    """Return the metadata by name, with the one that is JSON parsed; None if it is not what MBTiles has.
+
+    Of a name that stands several times all values count, in order: readers take the first or the last.
+    """
     if "metadata" not in side.tables:
         return None
     rows = side.rows("metadata")
     if not {"name", "value"} <= rows.keys():
         return None
-    found = dict(zip(rows["name"], rows["value"], strict=True))
-    if len(found) != len(rows["name"]) or not all(isinstance(name, str) for name in found):
-        return None
-    with suppress(ValueError, KeyError, RecursionError):
-        found["json"] = json.loads(str(found["json"]))
+    found: dict[str, object] = {}
+    for name, value in zip(rows["name"], rows["value"], strict=True):
+        if not isinstance(name, str):
+            return None
+        found[name] = [*_listed(found[name]), value] if name in found else value
+    with suppress(ValueError, DuplicateKey, RecursionError):
+        if isinstance(text := found.get("json"), str):
+            found["json"] = read_json(text.encode(), Context())
     return dict(sorted(found.items()))
 
 
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
 def _joined(
-    a: Iterator[_Row], b: Iterator[_Row], only_a: list[Address], only_b: list[Address]
+    a: Iterator[_Row], b: Iterator[_Row], only_a: Lone, only_b: Lone
 ) -> Iterator[tuple[Address, bytes, bytes]]:
     """Yield the tiles that both have, in order; note those that only one side has."""
     left, right = next(a, None), next(b, None)
     while left is not None or right is not None:
         if right is None or (left is not None and left[:3] < right[:3]):
             assert left is not None  # noqa: S101  # by the condition of the loop
-            only_a.append(_address(left))
+            only_a.add(_address(left))
             left = next(a, None)
         elif left is None or right[:3] < left[:3]:
-            only_b.append(_address(right))
+            only_b.add(_address(right))
             right = next(b, None)
         else:
             yield _address(left), _data(left), _data(right)

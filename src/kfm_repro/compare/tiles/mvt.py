@@ -39,8 +39,8 @@ def unpacked(data: bytes) -> bytes:
         tile = engine.decompress(data, _MOST_BYTES)
     except zlib.error as exc:
         raise ValueError(str(exc)) from exc
-    if not engine.eof:
-        raise ValueError("a tile that is truncated or too large")
+    if not engine.eof or engine.unused_data:
+        raise ValueError("a tile that is truncated, too large, or followed by something else")
     return tile
 
 
@@ -96,13 +96,17 @@ def _feature(data: bytes, keys: list[str], values: list[tuple[str, Any]]) -> Fea
     for number, _, value in _fields(data):
         if number not in (1, 2, 3, 4):
             raise ValueError(f"field {number} of a feature")
+        if number in known:
+            raise ValueError("a field that stands twice in a feature")
         known[number] = value
     tags = _packed(known.get(2, b""))
     try:
-        said = sorted((keys[key], *values[value]) for key, value in zip(tags[::2], tags[1::2], strict=True))
+        said = [(keys[key], *values[value]) for key, value in zip(tags[::2], tags[1::2], strict=True)]
     except IndexError:
         raise ValueError("a tag that the layer does not have") from None
-    return known.get(1), known.get(3, 0), known.get(4, b""), tuple(map(tuple, said))
+    if len({key for key, *_ in said}) == len(said):
+        said.sort()
+    return known.get(1), known.get(3, 0), known.get(4, b""), tuple(said)
 
 
 _VALUES = {1: "text", 2: "float", 3: "double", 4: "int", 5: "uint", 6: "sint", 7: "bool"}

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfm_repro.compare.context import reading
+from kfm_repro.compare.context import Context, reading
+from kfm_repro.compare.document.parse import DuplicateKey, read_json
 from kfm_repro.compare.document.report import findings_of
 from kfm_repro.compare.document.walk import Walk
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tiles.mvt import varint
-from kfm_repro.compare.tiles.pyramid import Address, compare_tiles, settled
+from kfm_repro.compare.tiles.pyramid import Address, Lone, compare_tiles, settled
 from kfm_repro.errors import LimitExceeded
-from kfm_repro.model.finding import Example, Finding, Kind, Rung
+from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from kfm_repro.compare.context import Context
 
 __all__ = ["compare"]
 
@@ -30,29 +29,43 @@ _HEADER = struct.Struct("<7sB11Q6B4iB2i")
 _MOST_TILES = 20_000_000
 _MOST_DIRECTORY = 256 << 20
 _NONE, _GZIP = 1, 2
+_GZIPPED = b"\x1f\x8b"
+_PACKING = "tile compression"
+_ANY: Address = (0, 0, 0)
+"""Stands for the address of tiles that are equal: nobody asks where."""
 _SAID = (
-    *((20, "tile compression"), (21, "tile type"), (22, "lowest zoom"), (23, "highest zoom")),
+    *((20, _PACKING), (21, "tile type"), (22, "lowest zoom"), (23, "highest zoom")),
     *((24, "west"), (25, "south"), (26, "east"), (27, "north"), (28, "zoom of the centre")),
     *((29, "longitude of the centre"), (30, "latitude of the centre")),
 )  # fmt: skip
 
 
+Run = tuple[int, int, int, int]
+"""Number of the first tile, how many share what follows, offset and size of their data."""
+
+
 @dataclass(frozen=True)
 class _Archive:
-    """One side: header fields that say something, metadata, and where each tile lies."""
+    """One side: header fields that say something, metadata, and where each tile lies, in order."""
 
     said: dict[str, int]
     metadata: Any
-    tiles: dict[int, tuple[int, int]]
+    runs: list[Run]
     data: Any
     begin: int
 
-    def tile(self, number: int) -> bytes:
-        offset, size = self.tiles[number]
+    def tile(self, run: Run) -> bytes:
+        """Return the data of a tile. Raises EOFError."""
+        offset, size = run[2:]
         data = bytes(self.data[self.begin + offset : self.begin + offset + size])
         if len(data) != size:
             raise EOFError("the file ends within a tile")
         return data
+
+    def holds(self, data: bytes) -> bool:
+        """Return whether a tile is packed as the header says: readers unpack it by that."""
+        packing = self.said[_PACKING]
+        return packing not in (_NONE, _GZIP) or data.startswith(_GZIPPED) == (packing == _GZIP)
 
 
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -64,8 +77,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     left, right = sides
     found = [
         Finding(
-            kind=Kind.SCHEMA,
-            rung=Rung.VALUE,
+            kind=Kind.LAYOUT if name == _PACKING else Kind.SCHEMA,
+            rung=Rung.CONTAINER if name == _PACKING else Rung.VALUE,
             where={"pointer": f"/header/{name}"},
             examples=(Example(a=scalar(value), b=scalar(right.said[name])),),
             evidence=name,
@@ -76,10 +89,61 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     found.extend(
         findings_of(Walk(context), {"metadata": left.metadata}, {"metadata": right.metadata}, context)
     )
-    only = [[_address(n) for n in x.tiles if n not in y.tiles] for x, y in ((left, right), (right, left))]
-    with reading(a, "PMTiles", zlib.error):
-        common = ((_address(n), left.tile(n), right.tile(n)) for n in left.tiles if n in right.tiles)
-        return settled(found, compare_tiles(common, only[0], only[1], context))
+    only_a, only_b, belied = Lone(), Lone(), Lone()
+    with reading(a, "PMTiles"):
+        common = _joined(left, right, only_a, only_b, belied)
+        tiles = compare_tiles(common, only_a, only_b, context)
+    return settled([*found, *_belied(belied)], tiles)
+
+
+def _belied(tiles: Lone) -> Iterator[Finding]:
+    """Report tiles that one side packs as its header says, and the other does not."""
+    if tiles.count:
+        examples = tuple(Example(key={"tile": "/".join(map(str, address))}) for address in tiles.first)
+        evidence = "tiles that are not packed as the header of their side says"
+        where: dict[str, str | int] = {"pointer": f"/header/{_PACKING}"}
+        yield Finding(
+            kind=Kind.ENCODING,
+            rung=Rung.VALUE,
+            where=where,
+            count=tiles.count,
+            examples=examples,
+            evidence=evidence,
+        )
+
+
+def _joined(
+    a: _Archive, b: _Archive, only_a: Lone, only_b: Lone, belied: Lone
+) -> Iterator[tuple[Address, bytes, bytes]]:
+    """Yield the tiles that both have, in order; note those that only one side has or packs as it says."""
+    ends = iter(a.runs), iter(b.runs)
+    left, right = next(ends[0], None), next(ends[1], None)
+    while left is not None or right is not None:
+        if right is None or (left is not None and left[0] < right[0]):
+            assert left is not None  # noqa: S101  # by the condition of the loop
+            left = _alone(left, right, only_a) or next(ends[0], None)
+        elif left is None or right[0] < left[0]:
+            right = _alone(right, left, only_b) or next(ends[1], None)
+        else:
+            both = min(left[1], right[1])
+            tiles = a.tile(left), b.tile(right)
+            if a.holds(tiles[0]) != b.holds(tiles[1]):
+                belied.add(_address(left[0]), count=both)
+            for number in range(left[0], left[0] + both):
+                yield (_address(number) if tiles[0] != tiles[1] else _ANY, *tiles)
+            left = _rest(left, both) or next(ends[0], None)
+            right = _rest(right, both) or next(ends[1], None)
+
+
+def _alone(run: Run, other: Run | None, only: Lone) -> Run | None:
+    """Note the tiles of a run that lie before another one; return what is left of it."""
+    count = min(run[1], other[0] - run[0]) if other else run[1]
+    only.add(*map(_address, range(run[0], run[0] + min(count, MAX_EXAMPLES))), count=count)
+    return _rest(run, count)
+
+
+def _rest(run: Run, taken: int) -> Run | None:
+    return (run[0] + taken, run[1] - taken, *run[2:]) if run[1] > taken else None
 
 
 def _opened(path: Path) -> _Archive:
@@ -90,15 +154,24 @@ def _opened(path: Path) -> _Archive:
         raise ValueError(f"version {head[1]} of PMTiles")
     root, root_size, meta, meta_size, leaves, _, tiles, _, *_ = head[2:13]
     packing = head[14]
-    found: dict[int, tuple[int, int]] = {}
-    for number, run, offset, size in _entries(data, root, root_size, leaves, packing, 0):
-        for i in range(run):
-            found[number + i] = (offset, size)
-        if len(found) > _MOST_TILES:
-            raise LimitExceeded(f"more than {_MOST_TILES} tiles")
+    runs = _Directories(data, leaves, packing).runs(root, root_size)
     said = {name: head[i - 20 + 15] for i, name in _SAID}
-    text = _unpacked(bytes(data[meta : meta + meta_size]), packing)
-    return _Archive(said, json.loads(text) if text else None, found, data, tiles)
+    text = _unpacked(_part(data, meta, meta_size), packing)
+    return _Archive(said, _parsed(text), runs, data, tiles)
+
+
+def _parsed(text: bytes) -> Any:  # noqa: ANN401  # whatever JSON says
+    try:
+        return read_json(text, Context()) if text else None
+    except DuplicateKey:
+        return text.decode()
+
+
+def _part(data: Any, at: int, size: int) -> bytes:  # noqa: ANN401  # a memory map
+    part = bytes(data[at : at + size])
+    if len(part) != size:
+        raise EOFError("the file ends within a directory or its metadata")
+    return part
 
 
 def _unpacked(data: bytes, packing: int) -> bytes:
@@ -113,18 +186,48 @@ def _unpacked(data: bytes, packing: int) -> bytes:
     return data
 
 
-def _entries(  # the layout of a directory takes that many
-    data: Any,  # noqa: ANN401  # a memory map
-    at: int,
-    size: int,
-    leaves: int,
-    packing: int,
-    depth: int,  # a memory map
-) -> Iterator[tuple[int, int, int, int]]:
-    """Yield (number of the first tile, how many share it, offset, size) of a directory and those below it."""
-    if depth > 3:  # noqa: PLR2004  # the specification has two levels
-        raise ValueError("directories nested too deeply")
-    raw = _unpacked(bytes(data[at : at + size]), packing)
+class _Directories:
+    """Reads the root directory and those below it, as a reader that looks for one tile would find it."""
+
+    def __init__(self, data: Any, leaves: int, packing: int) -> None:  # noqa: ANN401  # a memory map
+        self._data = data
+        self._leaves = leaves
+        self._packing = packing
+        self._found: list[Run] = []
+        self._reached = 0
+        """The number that a following tile has at least."""
+        self._tiles = 0
+        self._bytes = 0
+
+    def runs(self, at: int, size: int) -> list[Run]:
+        """Return all tiles in order. Raises ValueError, LimitExceeded."""
+        self._read(at, size, 0)
+        return self._found
+
+    def _read(self, at: int, size: int, depth: int) -> None:
+        if depth > 3:  # noqa: PLR2004  # the specification has two levels
+            raise ValueError("directories nested too deeply")
+        raw = _unpacked(_part(self._data, at, size), self._packing)
+        self._bytes += len(raw)
+        if self._bytes > _MOST_DIRECTORY:
+            raise LimitExceeded(f"directories of more than {_MOST_DIRECTORY} bytes")
+        for number, run, offset, length in _entries(raw):
+            if number < self._reached:
+                raise ValueError("the directories are not in order: readers would not find every tile")
+            if run:
+                self._tiles += run
+                if self._tiles > _MOST_TILES:
+                    raise LimitExceeded(f"more than {_MOST_TILES} tiles")
+                self._found.append((number, run, offset, length))
+                self._reached = number + run
+            else:
+                self._reached = number
+                self._read(self._leaves + offset, length, depth + 1)
+                self._reached = max(self._reached, number + 1)
+
+
+def _entries(raw: bytes) -> Iterator[Run]:
+    """Yield the entries of one directory; a run of none leads to a directory below."""
     count, where = varint(raw, 0)
     columns: list[list[int]] = []
     for _ in range(4):
@@ -138,12 +241,7 @@ def _entries(  # the layout of a directory takes that many
         number += step
         offset = following if place == 0 else place - 1
         following = offset + length
-        if run:
-            if run > _MOST_TILES:
-                raise LimitExceeded(f"more than {_MOST_TILES} tiles")
-            yield number, run, offset, length
-        else:
-            yield from _entries(data, leaves + offset, length, leaves, packing, depth + 1)
+        yield number, run, offset, length
 
 
 def _address(number: int) -> Address:

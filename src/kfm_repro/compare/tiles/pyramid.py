@@ -17,10 +17,23 @@ from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Address", "compare_tile_pair", "compare_tiles", "settled"]
+__all__ = ["Address", "Lone", "compare_tile_pair", "compare_tiles", "settled"]
 
 Address = tuple[int, int, int]
 """Zoom, column, row from the top."""
+
+
+@dataclass
+class Lone:
+    """The tiles that one side alone has: how many, and the first of them."""
+
+    count: int = 0
+    first: list[Address] = field(default_factory=list)
+
+    def add(self, *addresses: Address, count: int = 1) -> None:
+        """Count tiles; ``addresses`` are the first of them."""
+        self.first += addresses[: MAX_EXAMPLES - len(self.first)]
+        self.count += count
 
 
 @dataclass
@@ -34,11 +47,14 @@ class _Seen:
 
 def compare_tiles(
     common: Iterable[tuple[Address, bytes, bytes]],
-    only_a: list[Address],
-    only_b: list[Address],
+    only_a: Lone,
+    only_b: Lone,
     context: Context,
 ) -> tuple[Finding, ...]:
-    """Compare tiles pair by pair; findings are counted over all tiles, with the first ones as examples."""
+    """Compare tiles pair by pair; findings are counted over all tiles, with the first ones as examples.
+
+    What only one side has may be counted while ``common`` is read.
+    """
     found: dict[tuple[Kind, Rung, str], _Seen] = {}
     total = 0
     for address, a, b in common:
@@ -54,14 +70,14 @@ def compare_tiles(
         Finding(
             kind=Kind.VALUE,
             rung=Rung.VALUE,
-            where={"tile": _name(only[0])} if len(only) == 1 else {},
-            count=len(only),
-            examples=tuple(Example(key={"tile": _name(address)}) for address in only[:MAX_EXAMPLES]),
+            where={"tile": _name(only.first[0])} if only.count == 1 else {},
+            count=only.count,
+            examples=tuple(Example(key={"tile": _name(address)}) for address in only.first),
             evidence=f"tiles only in {side}",
             detail={"missing": "b" if side == "A" else "a"},
         )
         for only, side in ((only_a, "A"), (only_b, "B"))
-        if only
+        if only.count
     ]
     return (*one_sided, *(_finding(key, seen, total) for key, seen in found.items()))
 

@@ -6,18 +6,16 @@ within the limits and the sheets were measured here: a reader allocates whatever
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kfm_repro.compare.archive import compare_zip
 from kfm_repro.compare.context import Context, reading
-from kfm_repro.compare.mixed import typed_tables
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.workbook.package import STRINGS, Differing, check_package, compare_part
 from kfm_repro.compare.workbook.sheet import Sheet
+from kfm_repro.compare.workbook.tables import Book, compare_books
 from kfm_repro.errors import LimitExceeded, NotInstalled
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 _MOST_SHEETS = 1_000
-_LETTERS = 26
 
 
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -48,11 +45,11 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     if not found.sheets and not found.strings:
         return package
     books = _books(a, b)
-    told = _tables(books, context)
+    told = compare_books(*books, context)
     return (*package, *told, *_beyond_values(found, told))
 
 
-def _books(a: Path, b: Path) -> tuple[dict[str, list[list[Any]]], dict[str, list[list[Any]]]]:
+def _books(a: Path, b: Path) -> tuple[Book, Book]:
     """Return the cells of every sheet of both sides, by its name."""
     try:
         import python_calamine
@@ -61,7 +58,7 @@ def _books(a: Path, b: Path) -> tuple[dict[str, list[list[Any]]], dict[str, list
             "Excel workbooks are read with the python-calamine package, which is not installed: "
             "pip install 'kfm-repro[xlsx]'"
         ) from exc
-    sides: list[dict[str, list[list[Any]]]] = []
+    sides: list[Book] = []
     for path in (a, b):
         with reading(path, "XLSX", python_calamine.CalamineError), path.open("rb") as file:
             book = python_calamine.CalamineWorkbook.from_filelike(file)
@@ -74,63 +71,6 @@ def _books(a: Path, b: Path) -> tuple[dict[str, list[list[Any]]], dict[str, list
                 }
             )
     return sides[0], sides[1]
-
-
-def _tables(
-    books: tuple[dict[str, list[list[Any]]], dict[str, list[list[Any]]]], context: Context
-) -> list[Finding]:
-    findings: list[Finding] = []
-    for name in books[0]:
-        if name in books[1]:
-            left, right = books[0][name], books[1][name]
-            headed = _is_header(left) and _is_header(right)
-            *tables, classifiers = typed_tables(_columns(left, headed=headed), _columns(right, headed=headed))
-            findings += compare_tables(
-                tables[0], tables[1], context, classifiers=classifiers, where={"layer": name}
-            )
-    for side, mine, other in (("A", *books), ("B", *books[::-1])):
-        findings += [
-            Finding(
-                kind=Kind.SCHEMA, rung=Rung.VALUE, where={"layer": name}, evidence=f"a sheet only in {side}"
-            )
-            for name in mine
-            if name not in other
-        ]
-    return findings
-
-
-def _is_header(rows: list[list[Any]]) -> bool:
-    """Return whether the first row names columns: texts alone, no two the same."""
-    first = rows[0] if rows else []
-    return (
-        bool(first)
-        and all(isinstance(cell, str) and cell for cell in first)
-        and len(set(first)) == len(first)
-    )
-
-
-def _columns(rows: list[list[Any]], *, headed: bool) -> dict[str, list[Any]]:
-    names = rows[0] if headed else [_letters(i) for i in range(len(rows[0]) if rows else 0)]
-    body = rows[1:] if headed else rows
-    return {name: [_plain(row[i]) for row in body] for i, name in enumerate(names)}
-
-
-def _letters(index: int) -> str:
-    name = ""
-    index += 1
-    while index:
-        index, letter = divmod(index - 1, _LETTERS)
-        name = chr(ord("A") + letter) + name
-    return name
-
-
-def _plain(cell: object) -> object:
-    """Return a cell as a scalar that columns are made of; calamine hands out empty cells as empty texts."""
-    if cell == "" and isinstance(cell, str):
-        return None
-    if isinstance(cell, dt.date | dt.time):
-        return cell.isoformat()
-    return f"{cell.total_seconds()} s" if isinstance(cell, dt.timedelta) else cell
 
 
 def _beyond_values(found: Differing, told: list[Finding]) -> list[Finding]:

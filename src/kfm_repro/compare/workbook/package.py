@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["STRINGS", "Differing", "attributes_differ", "check_package", "compare_part"]
+__all__ = ["STRINGS", "Differing", "attributes_differ", "check_package", "compare_part", "properties"]
 
 STRINGS = "xl/sharedStrings.xml"
 _MOST_CELLS = 20_000_000
@@ -30,8 +30,9 @@ _BLOCK = 1 << 20
 _WORKBOOK = "xl/workbook.xml"
 _SHEETS = re.compile(r"xl/worksheets/[^/]+\.xml")
 _PROPERTIES = re.compile(r"docProps/[^/]+\.xml")
-_TIMES = ("created", "modified", "lastPrinted")
-_MAKERS = ("Application", "AppVersion")
+_TIMES = ("created", "modified", "lastPrinted", "creation-date", "date", "print-date")
+"""By the names of Office Open XML and of OpenDocument."""
+_MAKERS = ("Application", "AppVersion", "generator")
 
 
 @dataclass
@@ -94,7 +95,7 @@ def _document(
     name: str, sides: tuple[list[str], list[str]], found: Differing, context: Context
 ) -> tuple[Finding, ...]:
     if _PROPERTIES.fullmatch(name):
-        return _properties(*sides, context)
+        return properties(*sides, context)
     if name == STRINGS:
         found.strings = True
         found.strings_reordered = Counter(sides[0]) == Counter(sides[1])
@@ -112,7 +113,7 @@ def attributes_differ(evidence: str, shown: tuple[str, str] = ("", "")) -> tuple
     return (Finding(kind=Kind.ATTRIBUTES, rung=Rung.VALUE, examples=examples, evidence=evidence),)
 
 
-def _properties(a: list[str], b: list[str], context: Context) -> tuple[Finding, ...]:
+def properties(a: list[str], b: list[str], context: Context) -> tuple[Finding, ...]:
     """Report what the document's properties say otherwise, each as what it is: bookkeeping of the package."""
     left, right = _leaves(a), _leaves(b)
     findings = []

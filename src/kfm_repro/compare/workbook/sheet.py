@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-__all__ = ["Sheet", "events", "read_sheet"]
+__all__ = ["Sheet", "events", "parser", "read_sheet"]
 
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _LETTERS = 26
@@ -79,29 +79,30 @@ class _Reader:
         self.sheet.columns = max(self.sheet.columns, column)
 
 
-def _parser() -> expat.XMLParserType:
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
+def parser() -> expat.XMLParserType:
+    """Return a parser that refuses declarations of types, which may expand without bound."""
+    made = expat.ParserCreate()
+    made.buffer_text = True
 
     def refuse(*_: object) -> None:
         raise ValueError("its XML declares a document type")
 
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    return parser
+    made.StartDoctypeDeclHandler = refuse
+    made.EntityDeclHandler = refuse
+    return made
 
 
 def read_sheet(blocks: Iterable[bytes], *, keep: bool) -> Sheet:
     """Read the XML of one sheet; without ``keep`` only its extent. Raises ValueError."""
     reader = _Reader(keep=keep)
-    parser = _parser()
-    parser.StartElementHandler = reader.start
-    parser.EndElementHandler = reader.end
-    parser.CharacterDataHandler = reader.text
+    made = parser()
+    made.StartElementHandler = reader.start
+    made.EndElementHandler = reader.end
+    made.CharacterDataHandler = reader.text
     try:
         for block in blocks:
-            parser.Parse(block, False)  # noqa: FBT003 - expat takes it by place
-        parser.Parse(b"", True)  # noqa: FBT003 - as above
+            made.Parse(block, False)  # noqa: FBT003 - expat takes it by place
+        made.Parse(b"", True)  # noqa: FBT003 - as above
     except expat.ExpatError as exc:
         raise ValueError(f"its XML is damaged: {exc}") from exc
     return reader.sheet
@@ -110,7 +111,7 @@ def read_sheet(blocks: Iterable[bytes], *, keep: bool) -> Sheet:
 def events(path: Path) -> list[str]:
     """Return the elements and texts of a document in order, attributes sorted."""
     found: list[str] = []
-    parser = _parser()
+    made = parser()
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         found.append(f"<{tag} {sorted(attributes.items())}")
@@ -122,8 +123,8 @@ def events(path: Path) -> list[str]:
         if data.strip():
             found.append(data)
 
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = text
-    parser.Parse(path.read_bytes(), True)  # noqa: FBT003 - expat takes it by place
+    made.StartElementHandler = start
+    made.EndElementHandler = end
+    made.CharacterDataHandler = text
+    made.Parse(path.read_bytes(), True)  # noqa: FBT003 - expat takes it by place
     return found

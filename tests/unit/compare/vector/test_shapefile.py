@@ -1,5 +1,6 @@
 import shutil
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -100,14 +101,48 @@ def test_a_width_is_a_schema(shapes: Any) -> None:
     assert outputs(a, b)[".dbf"][0] == "different"
 
 
-def test_in_an_archive_an_order_is_not_known_to_be_one(shapes: Any, counties: Any, tmp_path: Path) -> None:
-    packed = []
-    for path in (shapes("a"), shapes("b", shuffled(counties))):
-        packed.append(tmp_path / f"{path.parent.name}.zip")
-        with zipfile.ZipFile(packed[-1], "w") as archive:
+def packed(path: Path, form: str, *, records: Path | None = None) -> Path:
+    """Pack a dataset as its parts, or as parts of which the records are another's."""
+    target = path.parent.with_suffix(form)
+    if form == ".zip":
+        with zipfile.ZipFile(target, "w") as archive:
             for suffix in SUFFIXES:
-                archive.write(path.with_suffix(suffix), f"counties{suffix}")
-    (output,) = compare_paths(*packed).outputs
+                source = records if records and suffix == ".dbf" else path
+                archive.write(source.with_suffix(suffix), f"maps/counties{suffix}")
+        return target
+    with tarfile.open(target, "w") as tar:
+        for suffix in SUFFIXES:
+            source = records if records and suffix == ".dbf" else path
+            tar.add(source.with_suffix(suffix), f"./maps/counties{suffix}")
+    return target
+
+
+@pytest.mark.parametrize("form", [".zip", ".tar"])
+def test_in_an_archive_the_parts_of_a_dataset_are_told_together(
+    shapes: Any, counties: Any, form: str
+) -> None:
+    a, b = shapes("a"), shapes("b", shuffled(counties))
+    (output,) = compare_paths(packed(a, form), packed(b, form)).outputs
+    assert output.verdict == "equivalent"
+    told = {
+        str(f.where.get("member", "")).rpartition(".")[2]
+        for f in output.findings
+        if f.kind == "feature-order"
+    }
+    assert told == {"shp", "dbf"}
+    (output,) = compare_paths(packed(a, form), packed(b, form, records=a)).outputs
+    assert output.verdict == "different"
+
+
+def test_in_an_archive_an_order_is_not_known_to_be_one_where_a_half_cannot_be_read(
+    shapes: Any, counties: Any
+) -> None:
+    a, b = packed(shapes("a"), ".zip"), packed(shapes("b", shuffled(counties)), ".zip")
+    for path in (a, b):
+        raw = bytearray(path.read_bytes())
+        raw[raw.rindex(b"PK\1\2", 0, raw.rindex(b"maps/counties.dbf")) + 8] |= 1  # encrypted, it says
+        path.write_bytes(raw)
+    (output,) = compare_paths(a, b).outputs
     assert output.verdict == "unknown"
 
 
