@@ -37,6 +37,7 @@ def expanded(array: pa.Array, most: int) -> int:
     import pyarrow as pa
 
     kind = array.type
+    _check(len(array) * WIDTH, most)
     if isinstance(kind, pa.BaseExtensionType):
         return expanded(array.storage, most)
     if pa.types.is_run_end_encoded(kind):
@@ -62,31 +63,47 @@ def _says_by_reference(kind: pa.DataType) -> bool:
 
 
 def _sizes(array: pa.Array, most: int) -> Ints:
-    """Return the bytes of every cell."""
+    """Return the bytes of every cell, none of which is more than ``most``, so that their sum is a number."""
+    _check(len(array) * WIDTH, most)
+    found = _sizes_of(array, most)
+    _check(int(found.max(initial=0)), most)
+    return found
+
+
+def _check(size: int, most: int) -> None:
+    if size > most:
+        raise LimitExceeded(f"a column would take {size} bytes, more than {most}")
+
+
+def _sizes_of(array: pa.Array, most: int) -> Ints:  # noqa: PLR0911  # one return per family of types
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind, types = array.type, pa.types
-    if len(array) * WIDTH > most:
-        raise LimitExceeded(f"a column would take more than {most} bytes")
     if isinstance(kind, pa.BaseExtensionType):
         return _sizes(array.storage, most)
     own: Ints = np.full(len(array), WIDTH, np.int64)
     if types.is_string_view(kind) or types.is_binary_view(kind):
         return own + _view_lengths(array)
-    if any(test(kind) for test in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)):
-        return own + numpy_of(filled(pc.binary_length(array).cast(pa.int64()), 0))
+    if any(
+        test(kind)
+        for test in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    ):
+        lengths: Ints = numpy_of(filled(pc.binary_length(array).cast(pa.int64()), 0))
+        return own + lengths
     if types.is_dictionary(kind):
         places = numpy_of(filled(array.indices.cast(pa.int64()), -1))
-        return own + np.append(_sizes(array.dictionary, most), 0)[places]
+        said: Ints = np.append(_sizes(array.dictionary, most), 0)[places]
+        return own + said
     if types.is_run_end_encoded(kind):
         return np.repeat(_sizes(_run_values(array), most), _run_lengths(array))
     if types.is_struct(kind) or types.is_union(kind):
         return own + _sizes_of_members(array, most)
     if types.is_fixed_size_list(kind):
         inner = array.values.slice(array.offset * kind.list_size, len(array) * kind.list_size)
-        return own + _sizes(inner, most).reshape(len(array), kind.list_size).sum(axis=1)
+        summed: Ints = _sizes(inner, most).reshape(len(array), kind.list_size).sum(axis=1)
+        return own + summed
     if kind.num_fields:
         return own + _sizes_of_lists(array, most)
     return np.full(len(array), max(WIDTH, _width(kind)), np.int64)
@@ -123,8 +140,8 @@ def _sizes_of_lists(array: pa.Array, most: int) -> Ints:
     import pyarrow.compute as pc
 
     types = pa.types
-    total = np.append(0, np.cumsum(_sizes(array.values, most)))
-    starts = numpy_of(array.offsets).astype(np.int64)
+    total: Ints = np.append(0, np.cumsum(_sizes(array.values, most)))
+    starts: Ints = numpy_of(array.offsets).astype(np.int64)
     if types.is_list_view(array.type) or types.is_large_list_view(array.type):
         lengths = numpy_of(filled(pc.cast(array.sizes, pa.int64()), 0))
         return np.where(numpy_of(array.is_valid()), total[starts + lengths] - total[starts], 0)
@@ -145,7 +162,7 @@ def _run_lengths(array: pa.RunEndEncodedArray) -> Ints:
     import numpy as np
 
     ends = numpy_of(array.run_ends).astype(np.int64)[_runs(array)]
-    inside = np.clip(ends - array.offset, 0, len(array))
+    inside: Ints = np.clip(ends - array.offset, 0, len(array))
     return np.diff(inside, prepend=0)
 
 

@@ -8,10 +8,10 @@ parquet.thrift (``PageHeader``) in Thrift's compact protocol.
 
 from __future__ import annotations
 
-import mmap
+import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from kfm_repro.compare.tabular.expanded import expanded, leaf_bytes
 from kfm_repro.errors import LimitExceeded
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow.parquet as pq
 
-__all__ = ["Pages", "chunk_bytes", "chunk_start", "mapped", "scan"]
+__all__ = ["FileBytes", "Pages", "chunk_bytes", "chunk_start", "scan"]
 
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
 """PageType."""
@@ -32,6 +32,8 @@ _HEADERS = {_DATA: (5, 2), _DICTIONARY: (7, 2), _DATA_2: (8, 4)}
 """By type of page: its field in the header, and in that the field of the encoding; the first one counts values."""
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 _DEEPEST = 8
+_HEADER_BYTES = (256, 1 << 16, 1 << 24)
+"""How much is read of a page at first, for its header, and where that is not enough."""
 _LONGEST = 10
 """Bytes of the longest variable-length integer of 64 bits."""
 
@@ -54,14 +56,14 @@ class Pages:
 class _Reader:
     """The fields of Thrift structs, one after the other. Raises IndexError or ValueError at what is none."""
 
-    def __init__(self, view: memoryview, at: int) -> None:
-        self.view, self.at = view, at
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
 
     def varint(self) -> int:
-        view, at = self.view, self.at
+        data, at = self.data, self.at
         number = shift = 0
         for _ in range(_LONGEST):
-            byte = view[at]
+            byte = data[at]
             at += 1
             number |= (byte & 0x7F) << shift
             if byte < 0x80:  # noqa: PLR2004 - the highest bit says that more follows
@@ -77,7 +79,7 @@ class _Reader:
     def fields(self) -> Iterator[tuple[int, int]]:
         """Yield number and type of each field; who is yielded to takes or skips the value."""
         number = 0
-        while byte := self.view[self.at]:
+        while byte := self.data[self.at]:
             self.at += 1
             number = number + (byte >> 4) if byte >> 4 else self.integer()
             yield number, byte & 0x0F
@@ -112,10 +114,26 @@ class _Reader:
         return found
 
 
-def mapped(path: Path) -> mmap.mmap:
-    """Return a file's bytes, read as they are asked for."""
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+class FileBytes:
+    """The bytes of a file, read where they are asked for, by any thread: a mapping would count as memory taken."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDONLY)
+        self.size = os.fstat(self._file).st_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return some bytes; fewer at the end of the file."""
+        return os.pread(self._file, size, at)
 
 
 def chunk_start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
@@ -124,32 +142,39 @@ def chunk_start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
     return min(int(offset) for offset in offsets if offset is not None and offset > 0)
 
 
-def scan(view: memoryview, chunk: Any) -> Pages:  # noqa: ANN401  # pyarrow has no types
-    """Read the headers of all pages of a chunk in the bytes of a file, as far as Arrow would. Raises ValueError."""
+def scan(data: FileBytes, chunk: Any) -> Pages:  # noqa: ANN401  # pyarrow has no types
+    """Read the headers of all pages of a chunk, as far as Arrow would. Raises ValueError."""
     at = chunk_start(chunk)
     end = at + int(chunk.total_compressed_size)
-    if not 0 <= at <= end <= len(view):
+    if not 0 <= at <= end <= data.size:
         raise ValueError("a column chunk lies outside of the file")
     values = decompressed = largest = 0
     dictionary, prefixed = None, False
-    try:
-        while at < end and values < chunk.num_values:
-            at, stored, kind, size, count, encoding = _page(view, at)
-            decompressed += size
-            largest = max(largest, size)
-            if kind == _DICTIONARY:
-                dictionary = (at - stored, stored, size)
-            elif kind in _HEADERS:
-                values += count
-                prefixed = prefixed or encoding == _DELTA_BYTE_ARRAY
-    except IndexError as exc:
-        raise ValueError("a page's header is cut off") from exc
+    while at < end and values < chunk.num_values:
+        at, stored, kind, size, count, encoding = _page(data, at, end)
+        decompressed += size
+        largest = max(largest, size)
+        if kind == _DICTIONARY:
+            dictionary = (at - stored, stored, size)
+        elif kind in _HEADERS:
+            values += count
+            prefixed = prefixed or encoding == _DELTA_BYTE_ARRAY
     return Pages(values, decompressed, largest, dictionary, prefixed)
 
 
-def _page(view: memoryview, at: int) -> tuple[int, int, int, int, int, int]:
-    """Return where a page ends, its bytes there, its type, its size once decompressed, its number of values and their encoding."""
-    reader = _Reader(view, at)
+def _page(data: FileBytes, at: int, end: int) -> tuple[int, int, int, int, int, int]:
+    """Return where a page ends, its bytes there, its type, its size decompressed, its values and their encoding."""
+    for size in _HEADER_BYTES:
+        try:
+            length, *said = _header(_Reader(data.read(at, min(size, end - at))))
+        except IndexError:  # its statistics hold long texts
+            continue
+        return at + length + said[0], said[0], said[1], said[2], said[3], said[4]
+    raise ValueError("a page's header is cut off")
+
+
+def _header(reader: _Reader) -> tuple[int, int, int, int, int, int]:
+    """Return the length of a page's header and what `_page` wants of it."""
     plain: dict[int, int] = {}
     inner: dict[int, dict[int, int]] = {}
     for number, kind in reader.fields():
@@ -164,12 +189,10 @@ def _page(view: memoryview, at: int) -> tuple[int, int, int, int, int, int]:
         raise ValueError("a page's header lacks its size")
     field, encoding = _HEADERS.get(kind, (0, 0))
     said = inner.get(field, {})
-    return reader.at + stored, stored, kind, size, max(0, said.get(1, 0)), said.get(encoding, 0)
+    return reader.at, stored, kind, size, max(0, said.get(1, 0)), said.get(encoding, 0)
 
 
-def chunk_bytes(
-    file: pq.ParquetFile, path: Path, view: memoryview, place: tuple[int, int], most: int
-) -> int:
+def chunk_bytes(file: pq.ParquetFile, path: Path, data: FileBytes, place: tuple[int, int], most: int) -> int:
     """Return at most how many bytes a column chunk (row group and leaf in ``place``) takes once decoded.
 
     Where what its pages allow is more than ``most``, its cells are counted, without decoding more than ``most``
@@ -177,18 +200,16 @@ def chunk_bytes(
     """
     group, leaf = place
     described, chunk = file.schema.column(leaf), file.metadata.row_group(group).column(leaf)
-    pages = scan(view, chunk)
+    pages = scan(data, chunk)
     nested = described.max_repetition_level > 0
-    values = max(pages.values, file.metadata.row_group(group).num_rows)
+    values = max(pages.values, int(file.metadata.row_group(group).num_rows))
     size = pages.decompressed + values * leaf_bytes(nested=nested)
     is_text = described.physical_type == "BYTE_ARRAY"
     longest = _longest_at_most(pages) if is_text else max(0, int(described.length or 0))
+    if is_text and size <= most < size + values * longest and not pages.prefixed:
+        longest = _longest_in_dictionary(data, pages, chunk.compression) or longest
     if size + values * longest <= most:
         return size + values * longest
-    if is_text and size <= most and not pages.prefixed:
-        longest = _longest_in_dictionary(view, pages, chunk.compression) or longest
-        if size + values * longest <= most:
-            return size + values * longest
     if not is_text or size > most or (pages.prefixed and nested):
         raise LimitExceeded(f"a column would take {size + values * longest} bytes, more than {most}")
     return size + _counted(file, path, place, most // longest if pages.prefixed else 0, most - size)
@@ -200,14 +221,14 @@ def _longest_at_most(pages: Pages) -> int:
     return max(dictionary, pages.largest) if pages.prefixed else dictionary
 
 
-def _longest_in_dictionary(view: memoryview, pages: Pages, codec: str) -> int:
+def _longest_in_dictionary(opened: FileBytes, pages: Pages, codec: str) -> int:
     """Return how long the longest text of a dictionary is; 0 where that cannot be read here."""
     import pyarrow as pa
 
     if pages.dictionary is None:
         return 0
     start, stored, size = pages.dictionary
-    data: bytes | memoryview = view[start : start + stored]
+    data = opened.read(start, stored)
     try:
         if codec != "UNCOMPRESSED":
             data = pa.decompress(data, size, codec.lower(), asbytes=True)
@@ -218,8 +239,7 @@ def _longest_in_dictionary(view: memoryview, pages: Pages, codec: str) -> int:
     last = size - 4
     while at <= last:
         (length,) = lengths(data, at)
-        if length > longest:
-            longest = length
+        longest = max(longest, length)
         at += 4 + length
     return longest
 
@@ -233,7 +253,9 @@ def _counted(file: pq.ParquetFile, path: Path, place: tuple[int, int], step: int
     found = 0
     with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=[] if step else [name]) as opened:
         rows = step or max(1, file.metadata.row_group(group).num_rows)
-        batches = opened.reader.iter_batches(rows, row_groups=[group], column_indices=[leaf], use_threads=False)
+        batches = opened.reader.iter_batches(
+            rows, row_groups=[group], column_indices=[leaf], use_threads=False
+        )
         for batch in batches:
             found += sum(expanded(column, most) for column in batch.columns)
             if found > most:

@@ -13,7 +13,7 @@ from kfm_repro.compare.tabular.expanded import WIDTH
 from kfm_repro.compare.tabular.large import can_be_reduced
 from kfm_repro.compare.tabular.layout import layout_findings
 from kfm_repro.compare.tabular.metadata import key_value_findings
-from kfm_repro.compare.tabular.pages import chunk_bytes, mapped
+from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes
 from kfm_repro.compare.tabular.source import ParquetSource
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def _decoded(file: pq.ParquetFile, path: Path, most: int) -> int:
     """Return at most how many bytes all values take once decoded; raises LimitExceeded and ValueError."""
     groups, leaves = range(file.metadata.num_row_groups), range(file.metadata.num_columns)
     size = 0
-    with mapped(path) as opened, memoryview(opened) as view:
+    with FileBytes(path) as data:
         for place in product(groups, leaves):
-            size += chunk_bytes(file, path, view, place, most - size)
+            size += chunk_bytes(file, path, data, place, most - size)
     return size
 
 

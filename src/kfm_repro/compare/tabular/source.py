@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -11,7 +10,7 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
 from kfm_repro.compare.tabular.inplace import in_parallel
-from kfm_repro.compare.tabular.pages import chunk_bytes, chunk_start, mapped
+from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start
 from kfm_repro.compare.tabular.workers import workers
 from kfm_repro.errors import LimitExceeded
 
@@ -56,8 +55,7 @@ class ParquetSource:
         self._open: list[Any] = []
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, int], pa.Array] = {}
-        self._bytes = mapped(path)
-        self._view = memoryview(self._bytes)
+        self._bytes = FileBytes(path)
         self._most: int | None = None
         self._checked: set[tuple[int, int]] = set()
 
@@ -67,7 +65,6 @@ class ParquetSource:
     def __exit__(self, *_: object) -> None:
         for file in self._open:
             file.close()
-        self._view.release()
         self._bytes.close()
 
     def bound(self, memory: int) -> None:
@@ -93,7 +90,7 @@ class ParquetSource:
     def _check(self, column: int, group: int) -> None:
         """Raise LimitExceeded for a piece that is larger than its footer says, once it is decoded."""
         if self._most is not None and (column, group) not in self._checked:
-            chunk_bytes(self._file(), self.path, self._view, (group, column), self._most)
+            chunk_bytes(self._file(), self.path, self._bytes, (group, column), self._most)
             self._checked.add((column, group))
 
     @cached_property
@@ -219,19 +216,13 @@ class ParquetSource:
                 return False
         if not self._leaves.column(column).equals(other._leaves.column(column)) or mine.file_path:
             return False
-        return _same_range(
-            (self.path, chunk_start(mine)), (other.path, chunk_start(theirs)), mine.total_compressed_size
-        )
-
-
-def _same_range(a: tuple[Path, int], b: tuple[Path, int], size: int) -> bool:
-    with a[0].open("rb", buffering=0) as left, b[0].open("rb", buffering=0) as right:
+        size, mine_at, theirs_at = mine.total_compressed_size, chunk_start(mine), chunk_start(theirs)
         for at in range(0, size, _BLOCK):
             length = min(_BLOCK, size - at)
-            block = os.pread(left.fileno(), length, a[1] + at)
-            if len(block) != length or block != os.pread(right.fileno(), length, b[1] + at):
+            block = self._bytes.read(mine_at + at, length)
+            if len(block) != length or block != other._bytes.read(theirs_at + at, length):
                 return False
-    return True
+        return True
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:

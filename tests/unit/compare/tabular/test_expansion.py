@@ -17,9 +17,9 @@ from tabular_writers import WRITERS
 from kfm_repro.compare.context import Context, Limits, Options
 from kfm_repro.compare.engine import compare_files
 from kfm_repro.compare.tabular.decoded import collect
-from kfm_repro.compare.tabular.expanded import expanded
 from kfm_repro.compare.tabular.exact import exact
-from kfm_repro.compare.tabular.pages import chunk_bytes, mapped, scan
+from kfm_repro.compare.tabular.expanded import expanded
+from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, scan
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Kind, OutputComparison, OutputVerdict
 
@@ -41,9 +41,7 @@ def coded(last: str) -> pa.DictionaryArray:
 
 
 def runs(last: str) -> pa.RunEndEncodedArray:
-    return pa.RunEndEncodedArray.from_arrays(
-        pa.array([TIMES, TIMES + 1], pa.int32()), pa.array([LONG, last])
-    )
+    return pa.RunEndEncodedArray.from_arrays(pa.array([TIMES, TIMES + 1], pa.int32()), pa.array([LONG, last]))
 
 
 def listed(members: pa.Array) -> pa.ListArray:
@@ -190,10 +188,11 @@ def test_an_honest_table_is_compared(tmp_path: Path, suffix: str, name: str, con
 def test_the_headers_of_the_pages_are_read(tmp_path: Path, how: dict[str, Any]) -> None:
     rows = 20_000
     path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"x": [f"n{i % 3000}" for i in range(rows)]}), path, row_group_size=9_000, data_page_size=1000, **how)  # fmt: skip
-    with mapped(path) as opened, memoryview(opened) as view, pq.ParquetFile(path) as file:
+    table = pa.table({"x": [f"n{i % 3000}" for i in range(rows)]})
+    pq.write_table(table, path, row_group_size=9_000, data_page_size=1000, **how)
+    with FileBytes(path) as data, pq.ParquetFile(path) as file:
         chunks = [file.metadata.row_group(i).column(0) for i in range(file.num_row_groups)]
-        pages = [scan(view, chunk) for chunk in chunks]
+        pages = [scan(data, chunk) for chunk in chunks]
         assert [found.values for found in pages] == [9_000, 9_000, 2_000]
         assert all(found.prefixed == (how.get("column_encoding") == "DELTA_BYTE_ARRAY") for found in pages)
         for found, chunk in zip(pages, chunks, strict=True):
@@ -201,9 +200,9 @@ def test_the_headers_of_the_pages_are_read(tmp_path: Path, how: dict[str, Any]) 
             assert (found.dictionary is not None) == chunk.has_dictionary_page
         taken = expanded(file.read_row_group(0).column(0).chunk(0), MEMORY)
         for most in (6 * taken, MEMORY):  # counted, or by the headers alone
-            assert taken <= chunk_bytes(file, path, view, (0, 0), most)
+            assert taken <= chunk_bytes(file, path, data, (0, 0), most)
         with pytest.raises(LimitExceeded):
-            chunk_bytes(file, path, view, (0, 0), taken // 2)
+            chunk_bytes(file, path, data, (0, 0), taken // 2)
 
 
 def test_a_page_that_claims_more_than_it_holds_is_refused(tmp_path: Path) -> None:
@@ -212,20 +211,22 @@ def test_a_page_that_claims_more_than_it_holds_is_refused(tmp_path: Path) -> Non
     pq.write_table(pa.table({"x": np.arange(3000)}), path, compression="zstd", use_dictionary=False)
     chunk = pq.ParquetFile(path).metadata.row_group(0).column(0)
     data, start = path.read_bytes(), chunk.data_page_offset
-    with mapped(path) as opened, memoryview(opened) as view:
-        size = zigzag(scan(view, chunk).largest)
+    with FileBytes(path) as opened:
+        size = zigzag(scan(opened, chunk).largest)
     at = data.index(b"\x15" + size, start) + 1
     grown = zigzag(0x7FFFFFF0)
-    spare = data[at + len(size) :].replace(b"\x00" * 8, b"", 1)  # of the statistics: the file keeps its length
+    spare = data[at + len(size) :].replace(
+        b"\x00" * 8, b"", 1
+    )  # of the statistics: the file keeps its length
     lie.write_bytes(data[:at] + grown + spare[: len(data) - at - len(grown)])
-    with mapped(lie) as opened, memoryview(opened) as view, pytest.raises(LimitExceeded):
-        chunk_bytes(pq.ParquetFile(path), lie, view, (0, 0), MEMORY)
+    with FileBytes(lie) as opened, pytest.raises(LimitExceeded):
+        chunk_bytes(pq.ParquetFile(path), lie, opened, (0, 0), MEMORY)
 
 
 def zigzag(number: int) -> bytes:
     found = bytearray()
     number <<= 1
-    while number >= 128:  # noqa: PLR2004 - the highest bit says that more follows
+    while number >= 128:
         found.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*found, number])
