@@ -72,6 +72,10 @@ class Numbers:
         """Return a view of some rows in a row."""
         return Numbers(self.one[start:stop], self.two[start:stop], self.seed)
 
+    def take(self, rows: Ints) -> Numbers:
+        """Return the numbers of some rows."""
+        return Numbers(self.one[rows], self.two[rows], self.seed)
+
     def mix(self, column: pa.Array) -> None:
         """Take in the next cell of every row, bit by bit as `exact` says; dictionaries are taken for their values."""
         import pyarrow as pa
