@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.mixed import typed_tables
+from kfm_repro.compare.tabular.decoded import check_size
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import MISSING
 from kfm_repro.compare.vector.numbers import any_exact, decimal_number, whole_number
@@ -28,6 +29,8 @@ _MOST_TEXTS = 4
 """Files may be this many times as large as a text that is compared line by line."""
 _MOST_CELLS = 50_000_000
 """Most cells, missing ones among them: lines may have as many different members as they are."""
+_VALUE_BYTES = 64
+"""What an object of Python takes, and its place in another one."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -74,6 +77,7 @@ def _open(path: Path, context: Context) -> _File:
         raw = path.read_bytes()
         mark, encoding = next((row for row in _BOMS if raw.startswith(row[0])), (b"", "utf-8"))
         text = raw[len(mark) :].decode(encoding)
+        check_size(_parsed(text), context)
         lines = text.split("\n")
         ended = lines[:-1] if not lines[-1] else lines
         full = [line for line in ended if line.strip()]
@@ -90,6 +94,12 @@ def _open(path: Path, context: Context) -> _File:
         "newline at the end": not lines[-1],
     }
     return _File(len(rows), columns, shapes, written)
+
+
+def _parsed(text: str) -> int:
+    """Return about how many bytes the values of a text take once parsed: an empty list of two bytes is an object."""
+    values = sum(map(text.count, ",[{\n"))
+    return len(text) + values * _VALUE_BYTES
 
 
 def _rows(text: str, lines: Sequence[str]) -> list[Any]:

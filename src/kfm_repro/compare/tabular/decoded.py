@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.tabular.expanded import WIDTH, expanded
 from kfm_repro.errors import LimitExceeded, Unreadable
 
 if TYPE_CHECKING:
@@ -15,18 +16,28 @@ if TYPE_CHECKING:
     from kfm_repro.compare.context import Context
     from kfm_repro.model.finding import Finding
 
-__all__ = ["check_size", "collect", "compare_decoded"]
+__all__ = ["check_size", "collect", "compare_decoded", "most_bytes", "validate"]
 
-_WIDTH = 8
-"""Bytes that a decoded value takes at least, offsets and padding counted."""
 _DECODED = 4
 """Decoded tables may be this many times as large as one member of an archive."""
+_COPIES = 4
+"""So many times its decoded size a table takes while it is compared whole."""
 _NOWHERE: Mapping[str, str] = {}
+
+
+def most_bytes(context: Context) -> int:
+    """Return the most bytes that a decoded table may take while it is compared whole with another one.
+
+    Both together take twice what may be taken, all that is free, where nobody said how much that is.
+    """
+    given = context.options.memory_bytes
+    shared = context.memory // _COPIES if given is None else given // _COPIES // 2
+    return min(_DECODED * context.limits.member_bytes, shared)
 
 
 def check_size(declared: int, context: Context) -> None:
     """Raise LimitExceeded for a table that would take, or takes, more bytes in memory than is allowed."""
-    most = _DECODED * context.limits.member_bytes
+    most = most_bytes(context)
     if declared > most:
         raise LimitExceeded(f"the table would take {declared} bytes, more than {most}")
 
@@ -40,13 +51,13 @@ def collect(
     """
     import pyarrow as pa
 
-    check_size(rows * max(1, len(schema)) * _WIDTH, context)
+    check_size(rows * max(1, len(schema)) * WIDTH, context)
     found: list[pa.RecordBatch] = []
     size = 0
     for batch in batches:
         for column in batch.columns:
-            _validate(column)
-        size += sum(_expanded(column) for column in batch.columns)
+            validate(column)
+        size += sum(expanded(column, most_bytes(context)) for column in batch.columns)
         check_size(size, context)
         found.append(batch)
     table = pa.Table.from_batches(found, schema)
@@ -95,7 +106,7 @@ def _spelled_out(array: pa.Array) -> pa.Array:
     return array
 
 
-def _validate(array: pa.Array) -> None:
+def validate(array: pa.Array | pa.ChunkedArray) -> None:
     """Prove that an array reads no memory but its own: every offset, index and child of it.
 
     Plain texts are compared by their bytes, whatever these are; as texts the proof would demand UTF-8.
@@ -107,47 +118,6 @@ def _validate(array: pa.Array) -> None:
     elif pa.types.is_large_string(array.type):
         array = array.cast(pa.large_binary())
     array.validate(full=True)
-
-
-def _expanded(array: pa.Array) -> int:
-    """Return the bytes that an array takes once what it says by reference is spelled out.
-
-    Indices of a dictionary and views of a buffer may say one long value a million times.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    types = pa.types
-    if types.is_dictionary(array.type):
-        values = array.dictionary
-        if types.is_nested(values.type):
-            return len(array) * int(values.nbytes)
-        if not _is_variable(values.type):
-            return max(int(array.nbytes), len(array) * _WIDTH)
-        said = pc.sum(pc.binary_length(values).take(array.indices)).as_py()
-        return max(int(array.nbytes), int(said or 0))
-    if types.is_string_view(array.type) or types.is_binary_view(array.type):
-        return max(int(array.nbytes), _said_by_views(array))
-    if types.is_list_view(array.type) or types.is_large_list_view(array.type):
-        return max(int(array.nbytes), int(pc.sum(pc.list_value_length(array)).as_py() or 0) * _WIDTH)
-    return max(int(array.nbytes), len(array))
-
-
-def _said_by_views(array: pa.Array) -> int:
-    """Return the bytes of all values: of the four numbers of a view, the first is its length."""
-    import numpy as np
-
-    views = np.frombuffer(array.buffers()[1] or b"", np.dtype("<i4"))
-    lengths = views[::4][array.offset : array.offset + len(array)]
-    return int(lengths[array.is_valid().to_numpy(zero_copy_only=False)].sum(dtype=np.int64))
-
-
-def _is_variable(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    types = pa.types
-    tests = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
-    return any(test(kind) for test in tests)
 
 
 def compare_decoded(

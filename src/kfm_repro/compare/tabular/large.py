@@ -19,16 +19,16 @@ from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
 from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel, probe
 from kfm_repro.compare.tabular.many import codes_on_demand
-from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed, pair_rows_by_number
+from kfm_repro.compare.tabular.multisets import pair_rows
+from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, labels, plain_type
-from kfm_repro.compare.tabular.spill import BYTES_PER_ROW, pair_spilled
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from kfm_repro.compare.tabular.exact import Ints, Mask
+    from kfm_repro.compare.tabular.exact import Ints
     from kfm_repro.compare.tabular.filed import Source
     from kfm_repro.compare.tabular.source import ParquetSource
 
@@ -220,15 +220,7 @@ def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[File
 
     a, b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
     lanes = cache(lambda: _numbers(columns))
-    if (a.rows + b.rows) * BYTES_PER_ROW > memory:
-        seed = draw_seed()
-        partner, state = pair_spilled(
-            (_blocks(columns, 0, seed), _blocks(columns, 1, seed)), (a.rows, b.rows), memory
-        )
-        others = lambda: _others(columns)  # noqa: E731
-    else:
-        partner, state = pair_rows_by_number(*lanes())
-        others = lambda: lanes()[0].one != lanes()[1].one  # noqa: E731
+    partner, state, others = pair_rows(columns, lanes, memory)
     rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
     copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
     none = np.zeros(0, np.int64)
@@ -241,30 +233,6 @@ def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[File
     return held, Residue(
         rest_a, rest_b, *codes, none, none, partner=partner, copies=copies, others=others, lanes=lanes
     )
-
-
-def _blocks(columns: Sequence[FileColumn], side: int, seed: int) -> Iterator[tuple[int, Numbers]]:
-    """Yield the numbers of the rows of A (0) or B (1), a row group at a time."""
-    source = cast("ParquetSource", columns[0].sources[side])
-
-    def numbered(group: int) -> tuple[int, Numbers]:
-        start, stop = (int(row) for row in source.starts[group : group + 2])
-        numbers = Numbers.of(stop - start, seed)
-        for column in columns:
-            numbers.mix(source.piece(column.at[side], group))
-        return start, numbers
-
-    yield from in_parallel(numbered, range(source.groups))
-
-
-def _others(columns: Sequence[FileColumn]) -> Mask:
-    """Return the places at which two files of as many rows do not hold equal rows, by their columns in place."""
-    import numpy as np
-
-    mask = np.zeros(columns[0].sources[0].rows, np.bool_)
-    for _, difference in differing(columns, len(mask)):
-        mask[difference.places] = True
-    return mask
 
 
 def _in_place(columns: Sequence[FileColumn]) -> Ints | None:

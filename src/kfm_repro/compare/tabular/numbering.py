@@ -77,6 +77,10 @@ class Numbers:
         mask: Mask = (self.one != other.one) | (self.two != other.two)
         return mask
 
+    def take(self, rows: Ints) -> Numbers:
+        """Return the numbers of some rows."""
+        return Numbers(self.one[rows], self.two[rows], self.seed)
+
     def mix(self, column: pa.Array) -> None:
         """Take in the next cell of every row, bit by bit as `exact` says; dictionaries are taken for their values."""
         import pyarrow as pa

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.tabular.decoded import collect, compare_decoded
+from kfm_repro.compare.tabular import orc_probe
+from kfm_repro.compare.tabular.decoded import check_size, collect, compare_decoded, most_bytes
+from kfm_repro.compare.tabular.expanded import WIDTH
 from kfm_repro.compare.tabular.metadata import Described, described_findings
+from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Finding, Kind, Rung
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
@@ -58,11 +62,30 @@ def _open(path: Path, context: Context) -> tuple[Any, pa.Table]:
 
     with reading(path, "ORC", pa.ArrowException, UnicodeDecodeError):
         file = orc.ORCFile(path)
+        _check(path, file, context)
         stripes = (file.read_stripe(i) for i in range(file.nstripes))
         table = collect(file.schema, stripes, context, rows=file.nrows)
         if table.num_rows != file.nrows:
             raise ValueError(f"its stripes hold {table.num_rows} rows, its footer says {file.nrows}")
     return file, table
+
+
+def _check(path: Path, file: Any, context: Context) -> None:  # noqa: ANN401 - pyarrow's classes have no types
+    """Raise LimitExceeded for a file that would decode to too much; a small one of plain columns cannot.
+
+    What is stored plainly, each text in every row, is the most that a file without compression or lists may say.
+    """
+    import pyarrow as pa
+
+    most = most_bytes(context)
+    check_size(file.nrows * max(1, len(file.schema)) * WIDTH, context)
+    flat = not any(map(pa.types.is_nested, file.schema.types))
+    if flat and file.compression == "UNCOMPRESSED" and file.nrows * path.stat().st_size <= most:
+        return
+    program = [sys.executable, "-I", str(Path(orc_probe.__file__)), str(path), str(most)]
+    ended = subprocess.run(program, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    if ended.returncode == orc_probe.TOO_LARGE or ended.returncode < 0:
+        raise LimitExceeded(f"the table would take more than {most} bytes")
 
 
 def _writers(a: Any, b: Any) -> list[Finding]:  # noqa: ANN401 - pyarrow's classes have no types

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import product
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.tabular.diff import compare_sources, compare_tables
+from kfm_repro.compare.tabular.decoded import check_size, compare_decoded, most_bytes, validate
+from kfm_repro.compare.tabular.diff import compare_sources
+from kfm_repro.compare.tabular.expanded import WIDTH
 from kfm_repro.compare.tabular.large import can_be_reduced
 from kfm_repro.compare.tabular.layout import layout_findings
 from kfm_repro.compare.tabular.metadata import key_value_findings
+from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes
 from kfm_repro.compare.tabular.source import ParquetSource
-from kfm_repro.errors import LimitExceeded, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,12 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "metadata_findings", "open_parquet", "read_table"]
 
-_WIDTH = 8
-"""Bytes that a decoded value takes at least, offsets and padding counted."""
 _COPIES = 4
 """So many times its decoded size a table takes while it is compared whole."""
-_DECODED = 4
-"""Decoded tables may be this many times as large as one member of an archive."""
 
 
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -45,7 +44,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
                     source.bound(context.memory)
                 findings = compare_sources(source_a, source_b, context)
         else:
-            findings = _compared(read_table(left, a, context), read_table(right, b, context), context)
+            findings = compare_decoded(read_table(left, a, context), read_table(right, b, context), context)
         return (*findings, *metadata_findings(left, right, context, equal=not findings))
 
 
@@ -61,17 +60,7 @@ def _is_large(a: pq.ParquetFile, b: pq.ParquetFile, context: Context) -> bool:
 def _declared(metadata: pq.FileMetaData) -> int:
     """Return how many bytes a file's values take at least, decoded."""
     sizes = (metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    return int(max(sum(sizes), metadata.num_rows * metadata.num_columns * _WIDTH))
-
-
-def _compared(a: pa.Table, b: pa.Table, context: Context) -> tuple[Finding, ...]:
-    """Compare two tables; a type of columns that Arrow's kernels do not know makes them incomparable."""
-    import pyarrow as pa
-
-    try:
-        return compare_tables(a, b, context)
-    except (pa.ArrowException, UnicodeDecodeError) as exc:
-        raise Unreadable(f"holds columns that cannot be compared: {exc}".splitlines()[0][:300]) from exc
+    return int(max(sum(sizes), metadata.num_rows * metadata.num_columns * WIDTH))
 
 
 @contextmanager
@@ -92,19 +81,23 @@ def read_table(file: pq.ParquetFile, path: Path, context: Context) -> pa.Table:
     """Return all rows of an open file; raises Unreadable, and LimitExceeded before anything is decoded."""
     import pyarrow as pa
 
-    metadata = file.metadata
-    declared = _declared(metadata)
-    most = _DECODED * context.limits.member_bytes
-    if context.options.memory_bytes is not None:
-        most = min(most, context.options.memory_bytes // _COPIES // 2)
-    if declared > most:
-        raise LimitExceeded(f"the table would take {declared} bytes, more than {most}")
+    check_size(_declared(file.metadata), context)
     with reading(path, "Parquet", pa.ArrowException):
+        check_size(_decoded(file, path, most_bytes(context)), context)
         table = file.read()
         for column in table.columns:
-            # Plain texts are compared by their bytes, whatever these are; full proof would demand UTF-8.
-            column.validate(full=pa.types.is_nested(column.type) or pa.types.is_dictionary(column.type))
+            validate(column)
         return table
+
+
+def _decoded(file: pq.ParquetFile, path: Path, most: int) -> int:
+    """Return at most how many bytes all values take once decoded; raises LimitExceeded and ValueError."""
+    groups, leaves = range(file.metadata.num_row_groups), range(file.metadata.num_columns)
+    size = 0
+    with FileBytes(path) as data:
+        for place in product(groups, leaves):
+            size += chunk_bytes(file, path, data, place, most - size)
+    return size
 
 
 def metadata_findings(

@@ -30,7 +30,7 @@ class Residue:
     ``a``, ``b`` are their positions in the tables, ascending; ``codes_a``, ``codes_b`` hold one array per
     column with a number per residual row, equal if and only if the cells are. ``equal_a``, ``equal_b`` are
     the positions of rows that moved: equal pairs found out of place. Every position in neither was equal in
-    place; for tables of different length the common ends were.
+    place; for tables of different length the common ends may have been.
     """
 
     a: Ints
@@ -54,6 +54,9 @@ class Residue:
 def residue(columns: Sequence[Column], rows_a: int, rows_b: int, usable: Sequence[int]) -> Residue:
     """Compare in place, then as multisets, and return the rows that no equal row cancels.
 
+    Of rows that occur more than once, those at the same position belong together first; of what is left, the
+    n-th copy in A and the n-th in B. So which copy is left alone is the same however tables are read.
+
     ``usable`` are the columns that may serve as anchor, best first; with one, rows are only compared in place.
     """
     import numpy as np
@@ -69,7 +72,7 @@ def residue(columns: Sequence[Column], rows_a: int, rows_b: int, usable: Sequenc
             return _anchored(columns, at_a, equal, anchor)
         at_b = at_a
     else:
-        at_a, at_b = _between_common_ends(columns, rows_a, rows_b)
+        at_a, at_b = _of_different_length(columns, rows_a, rows_b, usable)
     if not len(at_a) or not len(at_b):
         empty = tuple(_none()[0] for _ in columns)
         codes = tuple(taken_codes(column, at_a, at_b) for column in columns) if len(at_a) + len(at_b) else ()
@@ -144,6 +147,25 @@ def _anchored(columns: Sequence[Column], at: Ints, equal: set[int], anchor: int)
     codes = [(same, same) if i in equal else taken_codes(column, at, at) for i, column in enumerate(columns)]
     codes_a, codes_b = (tuple(pair[side] for pair in codes) for side in (0, 1))
     return Residue(at, at, codes_a, codes_b, *_none(), anchor)
+
+
+def _of_different_length(
+    columns: Sequence[Column], rows_a: int, rows_b: int, usable: Sequence[int]
+) -> tuple[Ints, Ints]:
+    """Return the positions that differ in place and those beyond; only what the ends leave where no row has a copy."""
+    import numpy as np
+
+    if any(columns[i].names_rows() for i in usable):
+        return _between_common_ends(columns, rows_a, rows_b)
+    least = min(rows_a, rows_b)
+    differing = np.zeros(least, np.bool_)
+    for column in columns:
+        a, b = column.exact
+        mask = ex.unequal(a.slice(0, least), b.slice(0, least))
+        if mask is not None:
+            differing |= mask
+    at = np.flatnonzero(differing)
+    return np.append(at, np.arange(least, rows_a)), np.append(at, np.arange(least, rows_b))
 
 
 def _between_common_ends(columns: Sequence[Column], rows_a: int, rows_b: int) -> tuple[Ints, Ints]:

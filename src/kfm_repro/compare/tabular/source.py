@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +10,7 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
 from kfm_repro.compare.tabular.inplace import in_parallel
+from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start
 from kfm_repro.compare.tabular.workers import workers
 from kfm_repro.errors import LimitExceeded
 
@@ -55,6 +55,9 @@ class ParquetSource:
         self._open: list[Any] = []
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, int], pa.Array] = {}
+        self._bytes = FileBytes(path)
+        self._most: int | None = None
+        self._checked: set[tuple[int, int]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +65,7 @@ class ParquetSource:
     def __exit__(self, *_: object) -> None:
         for file in self._open:
             file.close()
+        self._bytes.close()
 
     def bound(self, memory: int) -> None:
         """Raise LimitExceeded when the smallest pieces would not fit into ``memory`` bytes, two for every thread.
@@ -81,6 +85,13 @@ class ParquetSource:
             raise LimitExceeded(
                 f"one column of one row group takes {largest} bytes: too much for {memory} bytes of memory"
             )
+        self._most = memory // _PIECES // workers()
+
+    def _check(self, column: int, group: int) -> None:
+        """Raise LimitExceeded for a piece that is larger than its footer says, once it is decoded."""
+        if self._most is not None and (column, group) not in self._checked:
+            chunk_bytes(self._file(), self.path, self._bytes, (group, column), self._most)
+            self._checked.add((column, group))
 
     @cached_property
     def _coded(self) -> list[str]:
@@ -111,6 +122,7 @@ class ParquetSource:
         import pyarrow as pa
 
         with reading(self.path, "Parquet", pa.ArrowException):
+            self._check(column, group)
             table = self._file().reader.read_row_group(group, column_indices=[column], use_threads=False)
             if table.num_rows != self.starts[group + 1] - self.starts[group]:
                 raise ValueError(f"row group {group} holds {table.num_rows} rows, not what the footer says")
@@ -144,6 +156,8 @@ class ParquetSource:
         with reading(self.path, "Parquet", pa.ArrowException):
             reader = self._file().reader
             first = [0] if self.groups else []
+            for group in first:
+                self._check(column, group)
             batches = reader.iter_batches(rows, row_groups=first, column_indices=[column], use_threads=False)
             for batch in batches:
                 return _plain(batch.column(0))
@@ -206,24 +220,13 @@ class ParquetSource:
                 return False
         if not self._leaves.column(column).equals(other._leaves.column(column)) or mine.file_path:
             return False
-        return _same_range(
-            (self.path, _start(mine)), (other.path, _start(theirs)), mine.total_compressed_size
-        )
-
-
-def _start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
-    offsets = (chunk.dictionary_page_offset, chunk.data_page_offset)
-    return min(int(offset) for offset in offsets if offset is not None and offset > 0)
-
-
-def _same_range(a: tuple[Path, int], b: tuple[Path, int], size: int) -> bool:
-    with a[0].open("rb", buffering=0) as left, b[0].open("rb", buffering=0) as right:
+        size, mine_at, theirs_at = mine.total_compressed_size, chunk_start(mine), chunk_start(theirs)
         for at in range(0, size, _BLOCK):
             length = min(_BLOCK, size - at)
-            block = os.pread(left.fileno(), length, a[1] + at)
-            if len(block) != length or block != os.pread(right.fileno(), length, b[1] + at):
+            block = self._bytes.read(mine_at + at, length)
+            if len(block) != length or block != other._bytes.read(theirs_at + at, length):
                 return False
-    return True
+        return True
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:

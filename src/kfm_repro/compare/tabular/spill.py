@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kfm_repro.compare.tabular.numbering import Numbers, pair_rows_by_number
+from kfm_repro.compare.tabular.numbering import NOWHERE, Numbers, pair_rows_by_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,8 @@ _MOST_PARTS = 256
 _SHARE = 16
 """A part takes one in so many of the bytes that there are: pieces, partners and the libraries take the others."""
 
-Blocks = Iterator[tuple[int, Numbers]]
-"""The numbers of rows, block by block, with the number of the first row of each."""
+Blocks = Iterator[tuple["Ints", Numbers]]
+"""The numbers of rows, block by block, with the places of the rows, ascending."""
 
 
 def pair_spilled(
@@ -33,13 +33,14 @@ def pair_spilled(
 ) -> tuple[Ints, NDArray[np.uint8]]:
     """Return `pair_rows_by_number` of rows that are written to files first, below TMPDIR, removed whatever happens.
 
-    Rows of one number are in one part: parts are paired by themselves. ``budget`` is in bytes.
+    Rows of one number are in one part: parts are paired by themselves. Rows that no block holds have no partner.
+    ``budget`` is in bytes.
     """
     import numpy as np
 
     parts = min(_MOST_PARTS, max(2, _SHARE * sum(rows) * BYTES_PER_ROW // max(1, budget)))
-    partner = np.empty(rows[0], np.int64)
-    state = np.empty(rows[1], np.uint8)
+    partner = np.full(rows[0], NOWHERE, np.int64)
+    state = np.ones(rows[1], np.uint8)
     with tempfile.TemporaryDirectory(prefix="kfm-repro-rows-") as folder:
         files = [_write(side, Path(folder, name), parts) for side, name in zip(blocks, "ab", strict=True)]
         for path_a, path_b in zip(*files, strict=True):
@@ -62,10 +63,10 @@ def _write(blocks: Blocks, prefix: Path, parts: int) -> list[Path]:
     paths = [prefix.with_name(f"{prefix.name}{part}") for part in range(parts)]
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
-        for start, numbers in blocks:
+        for places, numbers in blocks:
             record = np.empty((len(numbers.one), 3), np.uint64)
             record[:, 0], record[:, 1] = numbers.one, numbers.two
-            record[:, 2] = np.arange(start, start + len(numbers.one), dtype=np.uint64)
+            record[:, 2] = places.view(np.uint64)
             part = (numbers.one % np.uint64(parts)).astype(np.int64)
             order = np.argsort(part, kind="stable")
             cuts = np.searchsorted(part[order], np.arange(parts + 1))

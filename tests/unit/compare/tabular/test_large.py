@@ -236,7 +236,8 @@ def test_rows_paired_through_files_are_paired_as_in_memory(budget: int) -> None:
         numbers = Numbers.of(3_000)
         numbers.mix(pa.array(random.integers(0, 2_000, 3_000)))
         sides.append(numbers)
-    blocks = tuple(iter([(0, side.part(0, 999)), (999, side.part(999, 3_000))]) for side in sides)
+    cuts = [(0, 999), (999, 3_000)]
+    blocks = [iter([(np.arange(*cut), side.part(*cut)) for cut in cuts]) for side in sides]
     partner, state = pair_spilled((blocks[0], blocks[1]), (3_000, 3_000), budget)
     wanted = pair_rows_by_number(*sides)
     assert np.array_equal(partner, wanted[0])
@@ -250,7 +251,8 @@ def test_nothing_is_left_behind_when_pairing_through_files_fails(
     monkeypatch.setattr(spill, "pair_rows_by_number", lambda *_: 1 / 0)
     numbers = Numbers.of(10)
     with pytest.raises(ZeroDivisionError):
-        pair_spilled((iter([(0, numbers)]), iter([(0, numbers)])), (10, 10), 1)
+        blocks = [iter([(np.arange(10), numbers)]) for _ in "ab"]
+        pair_spilled((blocks[0], blocks[1]), (10, 10), 1)
     assert not list(tmp_path.iterdir())
 
 

@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kfm_repro.compare.context import Context, Limits, Options
 from kfm_repro.compare.tabular import csv as csv_files
-from kfm_repro.compare.tabular import parquet
+from kfm_repro.compare.tabular import large, multisets, parquet
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.model.finding import Finding, Kind
 
@@ -175,7 +177,10 @@ def parquet_files(folder: Path, a: list[Row], b: list[Row], groups: tuple[int, i
 
 
 def without_layout(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    return tuple(finding for finding in findings if finding.kind is not Kind.LAYOUT)
+    """Leave out what belongs to the file, and what is drawn of values, which needs all of them at hand."""
+    return tuple(
+        structs.replace(found, figures=msgspec.UNSET) for found in findings if found.kind is not Kind.LAYOUT
+    )
 
 
 def check_in_pieces(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
@@ -191,6 +196,27 @@ def check_multiset_in_pieces(a: list[Row], b: list[Row], folder: Path, groups: t
     files = parquet_files(folder, a, b, groups)
     found = without_layout(parquet.compare(*files, in_pieces(Context())))
     check_balance(a, b, found)
+
+
+def check_both_ways(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
+    """Whole or in pieces, in memory or through files: the same findings, examples and reasons among them."""
+    files = parquet_files(folder, a, b, groups)
+    whole = without_layout(parquet.compare(*files, Context()))
+    assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(large, "MOST_IN_PLACE", 0.0)
+        assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
+        patched.setattr(multisets, "BYTES_PER_ROW", 1 << 60)
+        assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
+
+
+def check_moved(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
+    """Rows that both sides have equally often: the places are counted that hold another row."""
+    files = parquet_files(folder, a, b, groups)
+    places = sum(exact(left) != exact(right) for left, right in zip(a, b, strict=True))
+    for context in (Context(), in_pieces(Context())):
+        found = without_layout(parquet.compare(*files, context))
+        assert [(f.kind, f.count, f.of) for f in found] == [(Kind.ROW_ORDER, places, len(a))] * (places > 0)
 
 
 small_rows = st.lists(st.tuples(st.integers(0, 1), names, counts, shares), max_size=6)
@@ -255,6 +281,26 @@ def test_files_of_few_distinct_rows_compared_in_pieces_balance(
 
 
 @quick
+@given(few, st.data(), group_sizes)
+def test_rows_of_few_kinds_are_counted_alike_whole_and_in_pieces(
+    tmp_path: Path, a: list[Row], data: st.DataObject, groups: tuple[int, int]
+) -> None:
+    b = data.draw(st.permutations(a))
+    check_moved(a, b, tmp_path, groups)
+    check_both_ways(a, b, tmp_path, groups)
+    check_both_ways(a, data.draw(few), tmp_path, groups)
+
+
+@quick
+@given(edited(), small_rows, small_rows, group_sizes)
+def test_what_is_found_is_the_same_whole_and_in_pieces(
+    tmp_path: Path, rows: tuple[list[Row], list[Row]], a: list[Row], b: list[Row], groups: tuple[int, int]
+) -> None:
+    check_both_ways(*rows, tmp_path, groups)
+    check_both_ways(a, b, tmp_path, groups)
+
+
+@quick
 @given(edited())
 def test_texts_compared_by_record_give_the_brute_force_counts(
     tmp_path: Path, rows: tuple[list[Row], list[Row]]
@@ -287,6 +333,8 @@ def test_every_oracle_in_pieces_at_length(
     check_multiset_in_pieces(*rows, tmp_path, groups)
     check_multiset_in_pieces(a, b, tmp_path, groups)
     check_multiset_in_pieces(c, d, tmp_path, groups)
+    for left, right in (rows, (a, b), (c, d)):
+        check_both_ways(left, right, tmp_path, groups)
 
 
 @pytest.mark.full

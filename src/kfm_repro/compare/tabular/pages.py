@@ -1,0 +1,263 @@
+"""The pages of a Parquet column, without decoding them: how much its cells take once they are spelled out.
+
+A footer may say anything, and pages of a few bytes may name one long text a million times (by dictionary, or as the
+beginning that a text shares with the one before). So the headers of the pages are read, which is what Arrow
+allocates by, and where what they allow is too much, the cells are counted. The layout of the headers is that of
+parquet.thrift (``PageHeader``) in Thrift's compact protocol.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from kfm_repro.compare.tabular.expanded import expanded, leaf_bytes
+from kfm_repro.errors import LimitExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow.parquet as pq
+
+__all__ = ["FileBytes", "Pages", "chunk_bytes", "chunk_start", "scan"]
+
+_DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
+"""PageType."""
+_DELTA_BYTE_ARRAY = 7
+"""Encoding."""
+_HEADERS = {_DATA: (5, 2), _DICTIONARY: (7, 2), _DATA_2: (8, 4)}
+"""By type of page: its field in the header, and in that the field of the encoding; the first one counts values."""
+_STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
+_DEEPEST = 8
+_HEADER_BYTES = (256, 1 << 16, 1 << 24)
+"""How much is read of a page at first, for its header, and where that is not enough."""
+_LONGEST = 10
+"""Bytes of the longest variable-length integer of 64 bits."""
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What the pages of a column chunk say: values, bytes once decompressed, of all pages and of the largest.
+
+    ``dictionary`` is where the dictionary starts, its bytes there, and its bytes once decompressed. ``prefixed``
+    says that texts may begin as the one before does without repeating it.
+    """
+
+    values: int = 0
+    decompressed: int = 0
+    largest: int = 0
+    dictionary: tuple[int, int, int] | None = None
+    prefixed: bool = False
+
+
+class _Reader:
+    """The fields of Thrift structs, one after the other. Raises IndexError or ValueError at what is none."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def varint(self) -> int:
+        data, at = self.data, self.at
+        number = shift = 0
+        for _ in range(_LONGEST):
+            byte = data[at]
+            at += 1
+            number |= (byte & 0x7F) << shift
+            if byte < 0x80:  # noqa: PLR2004 - the highest bit says that more follows
+                self.at = at
+                return number
+            shift += 7
+        raise ValueError("a page's header is damaged")
+
+    def integer(self) -> int:
+        number = self.varint()
+        return (number >> 1) ^ -(number & 1)
+
+    def fields(self) -> Iterator[tuple[int, int]]:
+        """Yield number and type of each field; who is yielded to takes or skips the value."""
+        number = 0
+        while byte := self.data[self.at]:
+            self.at += 1
+            number = number + (byte >> 4) if byte >> 4 else self.integer()
+            yield number, byte & 0x0F
+        self.at += 1
+
+    def skip(self, kind: int, depth: int = 0) -> None:
+        if depth > _DEEPEST:
+            raise ValueError("a page's header is nested too deeply")
+        if kind in (_TRUE, _FALSE):
+            return
+        if kind in (_I16, _I32, _I64):
+            self.varint()
+        elif kind == _BINARY:
+            length = self.varint()
+            self.at += length
+        elif kind == _STRUCT:
+            for _, inner in self.fields():
+                self.skip(inner, depth + 1)
+        elif kind in (_BYTE, _DOUBLE):
+            self.at += 1 if kind == _BYTE else 8
+        else:
+            raise ValueError(f"a page's header holds what none does (type {kind})")
+
+    def numbers(self, wanted: int) -> dict[int, int]:
+        """Return the integers of a struct up to a field; its others are skipped."""
+        found: dict[int, int] = {}
+        for number, kind in self.fields():
+            if kind == _I32 and number <= wanted:
+                found[number] = self.integer()
+            else:
+                self.skip(kind)
+        return found
+
+
+class FileBytes:
+    """The bytes of a file, read where they are asked for, by any thread: a mapping would count as memory taken."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDONLY)
+        self.size = os.fstat(self._file).st_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return some bytes; fewer at the end of the file."""
+        return os.pread(self._file, size, at)
+
+
+def chunk_start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
+    """Return where a column chunk begins: at its dictionary, where it has one."""
+    offsets = (chunk.dictionary_page_offset, chunk.data_page_offset)
+    return min(int(offset) for offset in offsets if offset is not None and offset > 0)
+
+
+def scan(data: FileBytes, chunk: Any) -> Pages:  # noqa: ANN401  # pyarrow has no types
+    """Read the headers of all pages of a chunk, as far as Arrow would. Raises ValueError."""
+    at = chunk_start(chunk)
+    end = at + int(chunk.total_compressed_size)
+    if not 0 <= at <= end <= data.size:
+        raise ValueError("a column chunk lies outside of the file")
+    values = decompressed = largest = 0
+    dictionary, prefixed = None, False
+    while at < end and values < chunk.num_values:
+        at, stored, kind, size, count, encoding = _page(data, at, end)
+        decompressed += size
+        largest = max(largest, size)
+        if kind == _DICTIONARY:
+            dictionary = (at - stored, stored, size)
+        elif kind in _HEADERS:
+            values += count
+            prefixed = prefixed or encoding == _DELTA_BYTE_ARRAY
+    return Pages(values, decompressed, largest, dictionary, prefixed)
+
+
+def _page(data: FileBytes, at: int, end: int) -> tuple[int, int, int, int, int, int]:
+    """Return where a page ends, its bytes there, its type, its size decompressed, its values and their encoding."""
+    for size in _HEADER_BYTES:
+        try:
+            length, *said = _header(_Reader(data.read(at, min(size, end - at))))
+        except IndexError:  # its statistics hold long texts
+            continue
+        return at + length + said[0], said[0], said[1], said[2], said[3], said[4]
+    raise ValueError("a page's header is cut off")
+
+
+def _header(reader: _Reader) -> tuple[int, int, int, int, int, int]:
+    """Return the length of a page's header and what `_page` wants of it."""
+    plain: dict[int, int] = {}
+    inner: dict[int, dict[int, int]] = {}
+    for number, kind in reader.fields():
+        if kind == _I32:
+            plain[number] = reader.integer()
+        elif kind == _STRUCT:
+            inner[number] = reader.numbers(4)
+        else:
+            reader.skip(kind)
+    kind, size, stored = plain.get(1, -1), plain.get(2, -1), plain.get(3, -1)
+    if size < 0 or stored < 0:
+        raise ValueError("a page's header lacks its size")
+    field, encoding = _HEADERS.get(kind, (0, 0))
+    said = inner.get(field, {})
+    return reader.at, stored, kind, size, max(0, said.get(1, 0)), said.get(encoding, 0)
+
+
+def chunk_bytes(file: pq.ParquetFile, path: Path, data: FileBytes, place: tuple[int, int], most: int) -> int:
+    """Return at most how many bytes a column chunk (row group and leaf in ``place``) takes once decoded.
+
+    Where what its pages allow is more than ``most``, its cells are counted, without decoding more than ``most``
+    bytes of them at a time. Raises LimitExceeded when they are more, ValueError and ArrowException when damaged.
+    """
+    group, leaf = place
+    described, chunk = file.schema.column(leaf), file.metadata.row_group(group).column(leaf)
+    pages = scan(data, chunk)
+    nested = described.max_repetition_level > 0
+    values = max(pages.values, int(file.metadata.row_group(group).num_rows))
+    size = pages.decompressed + values * leaf_bytes(nested=nested)
+    is_text = described.physical_type == "BYTE_ARRAY"
+    longest = _longest_at_most(pages) if is_text else max(0, int(described.length or 0))
+    if is_text and size <= most < size + values * longest and not pages.prefixed:
+        longest = _longest_in_dictionary(data, pages, chunk.compression) or longest
+    if size + values * longest <= most:
+        return size + values * longest
+    if not is_text or size > most or (pages.prefixed and nested):
+        raise LimitExceeded(f"a column would take {size + values * longest} bytes, more than {most}")
+    return size + _counted(file, path, place, most // longest if pages.prefixed else 0, most - size)
+
+
+def _longest_at_most(pages: Pages) -> int:
+    """Return how long a text can be at most that a few bytes of a page stand for."""
+    dictionary = pages.dictionary[2] if pages.dictionary else 0
+    return max(dictionary, pages.largest) if pages.prefixed else dictionary
+
+
+def _longest_in_dictionary(opened: FileBytes, pages: Pages, codec: str) -> int:
+    """Return how long the longest text of a dictionary is; 0 where that cannot be read here."""
+    import pyarrow as pa
+
+    if pages.dictionary is None:
+        return 0
+    start, stored, size = pages.dictionary
+    data = opened.read(start, stored)
+    try:
+        if codec != "UNCOMPRESSED":
+            data = pa.decompress(data, size, codec.lower(), asbytes=True)
+    except (pa.ArrowException, ValueError):  # a codec of Hadoop's, or damaged: Arrow will say so
+        return 0
+    at = longest = 0
+    lengths = struct.Struct("<I").unpack_from
+    last = size - 4
+    while at <= last:
+        (length,) = lengths(data, at)
+        longest = max(longest, length)
+        at += 4 + length
+    return longest
+
+
+def _counted(file: pq.ParquetFile, path: Path, place: tuple[int, int], step: int, most: int) -> int:
+    """Count the bytes of the texts of a chunk, read by dictionary, or else ``step`` rows at a time."""
+    import pyarrow.parquet as pq
+
+    group, leaf = place
+    name = file.metadata.row_group(group).column(leaf).path_in_schema
+    found = 0
+    with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=[] if step else [name]) as opened:
+        rows = step or max(1, file.metadata.row_group(group).num_rows)
+        batches = opened.reader.iter_batches(
+            rows, row_groups=[group], column_indices=[leaf], use_threads=False
+        )
+        for batch in batches:
+            found += sum(expanded(column, most) for column in batch.columns)
+            if found > most:
+                raise LimitExceeded(f"a column would take more than {most} bytes")
+    return found
