@@ -121,6 +121,10 @@ class _Geometries:
     def rises(self, column: int) -> bool:  # noqa: ARG002 - as above
         return False
 
+    def counts_up(self, column: int) -> bool:  # noqa: ARG002 - no text is asked for
+        """Return False: these are no texts."""
+        return False
+
     def _between(self, start: int, stop: int) -> pa.Array:
         import pyarrow as pa
 

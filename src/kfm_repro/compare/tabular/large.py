@@ -47,6 +47,8 @@ _ALIKE = 0.9
 """Part of the first rows that is equal in place where it pays to compare the rest so."""
 _MOST_LOOKED_AT = 1_000_000
 """Most pairs of a column that are kept to be looked at one by one (see `Limits.pairs`, which counts distinct ones)."""
+_BYTES_PER_PAIR = 512
+"""What such a pair takes while it is looked at, if it is not longer than most."""
 _MOST_AT_HAND = 1_000_000
 """Most rows without equal partner that are read as rows; beyond it they are read a column at a time."""
 MOST_IN_PLACE = 0.2
@@ -125,6 +127,7 @@ def parts_in_place(
 
     settled: dict[int, list[Part]] = {}
     left: dict[int, _Left] = {}
+    most = min(_MOST_LOOKED_AT, task.context.memory // _BYTES_PER_PAIR)
     others = [i for i in range(len(columns)) if i != anchor]
     for i, difference in differing([columns[i] for i in others], columns[anchor].sources[0].rows):
         at = others[i]
@@ -135,7 +138,7 @@ def parts_in_place(
         else:
             here = np.arange(len(difference.places))
         settled[at] = merged([*settled.get(at, []), *parts])
-        left.setdefault(at, _Left()).add(difference.take(here), bounded=not columns[at].is_float)
+        left.setdefault(at, _Left(most)).add(difference.take(here), bounded=not columns[at].is_float)
     for i in sorted(settled):
         yield i, merged([*settled[i], *left[i].parts(columns[i], task)])
 
@@ -144,6 +147,7 @@ def parts_in_place(
 class _Left:
     """Rows whose cells of one column are to be looked at one by one: not all of them when there are very many."""
 
+    most: int
     found: list[Difference] = field(default_factory=list)
     count: int = 0
     beyond: int = 0
@@ -152,7 +156,7 @@ class _Left:
     def add(self, difference: Difference, *, bounded: bool) -> None:
         """Add rows; beyond the bound they are only counted."""
         places = difference.places
-        room = max(0, _MOST_LOOKED_AT - self.count) if bounded else len(places)
+        room = max(0, self.most - self.count) if bounded else len(places)
         if room and len(places):
             self.found.append(Difference(places[:room], difference.a[:room], difference.b[:room]))
         self.count += len(places[:room])

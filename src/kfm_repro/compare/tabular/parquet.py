@@ -7,6 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
+from kfm_repro.compare.memory import economise
 from kfm_repro.compare.tabular.decoded import check_size, compare_decoded, most_bytes, validate
 from kfm_repro.compare.tabular.diff import compare_sources
 from kfm_repro.compare.tabular.expanded import WIDTH
@@ -37,6 +38,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
 
     Raises Unreadable for a damaged file and LimitExceeded for one that would decode to too much.
     """
+    if context.options.memory_bytes is not None:
+        economise()
     with open_parquet(a) as left, open_parquet(b) as right:
         if _is_large(left, right, context):
             with ParquetSource(left, a) as source_a, ParquetSource(right, b) as source_b:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kfm_repro.compare.memory import economise
 from kfm_repro.compare.tabular.dialect import header, sniff
 from kfm_repro.compare.tabular.diff import compare_sources
 from kfm_repro.compare.tabular.lines import MARKS, Unsure
@@ -38,6 +39,8 @@ def compare_spooled(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
 
     if library() is None:
         raise Unsure
+    if context.options.memory_bytes is not None:
+        economise()
     with tempfile.TemporaryDirectory(prefix="kfm-repro-text-") as folder:
         copies = [Path(folder, name) for name in ("a.parquet", "b.parquet")]
         texts = [_Text(path) for path in (a, b)]
