@@ -41,6 +41,7 @@ MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00")
 """First bytes of texts that say how they are encoded, and of what is none in UTF-8."""
 _HEAD_BYTES = 1 << 19
 _HEAD_ROWS = 2_000
+_GLANCE = 1 << 16
 _BLOCK_ROWS = 1 << 17
 _NATURAL = 2
 """What the compiled loop answers of rising cells that are natural numbers."""
@@ -56,7 +57,9 @@ class TextSource:
     Rows are the records after the header. It answers for its columns as `ParquetSource` does.
     """
 
-    def __init__(self, path: Path, data: mmap.mmap, delimiter: str, lines: Ints) -> None:
+    def __init__(
+        self, path: Path, data: mmap.mmap, delimiter: str, lines: Ints, unlike: Mask | None = None
+    ) -> None:
         import numpy as np
         import pyarrow as pa
 
@@ -65,6 +68,8 @@ class TextSource:
         self.delimiter = delimiter
         self.lines = lines
         """Where every record begins, the header first, and the end of the text."""
+        self.unlike = unlike
+        """Which records, the header first, are not those in place on the other side, if that is known."""
         self.rows = len(lines) - 2
         self.header = data[: int(lines[1])]
         self.names, _ = header(_decoded(self.header), delimiter)
@@ -248,43 +253,90 @@ def open_texts(a: Path, b: Path) -> tuple[TextSource, TextSource]:
     """Return both sides of a comparison. Raises Unsure where one is not written plainly, or the headers differ."""
     if library() is None:
         raise Unsure
-    with ThreadPoolExecutor(workers()) as pool:
-        left, right = pool.map(_opened, (a, b))
-    if left.header != right.header or left.delimiter != right.delimiter or len(left.names) < 2:  # noqa: PLR2004
+    left, right = _Plain(a), _Plain(b)
+    if left.delimiter != right.delimiter:
         raise Unsure
-    return left, right
-
-
-def _opened(path: Path) -> TextSource:
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            raise Unsure
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    head = data[:_HEAD_BYTES]
-    if head.startswith(MARKS):
+    followed = _by_the_other(left, right) if _begin_alike(left.head, right.head) else None
+    if followed is not None:
+        lines_a, lines_b, mask = followed
+    else:
+        with ThreadPoolExecutor(workers()) as pool:
+            (lines_a, lines_b), mask = pool.map(_Plain.lines, (left, right)), None
+    sources = left.source(lines_a), right.source(lines_b, mask)
+    if sources[0].header != sources[1].header or len(sources[0].names) < 2:  # noqa: PLR2004
         raise Unsure
-    cut = head.rfind(b"\n") + 1 if len(head) < len(data) else len(head)
-    delimiter = sniff(_decoded(head[:cut]))
-    return TextSource(path, data, delimiter, _lines(data, delimiter))
+    return sources
 
 
-def _lines(data: mmap.mmap, delimiter: str) -> Ints:
+def _begin_alike(a: bytes, b: bytes) -> bool:
+    """Return whether most of the first lines of two texts are the same in place."""
+    pairs = list(zip(a[:_GLANCE].split(b"\n"), b[:_GLANCE].split(b"\n"), strict=False))
+    return 2 * sum(left == right for left, right in pairs) > len(pairs)
+
+
+def _by_the_other(a: _Plain, b: _Plain) -> tuple[Ints, Ints, Mask] | None:
+    """Return the records of both texts, and which differ in place; None where there are not as many."""
     import numpy as np
 
+    lines_a = a.lines()
+    records = len(lines_a) - 1
+    lines_b, mask = np.empty(records + 1, np.int64), np.zeros(records, np.bool_)
     loops = library()
     assert loops is not None  # noqa: S101  # open_texts asked
-    address, size = np.frombuffer(data, np.uint8).ctypes.data, len(data)
-    lines = np.empty(loops.kfm_count_lines(address, size) + 1, np.int64)
-    records = loops.kfm_find_lines(address, size, ord(delimiter), 1, lines.ctypes.data)
-    if records < 1:
+    found = loops.kfm_follow_lines(
+        a.address, lines_a.ctypes.data, records, b.address, len(b.data), ord(a.delimiter),
+        lines_b.ctypes.data, mask.ctypes.data,
+    )  # fmt: skip
+    if found < 0:
         raise Unsure
-    return lines[: records + 1]
+    return (lines_a, lines_b, mask) if found else None
+
+
+class _Plain:
+    """A text whose first bytes have been looked at. Raises Unsure where they are not plain."""
+
+    def __init__(self, path: Path) -> None:
+        import numpy as np
+
+        self.path = path
+        with path.open("rb") as file:
+            if not path.stat().st_size:
+                raise Unsure
+            self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.head = self.data[:_HEAD_BYTES]
+        if self.head.startswith(MARKS):
+            raise Unsure
+        cut = self.head.rfind(b"\n") + 1 if len(self.head) < len(self.data) else len(self.head)
+        self.delimiter = sniff(_decoded(self.head[:cut]))
+        self.address = int(np.frombuffer(self.data, np.uint8).ctypes.data)
+
+    def lines(self) -> Ints:
+        """Return where every record begins, and the end. Raises Unsure where the text is not written plainly."""
+        import numpy as np
+
+        loops = library()
+        assert loops is not None  # noqa: S101  # open_texts asked
+        kinds = np.zeros(1, np.int32)
+        most = loops.kfm_survey(self.address, len(self.data), kinds.ctypes.data)
+        lines = np.empty(most + 1, np.int64)
+        records = loops.kfm_find_lines(
+            self.address, len(self.data), ord(self.delimiter), int(kinds[0]), 1, lines.ctypes.data
+        )
+        if records < 1:
+            raise Unsure
+        return lines[: records + 1]
+
+    def source(self, lines: Ints, unlike: Mask | None = None) -> TextSource:
+        """Return the text as a source; ``unlike`` marks its records that are not those of the other side."""
+        return TextSource(self.path, self.data, self.delimiter, lines, unlike)
 
 
 def differing_lines(a: TextSource, b: TextSource) -> Ints:
     """Return the rows whose records differ in place, of two texts with the same number of rows."""
     import numpy as np
 
+    if b.unlike is not None:
+        return np.flatnonzero(b.unlike[1:])
     loops = library()
     assert loops is not None  # noqa: S101  # open_texts asked
     mask: Mask = np.zeros(a.rows + 1, np.bool_)

@@ -129,9 +129,12 @@ class _Text:
                     return
                 if len(rest) > _LONGEST:
                     raise Unsure
-                starts = np.empty(loops.kfm_count_lines(data.ctypes.data, len(data)) + 1, np.int64)
+                kinds = np.zeros(1, np.int32)
+                most = loops.kfm_survey(data.ctypes.data, len(data), kinds.ctypes.data)
+                starts = np.empty(most + 1, np.int64)
                 count = loops.kfm_find_lines(
-                    data.ctypes.data, len(data), ord(self.delimiter), not read, starts.ctypes.data
+                    *(data.ctypes.data, len(data), ord(self.delimiter)),
+                    *(int(kinds[0]), not read, starts.ctypes.data),
                 )
                 if count < 0:
                     raise Unsure

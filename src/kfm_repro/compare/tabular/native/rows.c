@@ -231,41 +231,58 @@ static int64_t past_quotes(const uint8_t *data, int64_t start, int64_t at, int64
   return at;
 }
 
-/* Number of line feeds: a bound for the number of records. */
-EXPORT int64_t kfm_count_lines(const uint8_t *data, int64_t size) {
-  int64_t count = 0;
-  for (int64_t i = 0; i < size; i++) count += data[i] == '\n';
-  return count + 1;
+enum { RETURNS = 1, ZEROS = 2, QUOTES = 4 };
+
+/* Number of line feeds and one more, a bound for the number of records; `kinds` becomes which of the other bytes
+ * that matter there are. */
+EXPORT int64_t kfm_survey(const uint8_t *data, int64_t size, int32_t *kinds) {
+  int64_t count = 1;
+  uint8_t returns = 0, zeros = 0, quotes = 0;
+  for (int64_t i = 0; i < size; i++) {
+    count += data[i] == '\n';
+    returns |= data[i] == '\r';
+    zeros |= data[i] == 0;
+    quotes |= data[i] == '"';
+  }
+  *kinds = (returns ? RETURNS : 0) | (zeros ? ZEROS : 0) | (quotes ? QUOTES : 0);
+  return count;
 }
 
-/* Where every record begins, and the end of the text. Returns the number of records, or -1 for a text that
- * has blank lines, a carriage return by itself, a NUL, or quotes that RFC 4180 does not allow. Of a text that is
- * not `whole` what lies behind its last complete record is left: there the last of `starts` points. */
-EXPORT int64_t kfm_find_lines(const uint8_t *data, int64_t size, int delimiter, int whole, int64_t *starts) {
+/* Where the record ends that begins at `at`: at its line feed or the end of the text. -1 for a blank line, a
+ * carriage return by itself, a NUL or quotes that RFC 4180 does not allow; -2 where a text that is not `whole`
+ * ends before the record does. */
+static int64_t record_end(const uint8_t *data, int64_t at, int64_t size, int delimiter, int kinds, int whole) {
+  int64_t from = at, end;
+  for (;;) {
+    const uint8_t *feed = memchr(data + from, '\n', (size_t)(size - from));
+    if (feed == NULL && !whole) return -2;
+    end = feed == NULL ? size : feed - data;
+    if (!(kinds & QUOTES)) break;
+    int64_t past = past_quotes(data, at, from, end, size, (uint8_t)delimiter, whole);
+    if (past < 0) return past == -2 && !whole ? -2 : -1;
+    if (past <= end) break;
+    from = past;
+    if (from >= size) { end = size; break; }
+  }
+  if (end == at || (end == at + 1 && data[at] == '\r')) return -1;
+  if (kinds & ZEROS && memchr(data + at, 0, (size_t)(end - at)) != NULL) return -1;
+  if (kinds & RETURNS) {
+    const uint8_t *lone = memchr(data + at, '\r', (size_t)(end - at));
+    if (lone != NULL && (lone - data != end - 1 || end == size)) return -1;
+  }
+  return end;
+}
+
+/* Where every record begins, and the end of the text. Returns the number of records, or -1 (see record_end). Of a
+ * text that is not `whole` what lies behind its last complete record is left: there the last of `starts` points. */
+EXPORT int64_t kfm_find_lines(const uint8_t *data, int64_t size, int delimiter, int kinds, int whole,
+                              int64_t *starts) {
   int64_t rows = 0, at = 0;
-  int returns = memchr(data, '\r', (size_t)size) != NULL;
-  if (memchr(data, 0, (size_t)size) != NULL) return -1;
-  int quotes = memchr(data, '"', (size_t)size) != NULL;
   while (at < size) {
-    int64_t from = at, end;
     starts[rows] = at;
-    for (;;) {
-      const uint8_t *feed = memchr(data + from, '\n', (size_t)(size - from));
-      if (feed == NULL && !whole) return rows;
-      end = feed == NULL ? size : feed - data;
-      if (!quotes) break;
-      int64_t past = past_quotes(data, at, from, end, size, (uint8_t)delimiter, whole);
-      if (past == -2 && !whole) return rows;
-      if (past < 0) return -1;
-      if (past <= end) break;
-      from = past;
-      if (from >= size) { end = size; break; }
-    }
-    if (end == at || (end == at + 1 && data[at] == '\r')) return -1;
-    if (returns) {
-      const uint8_t *lone = memchr(data + at, '\r', (size_t)(end - at));
-      if (lone != NULL && (lone - data != end - 1 || end == size)) return -1;
-    }
+    int64_t end = record_end(data, at, size, delimiter, kinds, whole);
+    if (end == -2) return rows;
+    if (end < 0) return -1;
     rows++;
     at = end + 1;
   }
@@ -279,6 +296,42 @@ static inline int64_t length_of(const uint8_t *data, const int64_t *starts, int6
   if (to > from && data[to - 1] == '\n') to--;
   if (to > from && data[to - 1] == '\r') to--;
   return to - from;
+}
+
+/* Length of what two texts begin with alike. */
+static int64_t alike(const uint8_t *a, const uint8_t *b, int64_t size) {
+  int64_t at = 0;
+  while (size - at >= 4096 && memcmp(a + at, b + at, 4096) == 0) at += 4096;
+  while (size - at >= 64 && memcmp(a + at, b + at, 64) == 0) at += 64;
+  while (at < size && a[at] == b[at]) at++;
+  return at;
+}
+
+/* Find the records of B by those of A, and mark which differ in place: what both have alike is one record in both.
+ * Returns 1, 0 where B has not as many records as A, or -1 (see record_end). */
+EXPORT int kfm_follow_lines(const uint8_t *a, const int64_t *starts_a, int64_t records, const uint8_t *b,
+                            int64_t size, int delimiter, int64_t *starts_b, uint8_t *mask) {
+  int64_t i = 0, at = 0;
+  while (i < records && at < size) {
+    int64_t from = starts_a[i], rest = starts_a[records] - from;
+    int64_t same = from + alike(a + from, b + at, rest < size - at ? rest : size - at), shift = at - from;
+    while (i < records && starts_a[i + 1] <= same && a[starts_a[i + 1] - 1] == '\n') {
+      starts_b[i] = starts_a[i] + shift;
+      mask[i++] = 0;
+    }
+    at = starts_a[i] + shift;
+    if (i == records || at >= size) break;
+    int64_t end = record_end(b, at, size, delimiter, RETURNS | ZEROS | QUOTES, 1);
+    if (end < 0) return -1;
+    starts_b[i] = at;
+    starts_b[i + 1] = end < size ? end + 1 : size;
+    int64_t length = length_of(a, starts_a, i);
+    mask[i] = length != length_of(b, starts_b, i) || memcmp(a + starts_a[i], b + at, (size_t)length) != 0;
+    at = starts_b[++i];
+  }
+  if (i < records || at < size) return 0;
+  starts_b[records] = size;
+  return 1;
 }
 
 /* Mark the records that differ in place; returns how many. */
