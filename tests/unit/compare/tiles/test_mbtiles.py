@@ -13,6 +13,9 @@ from compared import Write, brief, compared
 TILES = ((0, 0, 0, b"\x89PNG a"), (1, 0, 0, b"\x89PNG b"))
 SAID = (("name", "n"), ("format", "png"))
 FLAT = "CREATE TABLE tiles (zoom_level integer, tile_column integer, tile_row integer, tile_data blob)"
+MAP = (
+    "CREATE TABLE map (zoom_level integer, tile_column integer, tile_row integer, tile_id text, grid_id text)"
+)
 VIEW = (
     "CREATE VIEW tiles AS SELECT map.zoom_level AS zoom_level, map.tile_column AS tile_column,"
     " map.tile_row AS tile_row, images.tile_data AS tile_data FROM map JOIN images ON images.tile_id = map.tile_id"
@@ -42,7 +45,7 @@ def shared(view: str = VIEW, unused: bytes = b"", grid: str | None = None) -> Wr
         with closing(sqlite3.connect(path)) as connection, connection:
             for statement in (
                 "CREATE TABLE metadata (name text, value text)",
-                "CREATE TABLE map (zoom_level integer, tile_column integer, tile_row integer, tile_id text, grid_id text)",
+                MAP,
                 "CREATE TABLE images (tile_id text, tile_data blob)",
                 view,
             ):
