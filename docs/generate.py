@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from kfm_repro.cli import cli
+from kfm_repro.compare.advice import IN_DATA
+from kfm_repro.compare.catalogue import CATALOGUE
 from kfm_repro.model.encode import report_schema
 from kfm_repro.model.finding import Kind
 from kfm_repro.model.record_schema import record_schemas
@@ -30,6 +32,7 @@ def documents() -> dict[Path, str]:
         **texts,
         **pages,
         DOCS / "kinds" / "README.md": kinds_index(),
+        DOCS / "noise.md": noise(),
         DOCS / "cli-reference.md": cli_reference(),
     }
 
@@ -43,6 +46,43 @@ def kinds_index() -> str:
         )
         + "\n"
     )
+
+
+def noise() -> str:
+    """Return the noise catalogue: where files differ that hold the same, and what a pipeline writes against it."""
+    packaging = [
+        f"| {row.place} | `{row.kind}` | {_cell(row.text)} | {'yes' if row.tried else 'no'} |"
+        for row in CATALOGUE
+    ]
+    data = [f"| `{kind}` | {_cell(text)} |" for kind, text in IN_DATA.items()]
+    return "\n".join(
+        [
+            "# Noise: what differs though nothing changed",
+            "",
+            "Generated from the code; `make schema` writes it anew. Every row has a pair of files, written by the real",
+            "libraries, in `tests/corpus/pairs.py`. *Tried* says that files written so were equal byte for byte, under",
+            "a clock ten years on or whatever else the row is about (`tests/corpus/steady.py`).",
+            "",
+            "## In packaging",
+            "",
+            "| where | kind | what keeps it the same | tried |",
+            "|---|---|---|---|",
+            *packaging,
+            "",
+            "## In data",
+            "",
+            "| kind | what usually helps |",
+            "|---|---|",
+            *data,
+            "",
+            "What each kind means: [findings](findings.md).",
+            "",
+        ]
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def kind_page(kind: Kind) -> str:

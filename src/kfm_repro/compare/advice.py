@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kfm_repro.compare.advice_packaging import packaging_advice
+from kfm_repro.compare.catalogue import CATALOGUE
 from kfm_repro.model.finding import Finding, Fix, Kind, Rung
 
-__all__ = ["advice_for", "advised"]
+__all__ = ["IN_DATA", "advice_for", "advised"]
 
-_IN_DATA: Mapping[Kind, str] = {
+IN_DATA: Mapping[Kind, str] = {
     Kind.TIMESTAMP: "take the time from the run record (KFM_RUN_STARTED_AT) or leave it out of the dataset",
     Kind.IDENTIFIER: "derive the id from the data (a key, or a digest of the row) instead of drawing it",
     Kind.PATH: "write paths relative to the project root, or leave them out",
@@ -21,6 +21,8 @@ _IN_DATA: Mapping[Kind, str] = {
     Kind.FEATURE_ORDER: "sort by a unique key before writing",
     Kind.ARRAY_ORDER: "sort the list before writing",
     Kind.KEY_ORDER: "write with sorted keys (json.dumps(..., sort_keys=True))",
+    Kind.FLOAT_NOISE: "sum in one order, on one thread (OPENBLAS_NUM_THREADS=1; DuckDB: SET threads = 1), or declare a"
+    " tolerance for the output",
     Kind.RING_START: "bring polygons into one form before writing (shapely.normalize)",
     Kind.RING_ORIENTATION: "bring polygons into one form before writing (shapely.orient_polygons)",
     Kind.PART_ORDER: "bring geometries into one form before writing (shapely.normalize)",
@@ -45,13 +47,15 @@ def advised(finding: Finding) -> Finding:
 def advice_for(finding: Finding) -> str:
     """Return advice for a finding, empty when its kind alone says too little."""
     if finding.rung in (Rung.CONTAINER, Rung.ORDER):
-        text = packaging_advice(finding)
-        if text:
+        fitting = (row.text for row in CATALOGUE if row.kind is finding.kind and row.fits(finding))
+        if text := next(fitting, ""):
             return text
     if finding.rung in (Rung.CONTAINER, Rung.TOLERANCE) or (
         finding.kind is Kind.ROW_ORDER and finding.rung is Rung.VALUE
     ):
         return ""
+    if "index of the data frame" in finding.evidence:
+        return "pandas: reset_index(drop=True) before writing, and index=False"
     if finding.kind is Kind.IDENTIFIER and "run" in finding.evidence:
         return "leave the run's id out of the dataset; the run record has it"
-    return _IN_DATA.get(finding.kind, "")
+    return IN_DATA.get(finding.kind, "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from kfm_repro.compare.database.settled import Settled, settled
 from kfm_repro.compare.mixed import typed_tables
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.vector.columns import classify_texts
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
@@ -30,6 +33,7 @@ from kfm_repro.model.finding import Finding, Kind, Rung
 
 __all__ = ["compare"]
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 _CLOCKED = {"gpkg_metadata_reference": "timestamp"}
 
 
@@ -202,8 +206,9 @@ def _judge(
         if geometry and geometry not in classifiers:
             ground = package.ground(table.name) if pair.same_system else UNKNOWN_GROUND
             classifiers[geometry] = shown.watch(geometry, partial(classify_geometries, ground=ground))
-        if table.name in _CLOCKED:
-            classifiers.setdefault(_CLOCKED[table.name], _packaging)
+        clocked = _CLOCKED.get(table.name, "")
+        if clocked and classifiers.get(clocked, classify_texts) is classify_texts:
+            classifiers[clocked] = _packaging
     if pair.spatial and pair.srs_label not in {column.name for column in pair.table_a.columns}:
         classifiers[pair.srs_label] = _other_system
     unit = "feature" if pair.spatial else "row"
@@ -213,7 +218,20 @@ def _judge(
 
 
 def _packaging(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
-    return classify_pairs(list(zip(a, b, strict=True)), context, packaging=True)
+    """Classify times that a library writes: they are packaging whether or not the windows explain them."""
+    evidence = "when the metadata were written; the windows of the runs do not explain it"
+    return tuple(
+        found
+        if found.kind == Kind.TIMESTAMP
+        or not all(_is_time(side[i]) for side in (a, b) for i in found.indexes)
+        else replace(found, kind=Kind.TIMESTAMP, rung=Rung.CONTAINER, evidence=evidence)
+        for found in classify_pairs(list(zip(a, b, strict=True)), context, packaging=True)
+    )
+
+
+def _is_time(value: object) -> bool:
+    """Return whether a value is a time as GeoPackage has it: 2026-01-31T12:00:00.000Z (1.4, requirement 5)."""
+    return isinstance(value, str) and bool(_TIME.fullmatch(value))
 
 
 def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> list[list[bytes]]:
