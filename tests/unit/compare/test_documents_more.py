@@ -15,41 +15,9 @@ from typing import Any
 
 import pytest
 import zstandard
-from compared import RUNS, Write, brief, compared
+from compared import Write, brief, compared
 
-from kfm_repro.compare.context import Context
 from kfm_repro.model.finding import OutputVerdict
-
-TIMES = ("20260203211408", "20261122100001")
-PDF = (
-    "%PDF-1.4\n1 0 obj\n<< /CreationDate (D:{0}Z) /Producer ({1}) >>\nendobj\n"
-    "2 0 obj\n<< /Length 44 >>\nstream\n({2}) Tj /CreationDate (D:20200101000000Z)\nendstream\nendobj\n"
-    "trailer << /ID [<{3}> <{3}>] >>\nstartxref\n9\n%%EOF\n"
-)
-
-
-def pdf(date: str = TIMES[0], program: str = "x", page: str = "hi", own: str = "00" * 16) -> bytes:
-    return PDF.format(date, program, page, own).encode()
-
-
-@pytest.mark.parametrize(
-    ("b", "expected"),
-    [
-        (pdf(TIMES[1]), {"timestamp:container@/CreationDate"}),
-        (pdf(program="y"), {"library-version:container@/Producer"}),
-        (pdf(own="11" * 16), {"identifier:container@/ID"}),
-        (pdf(page="ho"), {"bytes:value"}),
-        (pdf(TIMES[1], page="ho"), {"bytes:value"}),
-        (pdf().replace(b"(D:20200101", b"(D:20210101"), {"bytes:value"}),
-        (pdf()[:-8], {"truncated:value"}),
-        (b"", {"truncated:value"}),
-    ],
-)
-@pytest.mark.parametrize("context", [RUNS, Context()])
-def test_pdf_bookkeeping_is_told_from_pages(
-    tmp_path: Path, b: bytes, expected: set[str], context: Context
-) -> None:
-    assert brief(compared(tmp_path, pdf(), b, "x.pdf", context)) == expected
 
 
 def test_postscript_date_is_packaging_and_the_drawing_is_not(tmp_path: Path) -> None:
