@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare import text
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.document import compare_json
+from kfm_repro.compare.document.parse import DuplicateKey, read_json
 from kfm_repro.compare.extras import need
 from kfm_repro.compare.samples import scalar
 from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from kfm_repro.compare.context import Context
@@ -46,7 +50,11 @@ def compare_jsonld(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     A context of another document is never fetched: such a document stays JSON. Raises as `compare_ntriples`.
     """
     found = compare_json(a, b, context)
-    if _refers_to_context(a) or _refers_to_context(b):
+    try:
+        mapped = _objects(a, context) == _objects(b, context)
+    except DuplicateKey:
+        mapped = False
+    if not mapped or _refers_to_context(a) or _refers_to_context(b):
         return found
     return _compare(a, b, context, "json-ld", found)
 
@@ -93,7 +101,7 @@ def _graph(path: Path, form: str) -> Any:  # noqa: ANN401  # rdflib is untyped h
     # What rdflib thinks of names goes to its log, which is not ours to show.
     logging.getLogger("rdflib.term").addHandler(logging.NullHandler())
     logging.getLogger("rdflib.term").propagate = False
-    with reading(path, "RDF"), warnings.catch_warnings():
+    with reading(path, "RDF"), warnings.catch_warnings(), _literals_as_written(rdflib):
         warnings.simplefilter("ignore")  # of other libraries' futures
         try:
             graph.parse(data=path.read_bytes(), format=form)
@@ -103,6 +111,20 @@ def _graph(path: Path, form: str) -> Any:  # noqa: ANN401  # rdflib is untyped h
     if blank > _MOST_BLANK:
         raise LimitExceeded(f"blank nodes at more than {_MOST_BLANK} places")
     return graph
+
+
+@contextmanager
+def _literals_as_written(rdflib: Any) -> Iterator[None]:  # noqa: ANN401  # as above
+    """Keep rdflib from spelling literals anew, which makes 1e400 and 1e500 one.
+
+    Literals are compared by their characters (RDF 1.1 Concepts, 3.3).
+    """
+    before = rdflib.NORMALIZE_LITERALS
+    rdflib.NORMALIZE_LITERALS = False
+    try:
+        yield
+    finally:
+        rdflib.NORMALIZE_LITERALS = before
 
 
 def _is_blank(term: object) -> bool:
@@ -122,6 +144,27 @@ def _shown(term: Any) -> str:  # noqa: ANN401  # as above
         return str(term.n3())
     except Exception:  # noqa: BLE001  # rdflib reads names that it refuses to write
         return f"<{term}>"
+
+
+def _objects(path: Path, context: Context) -> Counter[tuple[str, ...]]:
+    """Count the objects of a document by what they say themselves, whatever blank nodes are called in it.
+
+    A graph leaves out the members that no context maps, and holds numbers as doubles.
+    """
+    found: Counter[tuple[str, ...]] = Counter()
+    pending: list[Any] = [[read_json(path.read_bytes(), context)]]
+    while pending:
+        value = pending.pop()
+        members = value.items() if isinstance(value, dict) else enumerate(value)
+        said = []
+        for key, member in members:
+            if isinstance(member, dict | list):
+                pending.append(member)
+            blank = isinstance(member, str) and member.startswith("_:")
+            shown = "" if isinstance(member, dict | list) else "_:" if blank else repr(member)
+            said.append(f"{key if isinstance(value, dict) else ''}={shown}")
+        found[tuple(sorted(said))] += 1
+    return found
 
 
 def _refers_to_context(path: Path) -> bool:

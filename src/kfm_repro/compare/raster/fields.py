@@ -84,7 +84,7 @@ def _differing(
     rung = Rung.CONTAINER if packaging else Rung.VALUE
     evidence = name
     if None not in shown:
-        part = classify_pairs([(shown[0], shown[1])], context, packaging="/" not in name)[0]
+        part = classify_pairs([(shown[0], shown[1])], context, packaging=packaging)[0]
         marked = Kind(part.kind) in (Kind.TIMESTAMP, Kind.PATH, Kind.HOST, Kind.IDENTIFIER)
         if marked:
             kind, rung, evidence = Kind(part.kind), Rung(part.rung), f"{name}: {part.evidence}"

@@ -27,6 +27,8 @@ _PIXELS = (Kind.PIXELS, Kind.NODATA, Kind.TYPE, Kind.SCHEMA, Kind.BANDS, Kind.FL
 _MOST_TEXT = 1 << 20
 _CHUNK_NAME = re.compile(r"[A-Za-z]{2}[A-Z][A-Za-z]")
 """Types of chunks: the third letter is a capital (PNG, third edition, 5.4)."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What ends a scan of a JPEG: neither a stuffed byte nor a restart (ITU T.81, B.1.1.2)."""
 Parts = dict[str, bytes]
 """What a file says beside its pixels, by the name of the chunk, the text or the segment."""
 
@@ -82,7 +84,7 @@ def _said(name: str, a: bytes | None, b: bytes | None, context: Context) -> Find
     elif name in _DATE:
         kind, rung = Kind.TIMESTAMP, Rung.CONTAINER
     elif isinstance(shown[0], str) and isinstance(shown[1], str):
-        part = classify_pairs([(shown[0], shown[1])], context, packaging=True)[0]
+        part = classify_pairs([(shown[0], shown[1])], context)[0]
         if Kind(part.kind) in (Kind.TIMESTAMP, Kind.IDENTIFIER, Kind.PATH, Kind.HOST):
             kind, rung, evidence = Kind(part.kind), Rung(part.rung), f"{name}: {part.evidence}"
     example = Example(key={"field": name}, a=scalar(shown[0]), b=scalar(shown[1]))
@@ -163,22 +165,27 @@ def _jpeg(raw: bytes) -> Parts:
         mark, code = raw[at], raw[at + 1]
         if mark != 0xFF:  # noqa: PLR2004  # every marker begins so
             raise ValueError(f"no marker at byte {at}")
+        if code == 0xFF:  # noqa: PLR2004  # a fill byte
+            at += 1
+            continue
+        if code == 0xD9:  # noqa: PLR2004  # the end of the picture, whatever follows
+            if raw[at + 2 :]:
+                parts["bytes after the end"] = raw[at + 2 :]
+            break
         (size,) = struct.unpack_from(">H", raw, at + 2)
         data = raw[at + 4 : at + 2 + size]
-        if code == 0xDA:  # noqa: PLR2004  # a scan: entropy-coded up to the end of the picture
-            end = raw.rfind(b"\xff\xd9")
-            if end < at:
-                raise EOFError("the picture does not end")
-            pixels.append(raw[at:end])
-            if raw[end + 2 :]:
-                parts["bytes after the end"] = raw[end + 2 :]
-            break
+        stop = at + 2 + size
         if 0xE0 <= code <= 0xEF or code == 0xFE:  # noqa: PLR2004  # application data, comments
             name = "comment" if code == 0xFE else f"APP{code - 0xE0}"  # noqa: PLR2004  # as above
             number = sum(other == name or other.startswith(f"{name} #") for other in parts)
             parts[f"{name} #{number + 1}" if number else name] = data
         else:
-            pixels.append(raw[at : at + 2 + size])
-        at += 2 + size
+            if code == 0xDA:  # noqa: PLR2004  # a scan: entropy-coded up to the next marker
+                marker = _MARKER.search(raw, stop)
+                if marker is None:
+                    raise EOFError("the picture does not end")
+                stop = marker.start()
+            pixels.append(raw[at:stop])
+        at = stop
     parts["pixels"] = b"".join(pixels)
     return parts

@@ -192,3 +192,12 @@ def test_a_mask_of_an_overview_that_hides_others_is_another_overview(tmp_path: P
         return write
 
     assert compared(tmp_path, masked(2), masked(4), "x.tif").verdict == "different"
+
+
+SCENES = "8f14e45f-ceea-467f-a0c5-bd6d8f3c1a11", "6c8349cc-7260-4e62-a3b1-396831a8398a"
+
+
+def test_an_identifier_in_a_description_is_data(tmp_path: Path) -> None:
+    """It says which scene is shown: in packaging it would be noise."""
+    a, b = (tif((270, 2, f"scene {scene}\0".encode())) for scene in SCENES)
+    assert "identifier:value@/TIFF tag 270" in brief(compared(tmp_path, a, b, "x.tif"))

@@ -13,6 +13,9 @@ from kfm_repro.model.finding import OutputVerdict
 PICTURE = np.random.default_rng(1).integers(0, 255, (40, 50, 3)).astype("u1")
 
 
+SCENES = "8f14e45f-ceea-467f-a0c5-bd6d8f3c1a11", "6c8349cc-7260-4e62-a3b1-396831a8398a"
+
+
 def png(values: Any = PICTURE, level: int = 6, **texts: str) -> Write:
     said = PngImagePlugin.PngInfo()
     for key, text in texts.items():
@@ -37,6 +40,7 @@ def with_pixel() -> Any:
         (png(Creation_Time="1"), png(Creation_Time="2"), "x.png", {"timestamp:container@/Creation Time"}),
         (png(Title="x"), png(Title="y"), "x.png", {"attributes:value@/Title"}),
         (png(tIME="x"), png(tIME="y"), "x.png", {"attributes:value@/text tIME"}),
+        (png(Source=SCENES[0]), png(Source=SCENES[1]), "x.png", {"identifier:value@/Source"}),
         (png(), png(level=1), "x.png", {"layout:container"}),
         (png(), png(with_pixel()), "x.png", {"pixels:value@2"}),
         (jpg(), jpg(optimize=True), "x.jpg", {"layout:container"}),
@@ -63,3 +67,17 @@ def test_cut_or_damaged_pictures_are_never_equal(
     for broken in (whole[:500], b"", whole[:60] + b"\0\0\0\0" + whole[64:], whole + b"more"):
         sides = (broken, whole) if swapped else (whole, broken)
         assert compared(tmp_path, *sides, name).verdict in (OutputVerdict.DIFFERENT, OutputVerdict.UNKNOWN)
+
+
+def test_a_second_picture_behind_the_first_is_not_passed_over(tmp_path: Path) -> None:
+    """Readers of one picture see the same; a file of several pictures has another one."""
+    first, second, other = (
+        written(tmp_path, side, "x.jpg", write).read_bytes()
+        for side, write in (
+            ("p", jpg(restart_marker_rows=1)),
+            ("q", jpg(PICTURE[::-1])),
+            ("r", jpg(with_pixel(), quality=5)),
+        )
+    )
+    result = compared(tmp_path, first + second, first + other, "x.jpg")
+    assert brief(result) == {"attributes:value@/bytes after the end"}

@@ -1,0 +1,60 @@
+"""Graphs that differ in more than the names of blank nodes, though rdflib reads the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compared import compared
+
+XSD = "http://www.w3.org/2001/XMLSchema#"
+
+
+def triples(literal: str, node: str) -> bytes:
+    return f'_:{node} <http://x/v> {literal} .\n_:{node} <http://x/n> "k" .\n'.encode()
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        ("1e400", "1e400", "equivalent"),
+        ("1e400", "1e500", "different"),
+        ("01", "1", "different"),
+    ],
+)
+@pytest.mark.parametrize(("suffix", "prefix"), [("nt", ""), ("ttl", "@prefix x: <http://x/> .\n")])
+def test_literals_are_compared_as_they_are_written(
+    tmp_path: Path, a: str, b: str, verdict: str, suffix: str, prefix: str
+) -> None:
+    sides = [
+        prefix.encode() + triples(f'"{text}"^^<{XSD}double>', node) for text, node in ((a, "p"), (b, "q"))
+    ]
+    assert compared(tmp_path, *sides, f"x.{suffix}").verdict == verdict
+
+
+def document(node: str, **said: Any) -> bytes:
+    graph = [{"@id": f"_:{node}1", "v": 1, **said}, {"@id": f"_:{node}2", "n": {"@id": f"_:{node}1"}}]
+    return json.dumps({"@context": {"v": "http://x/v", "n": "http://x/n"}, "@graph": graph}).encode()
+
+
+def test_members_that_no_context_maps_are_compared(tmp_path: Path) -> None:
+    assert compared(tmp_path, document("p", u=1), document("q", u=1), "x.jsonld").verdict == "equivalent"
+    assert compared(tmp_path, document("p", u=1), document("q", u=2), "x.jsonld").verdict == "different"
+    assert compared(tmp_path, document("p", v=1), document("q", v=2), "x.jsonld").verdict == "different"
+
+
+def test_numbers_that_no_double_holds_are_compared(tmp_path: Path) -> None:
+    a, b = (
+        document(node, v=7).replace(b": 7", number) for node, number in (("p", b": 1e400"), ("q", b": 1e500"))
+    )
+    assert compared(tmp_path, a, b, "x.jsonld").verdict == "different"
+
+
+@pytest.mark.parametrize(
+    "text", [b"5", b'{"a": "_:x", "a": "_:y"}', b"[]", b'{"@id": "_:p", "v": {"@value": []}}']
+)
+def test_odd_documents_are_answered(tmp_path: Path, text: bytes) -> None:
+    result = compared(tmp_path, text, text.replace(b"_:", b"_:q") + b" ", "x.jsonld")
+    assert all("failed on" not in finding.evidence for finding in result.findings)
