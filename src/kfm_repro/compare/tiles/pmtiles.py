@@ -75,10 +75,11 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         with reading(path, "PMTiles", struct.error, zlib.error):
             sides.append(_opened(path))
     left, right = sides
+    known = all(side.said[_PACKING] in (_NONE, _GZIP) for side in sides)
     found = [
         Finding(
-            kind=Kind.LAYOUT if name == _PACKING else Kind.SCHEMA,
-            rung=Rung.CONTAINER if name == _PACKING else Rung.VALUE,
+            kind=Kind.LAYOUT if name == _PACKING and known else Kind.SCHEMA,
+            rung=Rung.CONTAINER if name == _PACKING and known else Rung.VALUE,
             where={"pointer": f"/header/{name}"},
             examples=(Example(a=scalar(value), b=scalar(right.said[name])),),
             evidence=name,
