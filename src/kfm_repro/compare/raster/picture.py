@@ -245,6 +245,8 @@ def _overview_difference(
         left, right = files
         if left.shape != right.shape:
             return shape[0] * shape[1]
+        if left.width * left.height > a.width * a.height:
+            raise LimitExceeded("an overview that is larger than what it shows")
         count = 0
         for window in _windows(left, right, np.dtype(a.dtypes[band - 1]).itemsize):
             x, y = (file.read(band, window=window) for file in files)
