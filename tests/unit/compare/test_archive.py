@@ -434,3 +434,38 @@ def test_a_tar_by_the_real_program_is_read(tmp_path: Path) -> None:
         subprocess.run(args, check=True)
         sides.append(archive.read_bytes())
     assert brief(compared(tmp_path, *sides, "t.tar")) == [("timestamp", "container", None)]
+
+
+def test_members_whose_names_lead_to_one_place_are_compared_each(tmp_path: Path) -> None:
+    def made(first: str) -> bytes:
+        raw = io.BytesIO()
+        with tarfile.open(fileobj=raw, mode="w") as archive:
+            for name, text in (("x.txt", first), ("./x.txt", "same")):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(text)
+                archive.addfile(entry, io.BytesIO(text.encode()))
+        return raw.getvalue()
+
+    assert compared(tmp_path, made("one"), made("two"), "x.tar").verdict is OutputVerdict.DIFFERENT
+
+
+def test_chunks_of_a_store_in_an_archive_are_compared_by_their_elements(tmp_path: Path) -> None:
+    import numpy as np
+    import zarr
+
+    def made(level: int, last: float) -> bytes:
+        folder = tmp_path / f"store-{level}-{last}"
+        codec = zarr.codecs.GzipCodec(level=level)
+        array = zarr.create_array(
+            folder, shape=(40,), chunks=(20,), dtype="f8", compressors=codec, overwrite=True
+        )
+        array[:] = np.append(np.arange(39.0), last)
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        return zipped(
+            {f"out.zarr/{file.relative_to(folder).as_posix()}": file.read_bytes() for file in files}
+        )
+
+    same = compared(tmp_path, made(1, 39.0), made(9, 39.0), "x.zip")
+    assert {kind for kind, rung, _ in brief(same) if rung == "container"} >= {"chunking"}
+    near = compared(tmp_path, made(1, 39.0), made(1, float(np.nextafter(39.0, 99))), "x.zip")
+    assert {kind for kind, _, _ in brief(near)} == {"float-noise"}

@@ -75,3 +75,18 @@ def test_a_digest_in_a_text_that_is_not_shown_whole_explains_nothing(name: str, 
         name: "different",
         "t.csv": "equivalent",
     }
+
+
+def test_files_that_name_each_other_do_not_excuse_each_other(tmp_path: Path) -> None:
+    """Each was written when the other was as it was before: only one of the digests is that of a file here."""
+
+    def pair(value: int) -> dict[str, bytes]:
+        before = json.dumps({"value": value}).encode()
+        b = json.dumps({"of": hashlib.sha256(before).hexdigest()}).encode()
+        a = json.dumps({"of": hashlib.sha256(b).hexdigest()}).encode()
+        return {"a.json": a, "b.json": b}
+
+    found = results(tmp_path, pair(1), pair(2))
+    assert {str(result.verdict) for result in found.values()} == {"different"}
+    assert [(str(f.kind), str(f.rung)) for f in found["b.json"].findings] == [("value", "value")]
+    assert [(str(f.kind), str(f.rung)) for f in found["a.json"].findings] == [("digest-cascade", "value")]

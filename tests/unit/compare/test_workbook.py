@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pyarrow as pa
 import pytest
 import xlsxwriter
 from openpyxl.styles import Font
+from tabular_writers import WRITERS
 
 import kfm_repro
 from kfm_repro.model.finding import Kind, OutputComparison, OutputVerdict, Rung
@@ -210,3 +212,14 @@ def test_without_the_package_the_answer_is_unknown_and_says_so(
     output = outcome(a, b)
     assert output.verdict is OutputVerdict.UNKNOWN
     assert "not installed" in output.findings[0].evidence
+
+
+def test_a_member_that_cannot_be_unpacked_is_told_and_no_failure(tmp_path: Path) -> None:
+    whole = tmp_path / "a.xlsx"
+    WRITERS["xlsx"](pa.table({"a": [1, 2, 3]}), whole)
+    raw = whole.read_bytes()
+    for at in range(60, 700, 9):
+        broken = tmp_path / "b.xlsx"
+        broken.write_bytes(raw[:at] + bytes([raw[at] ^ 0x55]) + raw[at + 1 :])
+        (output,) = kfm_repro.diff(whole, broken).outputs
+        assert not any("failed on" in finding.evidence for finding in output.findings), at

@@ -37,6 +37,15 @@ def xml(text: str, *values: str) -> bytes:
         ("<a>x <b/> y</a>", "<a>x <b/>y</a>", {"value:value@/a"}),
         ("<a><b/><c/></a>", "<a><c/><b/></a>", {"value:value@/a"}),
         ("<?s x?><a/>", "<?s y?><a/>", {"value:value@/a/@?s"}),
+        ("<a xmlns:p='urn:1' t='p:b'/>", "<a xmlns:p='urn:2' t='p:b'/>", {"value:value@/a/@xmlns:p"}),
+        ("<a xmlns:p='urn:1'>x p:b</a>", "<a xmlns:p='urn:2'>x p:b</a>", {"value:value@/a/@xmlns:p"}),
+        ("<p:a xmlns:p='urn:1'/>", "<q:a xmlns:q='urn:1'/>", {"encoding:container"}),
+        (
+            "<p:a xmlns:p='urn:1' xmlns='urn:2'/>",
+            "<p:a xmlns:p='urn:1' xmlns='urn:3'/>",
+            {"value:value@/a/@xmlns"},
+        ),
+        ("<!DOCTYPE a SYSTEM 'x'><a/>", "<!DOCTYPE a SYSTEM 'y'><a/>", {"value:value@/a/@!DOCTYPE"}),
         ("<a xmlns='urn:1'/>", "<a xmlns='urn:2'/>", {"value:value@/a"}),
     ],
 )

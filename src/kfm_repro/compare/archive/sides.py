@@ -101,31 +101,31 @@ class _Members(Mapping[str, Path], Generic[Entry]):
     def __init__(self, side: Side[Entry], folder: Path) -> None:
         self._side = side
         self._folder = folder
-        self._entries = {str(PurePosixPath(name)): entry for name, entry in side.last.items()}
+        self._names = {str(PurePosixPath(name)): name for name in side.last}
         self._files: dict[str, Path] = {}
 
     def __getitem__(self, name: str) -> Path:
         """Unpack a member. Raises KeyError, Unreadable, LimitExceeded."""
-        plain = str(PurePosixPath(name))
-        if plain not in self._files:
-            entry = self._entries[plain]
+        own = name if name in self._side.last else self._names[str(PurePosixPath(name))]
+        if own not in self._files:
+            entry = self._side.last[own]
             if self._side.opaque(entry):
                 raise KeyError(name)
-            path = self._folder / str(len(self._files)) / safe_name(name)
+            path = self._folder / str(len(self._files)) / safe_name(own)
             path.parent.mkdir(parents=True)
             with path.open("wb") as target:
                 target.writelines(self._side.blocks(entry))
-            self._files[plain] = path
-        return self._files[plain]
+            self._files[own] = path
+        return self._files[own]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and str(PurePosixPath(name)) in self._entries
+        return isinstance(name, str) and str(PurePosixPath(name)) in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._names)
 
 
 def common_names(a: Side[Entry], b: Side[Entry]) -> list[str]:

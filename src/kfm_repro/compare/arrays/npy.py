@@ -39,9 +39,11 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
 
 
 def _opened(path: Path) -> Any:  # noqa: ANN401  # a memory map of any dtype
+    import tokenize
+
     import numpy as np
 
-    with reading(path, "a NumPy array"):
+    with reading(path, "a NumPy array", SyntaxError, tokenize.TokenError):
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except ValueError as exc:

@@ -11,9 +11,9 @@ from kfm_repro.compare import bytes as raw_bytes
 from kfm_repro.compare import text
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.document.pdf_read import Stream, Text, read_pdf
-from kfm_repro.compare.document.xml_read import local_name, read_xml
 from kfm_repro.compare.noise.timestamps import fits, readings
 from kfm_repro.compare.samples import scalar
+from kfm_repro.compare.xml_read import local_name, read_xml
 from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 

@@ -11,7 +11,7 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.document.report import findings_of
 from kfm_repro.compare.document.walk import Walk
 from kfm_repro.compare.document.xml_features import in_one_order
-from kfm_repro.compare.document.xml_read import local_name, read_xml
+from kfm_repro.compare.xml_read import local_name, read_xml
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 

@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kfm_repro.compare.document.xml_read import local_name
 from kfm_repro.compare.noise.ordering import count_moved
+from kfm_repro.compare.xml_read import local_name
 from kfm_repro.model.finding import Finding, Kind, Rung
 
 if TYPE_CHECKING:

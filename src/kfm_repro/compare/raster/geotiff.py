@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.raster.fields import field_findings
@@ -10,6 +11,7 @@ from kfm_repro.compare.raster.items import item_findings
 from kfm_repro.compare.raster.opened import opened_raster
 from kfm_repro.compare.raster.picture import at, compare_pictures
 from kfm_repro.compare.raster.tiff import read_tiff
+from kfm_repro.compare.raster.unseen import Shown, shown_by, unseen_findings
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         found.append(
             Finding(kind=Kind.BANDS, rung=Rung.VALUE, examples=(example,), evidence="another number of pages")
         )
+    shown: tuple[Shown, Shown] = (Counter(), Counter())
     for page in range(min(pages)):
         where: dict[str, str | int] = {"member": f"page {page + 1}"} if max(pages) > 1 else {}
         names = [_page_name(path, file, page) for path, file in zip((a, b), files, strict=True)]
@@ -54,6 +57,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
             opened_raster(b, "GTiff", name=names[1]) as right,
         ):
             told = compare_pictures(left, right, context, where)
+            for seen, file in zip(shown, (left, right), strict=True):
+                seen.update(shown_by(file))
         sides = files[0].pages[page], files[1].pages[page]
         told += [
             at(finding, where) for finding in (*place_findings(*sides, told), *item_findings(*sides, context))
@@ -61,6 +66,8 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         coloured = any(finding.evidence == "palette" for finding in told)
         held = {*_LAYOUT, _PALETTE} if coloured else _LAYOUT
         found += [*told, *field_findings(*sides, held, context, where)]
+    if pages[0] == pages[1]:
+        found += unseen_findings((a, b), files, shown)
     if not found or all(finding.rung is Rung.CONTAINER for finding in found):
         found.extend(_layout(*files))
     return tuple(found)
@@ -100,8 +107,9 @@ def _layout(a: Tiff, b: Tiff) -> list[Finding]:
         )
     unused = a.unused, b.unused
     blocks = [sum(d.block_bytes for d in file.directories) for file in (a, b)]
-    if blocks[0] == blocks[1] and unused[0] != unused[1]:
-        example = Example(key={"field": "bytes outside the blocks"}, a=unused[0], b=unused[1])
+    padding = max(a.most_padding, b.most_padding)
+    if blocks[0] == blocks[1] and abs(unused[0] - unused[1]) > padding:
+        example = Example(key={"field": "bytes outside blocks and directories"}, a=unused[0], b=unused[1])
         evidence = "blocks that were written again leave the old ones in the file"
         found.append(
             Finding(kind=Kind.DEAD_SPACE, rung=Rung.CONTAINER, examples=(example,), evidence=evidence)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kfm_repro.compare.document.xml_read import read_xml
 from kfm_repro.compare.samples import scalar
+from kfm_repro.compare.xml_read import read_xml
 from kfm_repro.errors import Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 

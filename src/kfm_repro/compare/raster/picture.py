@@ -24,6 +24,7 @@ _WINDOW_BYTES = 32 << 20
 _DRAWN = 8
 """Bands of which a report draws where they differ; a picture may have thousands."""
 _DERIVED = ("STATISTICS_",)
+_LARGER = "an overview that is larger than what it shows"
 _DATASET_MASK = 2
 _SAME_POSITION = 1e-10
 """Of a pixel: what a rewriting of the same georeference may lose."""
@@ -218,6 +219,8 @@ def _overviews(a: Any, b: Any) -> Iterator[Finding]:  # noqa: ANN401  # as above
         if a.dtypes[band - 1] != b.dtypes[band - 1]:
             continue
         for factor in (factor for factor in levels[0] if factor in levels[1]):
+            if not factor:
+                raise LimitExceeded(_LARGER)
             shape = (math.ceil(a.height / factor), math.ceil(a.width / factor))
             places = levels[0].index(factor), levels[1].index(factor)
             count = _overview_difference(a, b, band, places, shape)
@@ -250,6 +253,8 @@ def _overview_difference(
         left, right = files
         if left.shape != right.shape:
             return shape[0] * shape[1]
+        if left.width * left.height > a.width * a.height:
+            raise LimitExceeded(_LARGER)
         count = 0
         for window in _windows(left, right, np.dtype(a.dtypes[band - 1]).itemsize):
             x, y = (file.read(band, window=window) for file in files)

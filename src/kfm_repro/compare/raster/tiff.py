@@ -41,7 +41,7 @@ NESTED = (34665, 34853, 40965)
 _MOST_DIRECTORIES = 4096
 _MOST_FIELDS = 4096
 _MOST_BYTES = 256 << 20
-_SUBFILE_TYPE, _STRIP_COUNTS, _TILE_COUNTS = 254, 279, 325
+_SUBFILE_TYPE, _STRIPS, _STRIP_COUNTS, _TILES, _TILE_COUNTS = 254, 273, 279, 324, 325
 _REDUCED, _MASK = 1, 4
 
 
@@ -71,6 +71,28 @@ class Directory:
         """Whether it is a picture of its own, neither an overview nor a mask."""
         return not (next(iter(self.numbers(_SUBFILE_TYPE)), 0) & (_REDUCED | _MASK))
 
+    def bytes_in(self, *, big: bool) -> int:
+        """Return how many bytes the directory and the values of its fields take."""
+        inline = 8 if big else 4
+        head = 16 + 20 * len(self.fields) if big else 6 + 12 * len(self.fields)
+        outside = sum(len(raw) for _, raw in self.fields.values() if len(raw) > inline)
+        return head + outside + sum(nested.bytes_in(big=big) for nested in self.nested.values())
+
+    def blocks(self, path: Path) -> list[bytes]:
+        """Return all strips or tiles, packed. Raises Unreadable, LimitExceeded."""
+        pairs = [
+            *zip(self.numbers(_STRIPS), self.numbers(_STRIP_COUNTS), strict=False),
+            *zip(self.numbers(_TILES), self.numbers(_TILE_COUNTS), strict=False),
+        ]
+        if sum(size for _, size in pairs) > _MOST_BYTES:
+            raise LimitExceeded(f"a picture of more than {_MOST_BYTES} packed bytes that is not shown")
+        found = []
+        with reading(path, "TIFF"), path.open("rb") as file:
+            for at, size in pairs:
+                file.seek(at)
+                found.append(file.read(size))
+        return found
+
     @property
     def block_bytes(self) -> int:
         """Return the bytes of all strips or tiles, packed."""
@@ -93,8 +115,17 @@ class Tiff:
 
     @property
     def unused(self) -> int:
-        """Return about how many bytes belong to no block; the directories themselves are among them."""
-        return self.size - sum(directory.block_bytes for directory in self.directories)
+        """Return how many bytes belong to no block and no directory; padding is among them."""
+        used = (directory.block_bytes + directory.bytes_in(big=self.big) for directory in self.directories)
+        return self.size - sum(used)
+
+    @property
+    def most_padding(self) -> int:
+        """Return how many bytes may be padding: one before the value of each field, each directory, and each block."""
+        return sum(
+            len(directory.fields) + 1 + len(directory.numbers(_STRIPS)) + len(directory.numbers(_TILES))
+            for directory in self.directories
+        )
 
 
 def read_tiff(path: Path) -> Tiff:

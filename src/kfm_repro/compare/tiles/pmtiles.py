@@ -28,6 +28,7 @@ __all__ = ["compare"]
 _HEADER = struct.Struct("<7sB11Q6B4iB2i")
 _MOST_TILES = 20_000_000
 _MOST_DIRECTORY = 256 << 20
+_MOST_METADATA = 64 << 20
 _NONE, _GZIP = 1, 2
 _GZIPPED = b"\x1f\x8b"
 _PACKING = "tile compression"
@@ -75,10 +76,11 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         with reading(path, "PMTiles", struct.error, zlib.error):
             sides.append(_opened(path))
     left, right = sides
+    known = all(side.said[_PACKING] in (_NONE, _GZIP) for side in sides)
     found = [
         Finding(
-            kind=Kind.LAYOUT if name == _PACKING else Kind.SCHEMA,
-            rung=Rung.CONTAINER if name == _PACKING else Rung.VALUE,
+            kind=Kind.LAYOUT if name == _PACKING and known else Kind.SCHEMA,
+            rung=Rung.CONTAINER if name == _PACKING and known else Rung.VALUE,
             where={"pointer": f"/header/{name}"},
             examples=(Example(a=scalar(value), b=scalar(right.said[name])),),
             evidence=name,
@@ -156,7 +158,7 @@ def _opened(path: Path) -> _Archive:
     packing = head[14]
     runs = _Directories(data, leaves, packing).runs(root, root_size)
     said = {name: head[i - 20 + 15] for i, name in _SAID}
-    text = _unpacked(_part(data, meta, meta_size), packing)
+    text = _unpacked(_part(data, meta, meta_size), packing, _MOST_METADATA)
     return _Archive(said, _parsed(text), runs, data, tiles)
 
 
@@ -174,10 +176,12 @@ def _part(data: Any, at: int, size: int) -> bytes:  # noqa: ANN401  # a memory m
     return part
 
 
-def _unpacked(data: bytes, packing: int) -> bytes:
+def _unpacked(data: bytes, packing: int, most: int = _MOST_DIRECTORY) -> bytes:
+    if len(data) > most:
+        raise LimitExceeded(f"a directory or metadata of more than {most} bytes")
     if packing == _GZIP:
         engine = zlib.decompressobj(31)
-        plain = engine.decompress(data, _MOST_DIRECTORY)
+        plain = engine.decompress(data, most)
         if not engine.eof:
             raise ValueError("a directory that is truncated or too large")
         return plain

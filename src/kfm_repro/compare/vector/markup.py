@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +30,7 @@ __all__ = ["Features", "compare_features", "references"]
 
 _NAMES = ("folder", "schemaUrl", "feature type")
 """Labels that name a layer."""
+_NUMBERED = re.compile(r" \([0-9]+\)\Z")
 _COUNTED = re.compile(r"(.*?)([0-9]{1,18})", re.DOTALL)
 
 
@@ -50,15 +52,17 @@ class Features:
     referred: frozenset[str] = frozenset()
 
     def add(self, row: list[tuple[str, str | None]], wkb: bytes | None) -> None:
-        """Take in a feature; a second value of the same label gets a label of its own."""
+        """Take in a feature; a second value of the same label gets a label of its own.
+
+        A label that looks like one of those is numbered from its first value on, so that none is taken for another.
+        """
         found: dict[str, str] = {}
+        counts: Counter[str] = Counter()
         for label, value in row:
-            name, count = label, 1
-            while name in found:
-                count += 1
-                name = f"{label} ({count})"
             if value is not None:
-                found[name] = value
+                counts[label] += 1
+                numbered = counts[label] > 1 or _NUMBERED.search(label)
+                found[f"{label} ({counts[label]})" if numbered else label] = value
         self.rows.append(found)
         self.wkb.append(wkb)
 

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from kfm_repro.compare.context import Limits, reading
+from kfm_repro.compare.prefixes import Prefixes
 from kfm_repro.compare.vector.geojson_read import check_size
 
 __all__ = [
@@ -50,7 +51,9 @@ class _Parser:
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._tree.data
+        parser.CharacterDataHandler = self._text
+        self._prefixes = Prefixes()
+        parser.StartNamespaceDeclHandler = self._prefixes.declare
         parser.StartDoctypeDeclHandler = _refuse
         parser.ProcessingInstructionHandler = lambda *parts: self._instructions.append(" ".join(parts))
         self._parser = parser
@@ -58,6 +61,7 @@ class _Parser:
     def read(self, raw: bytes) -> Element:
         self._parser.Parse(raw, True)  # noqa: FBT003 - the signature of expat
         root: Element = self._tree.close()
+        self._prefixes.settle()
         if self._instructions:
             root.set("?", json.dumps(self._instructions))
         return root
@@ -66,7 +70,12 @@ class _Parser:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise ValueError("the document nests too deep")
-        self._tree.start(_named(tag), {_named(name): value for name, value in attributes.items()})
+        element = self._tree.start(_named(tag), {_named(name): value for name, value in attributes.items()})
+        self._prefixes.element(tag.rpartition("}")[0], list(attributes.values()), element.set)
+
+    def _text(self, data: str) -> None:
+        self._prefixes.text(data)
+        self._tree.data(data)
 
     def _end(self, tag: str) -> None:
         self._depth -= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ def check_package(path: Path, context: Context) -> None:
     """Unpack everything once, within the limits, and measure every sheet."""
     limits = context.limits
     with (
-        reading(path, "XLSX", zipfile.BadZipFile, NotImplementedError, RuntimeError),
+        reading(path, "XLSX", zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
         zipfile.ZipFile(path) as file,
     ):
         members = file.infolist()

@@ -362,3 +362,14 @@ def test_a_chunk_packed_otherwise_is_no_other_chunk_and_its_description_says_so(
     results = {output.path: output for output in compare_outputs(sides[0], sides[1], Context()).outputs}
     assert {str(results[f"s.zarr/a/c/{i}/0"].findings[0].kind) for i in (0, 1)} == {"chunking"}
     assert results["s.zarr/a/zarr.json"].verdict is OutputVerdict.DIFFERENT
+
+
+def test_the_header_of_a_numpy_file_may_be_anything(tmp_path: Path) -> None:
+    """NumPy reads it with the tokeniser of Python, which raises errors of its own."""
+    np.save(tmp_path / "w.npy", np.arange(6.0))
+    raw = (tmp_path / "w.npy").read_bytes()
+    for at in range(6, 80):
+        broken = raw[:at] + bytes([raw[at] ^ 0x5B]) + raw[at + 1 :]
+        result = compared(tmp_path, raw, broken, "x.npy")
+        assert result.verdict != "identical"
+        assert not any("failed on" in finding.evidence for finding in result.findings), at

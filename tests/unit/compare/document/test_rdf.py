@@ -58,3 +58,10 @@ def test_numbers_that_no_double_holds_are_compared(tmp_path: Path) -> None:
 def test_odd_documents_are_answered(tmp_path: Path, text: bytes) -> None:
     result = compared(tmp_path, text, text.replace(b"_:", b"_:q") + b" ", "x.jsonld")
     assert all("failed on" not in finding.evidence for finding in result.findings)
+
+
+def test_a_name_that_rdflib_refuses_to_write_is_answered(tmp_path: Path) -> None:
+    a, b = (triples('"1"', "p").replace(b"x/n", name) for name in (b"x|y/n", b"x|z/n"))
+    result = compared(tmp_path, a, b, "x.nt")
+    assert result.verdict == "different"
+    assert all("failed on" not in finding.evidence for finding in result.findings)

@@ -201,3 +201,48 @@ def test_an_identifier_in_a_description_is_data(tmp_path: Path) -> None:
     """It says which scene is shown: in packaging it would be noise."""
     a, b = (tif((270, 2, f"scene {scene}\0".encode())) for scene in SCENES)
     assert "identifier:value@/TIFF tag 270" in brief(compared(tmp_path, a, b, "x.tif"))
+
+
+def behind(pixels: bytes, width: int, height: int, *, samples: int = 1, kind: int = 1) -> Write:
+    """Write a GeoTIFF, and behind it a picture that is reduced (1), a mask (4), or both."""
+
+    def write(path: Path) -> None:
+        tif()(path)
+        raw = bytearray(path.read_bytes())
+        at = len(raw)
+        raw += pixels
+        said = [
+            (254, 4, (kind,)), (256, 4, (width,)), (257, 4, (height,)), (258, 3, (8,) * samples), (259, 3, (1,)),
+            (262, 3, (2 if samples == 3 else 1,)), (273, 4, (at,)), (277, 3, (samples,)), (278, 4, (height,)),
+            (279, 4, (len(pixels),)),
+        ]  # fmt: skip
+        directory = _append(raw, said, {})
+        (first,) = struct.unpack_from("<I", raw, 4)
+        (count,) = struct.unpack_from("<H", raw, first)
+        struct.pack_into("<I", raw, first + 2 + 12 * count, directory)
+        path.write_bytes(raw)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "samples", "kind", "verdict"),
+    [
+        (4, 4, 1, 1, "different"),
+        (3, 5, 1, 1, "different"),
+        (8, 8, 1, 4, "different"),
+        (4, 4, 3, 1, "unknown"),
+        (4, 4, 1, 5, "unknown"),
+        (16, 16, 1, 1, "unknown"),
+    ],
+)
+def test_a_picture_behind_a_page_is_compared_or_not_known(
+    tmp_path: Path, width: int, height: int, samples: int, kind: int, verdict: str
+) -> None:
+    a, b = (
+        behind(bytes([value]) * (width * height * samples), width, height, samples=samples, kind=kind)
+        for value in (1, 2)
+    )
+    result = compared(tmp_path, a, b, "x.tif")
+    assert result.verdict == verdict
+    assert not any("failed on" in finding.evidence for finding in result.findings)

@@ -134,6 +134,8 @@ def test_tiles_packed_as_the_header_says_are_packed_otherwise_and_no_more(tmp_pa
         "equivalent", {"layout:container", "layout:container@/header/tile compression"},
     )  # fmt: skip
     assert verdict(tmp_path, plain, lying)[0] == "different"
+    unknown = archive([(0, 1, 0, len(tile))], tile, packing=3)
+    assert verdict(tmp_path, plain, unknown)[0] == "different"
 
 
 def test_a_name_that_stands_twice_in_the_metadata_hides_nothing(tmp_path: Path) -> None:

@@ -160,3 +160,22 @@ def rungs(folder: Path, a: str, b: str, name: str) -> set[str]:
         path.write_text(text, encoding="utf-8")
     (output,) = compare_paths(*paths).outputs
     return {str(finding.rung) for finding in output.findings}
+
+
+def data(*pairs: tuple[str, str]) -> str:
+    said = "".join(f'<Data name="{name}"><value>{value}</value></Data>' for name, value in pairs)
+    return KML.format(f"<Placemark><ExtendedData>{said}</ExtendedData></Placemark>")
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((("x", "1"), ("x", "2")), (("x", "1"), ("x (2)", "2"))),
+        ((("x (2)", "1"), ("x (2)", "2")), (("x (2)", "1"), ("x (2) (2)", "2"))),
+        ((("x (2)", "1"), ("x", "2"), ("x", "3")), (("x", "2"), ("x", "3"), ("x", "1"))),
+    ],
+)
+def test_a_name_that_looks_like_a_second_value_of_another_is_its_own(
+    tmp_path: Path, a: tuple[tuple[str, str], ...], b: tuple[tuple[str, str], ...]
+) -> None:
+    assert "value" in rungs(tmp_path, data(*a), data(*b), "x.kml")

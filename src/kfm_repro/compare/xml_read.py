@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
+from kfm_repro.compare.prefixes import Prefixes
 from kfm_repro.errors import LimitExceeded, Unreadable
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def read_xml(raw: bytes, context: Context) -> list[Any]:
     """Return the root as ``[tag, attributes, child, …]``; children are elements or texts, in order.
 
     Names are ``namespace}local``; attributes are sorted, comments left out, processing instructions kept as
-    ``["?target", data]``. White space alone between elements is left out where it holds a line break: it is
-    indentation. Raises Unreadable, LimitExceeded (also for a document that declares entities).
+    ``["?target", data]``. Declarations of prefixes that texts use are attributes ``xmlns:…``. White space alone
+    between elements is left out where it holds a line break: it is indentation. Raises Unreadable, LimitExceeded
+    (also for a document that declares entities).
     """
     builder = _Builder(context)
     parser = expat.ParserCreate(namespace_separator="}")
@@ -34,12 +36,15 @@ def read_xml(raw: bytes, context: Context) -> list[Any]:
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.text
     parser.ProcessingInstructionHandler = builder.instruction
+    parser.StartNamespaceDeclHandler = builder.prefixes.declare
+    parser.StartDoctypeDeclHandler = builder.doctype
     parser.EntityDeclHandler = _refuse
     parser.ExternalEntityRefHandler = _refuse
     try:
         parser.Parse(raw, True)  # noqa: FBT003  # expat takes it by position
     except expat.ExpatError as exc:
         raise Unreadable(f"cannot be read as XML: {exc}") from exc
+    builder.prefixes.settle()
     root: list[Any] = builder.root[2]
     root[1].update(builder.prolog)
     return root
@@ -55,6 +60,7 @@ class _Builder:
     def __init__(self, context: Context) -> None:
         self.root: list[Any] = ["", {}]
         self.prolog: dict[str, str] = {}
+        self.prefixes = Prefixes()
         self._open: list[list[Any]] = [self.root]
         self._left = context.limits.yaml_nodes
 
@@ -62,6 +68,11 @@ class _Builder:
         """Begin an element."""
         self._count()
         element: list[Any] = [tag, dict(sorted(attributes.items()))]
+
+        def keep(name: str, value: str) -> None:
+            element[1] = dict(sorted({**element[1], name: value}.items()))
+
+        self.prefixes.element(tag.rpartition("}")[0], list(attributes.values()), keep)
         self._open[-1].append(element)
         self._open.append(element)
         if len(self._open) > _MAX_DEPTH:
@@ -77,12 +88,18 @@ class _Builder:
 
     def text(self, data: str) -> None:
         """Add a text, to the one before if there is one."""
+        self.prefixes.text(data)
         last = self._open[-1]
         if len(last) > 2 and isinstance(last[-1], str):  # noqa: PLR2004  # tag, attributes, children
             last[-1] += data
         else:
             self._count()
             last.append(data)
+
+    def doctype(self, _: str, system: str | None, public: str | None, __: int) -> None:
+        """Keep the names of a document type as an attribute of the root."""
+        if system or public:
+            self.prolog["!DOCTYPE"] = f"{public or ''} {system or ''}"
 
     def instruction(self, target: str, data: str) -> None:
         """Keep a processing instruction; one outside of the root, such as a style sheet, as an attribute of it."""
