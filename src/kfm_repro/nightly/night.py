@@ -75,7 +75,7 @@ def run_night(
             work.replay(pool)
     runs = work.runs()
     ledger.add(kept_trials(today, runs))
-    return night_report(project, night, chosen, runs, work.left_out(), history)
+    return night_report(project, night, candidates, chosen, runs, work.left_out(), history)
 
 
 class _Work:
