@@ -268,6 +268,20 @@ def test_what_is_left_out_and_why_and_the_second_night(nights: Nights) -> None:
     assert not set(first["vary"]) & set(second["vary"])
 
 
+def test_names_that_a_log_takes_for_commands_and_runs_that_cannot_be_read(nights: Nights) -> None:
+    one(nights, STABLE, times=1)
+    runs = nights.shop.root / "data/work/runs"
+    (runs / "job").rename(runs / "::error title=owned::job")
+    (runs / "\x1b[31mred" / "x").mkdir(parents=True)
+    (runs / "\x1b[31mred" / "x" / "run.yaml").write_text("run_id: x\n", encoding="utf-8")
+    done = nights.say("--vary", "none")
+    assert "owned" in done.err
+    for line in (done.out + done.err).splitlines():
+        assert not line.lstrip().startswith("::"), line
+        assert "\x1b" not in line
+    assert "is not read:" in done.out
+
+
 def test_a_night_without_anything_to_compare_is_no_success(nights: Nights) -> None:
     nights.shop.commit()
     report = nights.night(code=2)

@@ -39,6 +39,7 @@ def night_report(
     runs: Sequence[NightRun],
     late: Sequence[LeftOut],
     history: Sequence[LedgerTrial],
+    notes: tuple[str, ...] = (),
 ) -> NightReport:
     """Return the report; ``late`` are runs whose turn did not come, ``history`` the trials of the nights before."""
     known = History.of(history)
@@ -66,7 +67,7 @@ def night_report(
             left_out=tuple(left),
             alarms=alarms,
             waivers=uses,
-            notes=() if history else (_NOTHING_KNOWN,),
+            notes=notes if history else (*notes, _NOTHING_KNOWN),
         )
     )
 
