@@ -26,7 +26,7 @@ def plural(count: int, word: str) -> str:
 def to_text(lines: Sequence[Line], *, color: bool) -> str:
     """Return the lines as text that ends with a newline. rich is imported only for colours.
 
-    Plain lines, which may go into the log of a CI job, are none that it takes for commands.
+    No line is one that the log of a CI job takes for a command.
     """
     if not color:
         return "".join(inert("".join(text for text, _ in line).rstrip()) + "\n" for line in lines)
@@ -38,8 +38,15 @@ def to_text(lines: Sequence[Line], *, color: bool) -> str:
         file=target, force_terminal=True, color_system="standard", width=10_000, highlight=False
     )
     for line in lines:
-        console.print(Text.assemble(*line), soft_wrap=True)
+        console.print(Text.assemble(*_inert_pieces(line)), soft_wrap=True)
     return target.getvalue()
+
+
+def _inert_pieces(line: Line) -> Iterator[tuple[str, str]]:
+    begun = False
+    for text, style in line:
+        yield (inert(f".{text}")[1:] if begun else inert(text)), style
+        begun = begun or bool(text.strip())
 
 
 def inert(line: str) -> str:
