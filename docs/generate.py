@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from kfm_repro.cli import cli
-from kfm_repro.model.encode import report_schema
 from kfm_repro.model.finding import Kind
 from kfm_repro.model.record_schema import record_schemas
+from kfm_repro.model.report_schema import report_schema
 from kfm_repro.present.kinds import told
 
 DOCS = Path(__file__).resolve().parent

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from workshop import Done, Workshop
 
-from kfm_repro.model.encode import report_schema
+from kfm_repro.model.report_schema import report_schema
 
 Findings = dict[str, list[dict[str, Any]]]
 

@@ -45,7 +45,7 @@ class Histogram(_Picture, frozen=True, kw_only=True):
     """How far apart numbers lie: ``counts[i]`` distances from ``edges[i]`` up to below ``edges[i + 1]``.
 
     ``unit`` is ``ulp`` (units in the last place) or ``relative`` (to the larger of the two). Pairs that occur often
-    count once; what lies beyond the edges is in the first and the last bar.
+    may count once; what lies beyond the edges is in the first and the last bar.
     """
 
     unit: str

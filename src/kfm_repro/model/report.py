@@ -172,6 +172,12 @@ class ErrorInfo(Document, frozen=True, kw_only=True):
     hint: str = ""
 
 
+NOTHING_COMPARED = ErrorInfo(
+    code="nothing-compared", message="there are no files to compare", hint="check both sides"
+)
+"""Why two sides without any file have no verdict."""
+
+
 class Comparison(Document, frozen=True, kw_only=True):
     """Two sets of outputs, compared. Sorted by path."""
 

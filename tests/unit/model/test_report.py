@@ -11,9 +11,10 @@ import msgspec
 import pytest
 from workshop import REPOSITORY, Workshop
 
-from kfm_repro.model.encode import read_report, report_json, report_schema
+from kfm_repro.model.encode import read_report, report_json
 from kfm_repro.model.finding import Example, Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.report import ErrorInfo, ErrorReport, Report, count_verdicts
+from kfm_repro.model.report_schema import report_schema
 from kfm_repro.model.verdict import Verdict
 
 OUTPUT = OutputComparison(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.noise.timestamps import clock_times
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from kfm_repro.compare.context import Context
     from kfm_repro.compare.noise.floats import Distance
 
-__all__ = ["of_noise", "of_times", "of_values"]
+__all__ = ["of_noise", "of_times", "of_ulps", "of_values", "together"]
 
 _SMALLEST, _LARGEST = -17, 1
 """Powers of ten that bound a relative distance of two doubles; what lies beyond is in the outermost bars."""
@@ -20,12 +21,27 @@ _SMALLEST, _LARGEST = -17, 1
 
 def of_noise(distances: Sequence[Distance]) -> Figures | None:
     """Return how many units in the last place noise comes to, a bar for each."""
-    ulps = [distance.ulp for distance in distances if distance.ulp is not None]
-    if not ulps:
+    return of_ulps(Counter(distance.ulp for distance in distances if distance.ulp is not None))
+
+
+def of_ulps(counts: Mapping[int, int]) -> Figures | None:
+    """Return the same for how many pairs lie so many units apart."""
+    if not counts:
         return None
-    edges = range(min(ulps), max(ulps) + 2)
-    counts = tuple(ulps.count(edge) for edge in edges[:-1])
-    return Figures(histogram=Histogram(unit="ulp", edges=tuple(map(float, edges)), counts=counts))
+    edges = range(min(counts), max(counts) + 2)
+    bars = tuple(counts.get(edge, 0) for edge in edges[:-1])
+    return Figures(histogram=Histogram(unit="ulp", edges=tuple(map(float, edges)), counts=bars))
+
+
+def together(one: Figures | None, other: Figures | None) -> Figures | None:
+    """Return the figures of two groups of pairs as those of one, as far as they add up; else those of the first."""
+    bars: Counter[int] = Counter()
+    for figures in (one, other):
+        shown = figures.histogram if figures else None
+        if shown is None or shown.unit != "ulp":
+            return one or other
+        bars.update(dict(zip(map(int, shown.edges), shown.counts, strict=False)))
+    return of_ulps(bars)
 
 
 def of_values(distances: Sequence[Distance]) -> Figures | None:

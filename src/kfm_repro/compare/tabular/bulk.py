@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from kfm_repro.compare.noise import figures
 from kfm_repro.compare.noise.floats import MAX_NOISE_ULP
 from kfm_repro.compare.tabular.arrays import filled, numpy_of
 from kfm_repro.model.figures import Figures
@@ -32,6 +33,9 @@ _NONE: Mapping[str, object] = MappingProxyType({})
 _MANY = 2_000
 """Fewer pairs are looked at one by one sooner than numpy would be done."""
 _WIDEST = 64
+_FRACTION = r"^-?(0|[1-9][0-9]{0,14})\.[0-9]{1,16}$"
+_SURE_LENGTH = 16
+"""Length of a text of 15 digits and a point: its number is the nearest binary64 of that spelling and no other's."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ def _together(one: Part, other: Part) -> Part:
     import numpy as np
 
     first = np.sort(np.concatenate([one.first, other.first]))[:MAX_EXAMPLES]
-    figures = one.figures or other.figures
-    return replace(one, count=one.count + other.count, first=first, figures=figures)
+    drawn = figures.together(one.figures, other.figures)
+    return replace(one, count=one.count + other.count, first=first, figures=drawn)
 
 
 def _measures(part: Part) -> bool:
@@ -102,10 +106,65 @@ def settle(column: Column, pairs: Pairs, task: Task) -> tuple[list[Part], Ints]:
     import numpy as np
 
     everything = np.arange(len(pairs.rows_a))
-    if len(everything) < _MANY or not is_plain(column, task):
+    plain = is_plain(column, task)
+    if len(everything) < _MANY or not (plain or _is_texts(column, task)):
         return [], everything
     a, b = column.cells(pairs.rows_a, of_a=True), column.cells(pairs.rows_b, of_a=False)
-    return settle_cells(column, a, b, task)
+    return settle_cells(column, a, b, task) if plain else _settle_texts(column, a, b, task)
+
+
+def _is_texts(column: Column, task: Task) -> bool:
+    """Return whether both sides are cells of an untyped text."""
+    import pyarrow as pa
+
+    types = pa.types
+    return (
+        task.text
+        and column.label not in task.classifiers
+        and all(
+            types.is_string(side.type) or types.is_large_string(side.type) for side in (column.a, column.b)
+        )
+    )
+
+
+def _settle_texts(
+    column: Column, a: pa.ChunkedArray, b: pa.ChunkedArray, task: Task
+) -> tuple[list[Part], Ints]:
+    """Do the same for texts: of decimal fractions that a writer of binary64 wrote, what the numbers tell.
+
+    Only what `classify_pairs` would answer without a doubt: different numbers, no zero among them.
+    """
+    import numpy as np
+
+    left, right = _fractions(a), _fractions(b)
+    both = (left != 0) & (right != 0) & (left != right)
+    noise, ulp = _noise(left, right)
+    noise &= both
+    parts = []
+    if noise.any():
+        parts.append(_noise_part(np.flatnonzero(noise), left[noise], right[noise], ulp[noise]))
+    both &= ~noise
+    if _may_be_more(column, task):
+        return parts, np.flatnonzero(~noise)
+    if both.any():
+        parts.append(Part.of(Kind.VALUE, Rung.VALUE, np.flatnonzero(both)))
+    return parts, np.flatnonzero(~both & ~noise)
+
+
+def _fractions(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return the binary64 that each text spells; 0 for a text that is not surely the spelling of one.
+
+    Sure are plain decimal fractions of at most 15 digits, and those that are the shortest spelling.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain = pc.fill_null(pc.match_substring_regex(column, _FRACTION), False)  # noqa: FBT003  # a value
+    numbers = pc.if_else(plain, column, "0").cast(pa.float64())
+    short = pc.less_equal(pc.utf8_length(column), _SURE_LENGTH)
+    sure = pc.and_(plain, pc.or_(short, pc.equal(numbers.cast(column.type), column)))
+    found: NDArray[np.float64] = numpy_of(pc.if_else(pc.fill_null(sure, False), numbers, 0.0))  # noqa: FBT003
+    return found
 
 
 def settle_cells(
@@ -197,4 +256,7 @@ def _noise_part(
     most = int(ulp.max())
     evidence = f"at most {most} ulp apart" + (f" (binary{width})" if width != _WIDEST else "")
     detail = {"max_ulp": most, "max_rel": float(rel.max()), "max_abs": float(gap.max())}
-    return Part.of(Kind.FLOAT_NOISE, Rung.NOISE, places, evidence, detail)
+    counts = dict(zip(*(part.tolist() for part in np.unique(ulp, return_counts=True)), strict=True))
+    return replace(
+        Part.of(Kind.FLOAT_NOISE, Rung.NOISE, places, evidence, detail), figures=figures.of_ulps(counts)
+    )

@@ -87,17 +87,15 @@ def compare_sources(a: ParquetSource, b: ParquetSource, context: Context) -> tup
     return tuple(findings)
 
 
-def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Finding, ...] | None:
-    """Return the same for two texts whose records differ; None where that is not for `lines` to tell."""
+def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Finding, ...]:
+    """Return the same for two texts whose records differ. Raises `lines.Unsure` where that is not for it to tell."""
     from kfm_repro.compare.tabular import large
     from kfm_repro.compare.tabular.records import reduce_texts
 
     task = Task(context, text=True, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
     shared, _ = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
-    reduced = reduce_texts(large.file_columns(shared, a, b), usable_columns(shared, context))
-    if reduced is None:
-        return None
-    columns, rest = reduced
+    usable = usable_columns(shared, context)
+    columns, rest = reduce_texts(large.file_columns(shared, a, b), usable, context.memory)
     return tuple(residue_findings(columns, (a.rows, b.rows), rest, task))
 
 

@@ -166,9 +166,9 @@ def codes(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Ints, Ints]:
     elif pa.types.is_integer(a.type) and both.null_count == 0:
         numbers = numpy_of(both).astype(np.int64, copy=False)
     else:
-        encoded = both.dictionary_encode().unify_dictionaries()
-        parts = [numpy_of(filled(chunk.indices, -1)) for chunk in encoded.chunks]
-        numbers = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+        # In one piece: of many, each would get a dictionary of all values before it.
+        indices = both.combine_chunks().dictionary_encode().indices
+        numbers = numpy_of(filled(indices, -1)).astype(np.int64)
     return numbers[: len(a)], numbers[len(a) :]
 
 

@@ -55,6 +55,10 @@ class Source(Protocol):
         """Return whether some strict order of the cells proves that none occurs twice."""
         ...
 
+    def counts_up(self, column: int) -> bool:
+        """Return whether the cells are texts that are known to spell natural numbers, each larger than the last."""
+        ...
+
 
 def _no_rows() -> Ints:
     import numpy as np
@@ -138,11 +142,9 @@ class FileColumn(Column):
         if text and not all(plain):
             numeric = ["", ""]
             for side in (0, 1):  # as numbers more sides must be sorted: the unsorted ones are asked first
-                numeric[side] = "" if plain[side] else _direction(*sides[side], _numbers)
+                numeric[side] = "" if plain[side] else _numeric_direction(*sides[side])
             if any(numeric):
-                numeric = [
-                    found or _direction(*at, _numbers) for found, at in zip(numeric, sides, strict=True)
-                ]
+                numeric = [found or _numeric_direction(*at) for found, at in zip(numeric, sides, strict=True)]
             return (numeric[0], numeric[1]) if sum(map(bool, numeric)) > sum(map(bool, plain)) else plain
         return plain
 
@@ -158,6 +160,9 @@ class FileColumn(Column):
     @cached_property
     def is_measure(self) -> bool:
         """Whether the values are fractions: floats, or texts that spell some throughout."""
+        sides = zip(self.sources, self.at, strict=True)
+        if any(source.counts_up(at) for source, at in sides):
+            return False
         return self.is_float or all(
             spells_fractions(_chunked(piece) for piece in _growing(source, at))
             for source, at in zip(self.sources, self.at, strict=True)
@@ -221,6 +226,12 @@ def _direction(source: Source, at: int, as_column: Callable[[pa.Array], pa.Chunk
         return _direction_of(as_column(piece) for piece in _growing(source, at))
     except pa.ArrowException:  # not all are numbers
         return ""
+
+
+def _numeric_direction(source: Source, at: int) -> str:
+    if source.rows > 1 and source.counts_up(at):
+        return "ascending"
+    return _direction(source, at, _numbers)
 
 
 def _growing(source: Source, at: int) -> Iterator[pa.Array]:

@@ -16,21 +16,24 @@ from kfm_repro.compare.tabular.dialect import header, sniff
 from kfm_repro.compare.tabular.inplace import in_parallel
 from kfm_repro.compare.tabular.native import library
 from kfm_repro.compare.tabular.numbering import Numbers
+from kfm_repro.compare.tabular.quotes import has_quoted_empty
 from kfm_repro.compare.tabular.workers import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
 
-__all__ = ["TextSource", "Unsure", "differing_lines", "number_lines", "open_texts"]
+__all__ = ["TextSource", "Unsure", "changed_columns", "differing_lines", "number_lines", "open_texts"]
 
 _HEAD_BYTES = 1 << 19
 _HEAD_ROWS = 2_000
 _BLOCK_ROWS = 1 << 17
+_NATURAL = 2
+"""What the compiled loop answers of rising cells that are natural numbers."""
 
 
 class Unsure(Exception):  # no error: the other reader is asked
@@ -58,6 +61,7 @@ class TextSource:
         self.schema: pa.Schema = pa.schema([(name, pa.string()) for name in self.names])
         self.starts: Ints = np.append(np.arange(0, self.rows, _BLOCK_ROWS), self.rows)
         self.groups = len(self.starts) - 1
+        self._known: dict[int, int] = {}
 
     @cached_property
     def is_utf8(self) -> bool:
@@ -100,47 +104,84 @@ class TextSource:
         return found
 
     @cached_property
-    def _head(self) -> list[list[str]]:
+    def _head(self) -> list[pa.Array]:
         import numpy as np
 
-        return self.records(np.arange(min(self.rows, _HEAD_ROWS)))
+        rows = np.arange(min(self.rows, _HEAD_ROWS))
+        read = self.columns_of(rows, range(len(self.names)))
+        if read is not None:
+            return [_whole(column) for column in read]
+        records = self.records(rows)
+        return [_cells(records, column) for column in range(len(self.names))]
 
     def head(self, column: int, rows: int) -> pa.Array:
         """Return the first cells of a column, at most ``rows``."""
-        return _cells(self._head[:rows], column)
+        return self._head[column][:rows]
 
     def piece(self, column: int, group: int) -> pa.Array:
         """Return the cells of a column in a block of rows."""
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.csv as arrow_csv
 
         start, stop = (int(row) for row in self.starts[group : group + 2])
         block = self.data[int(self.lines[start + 1]) : int(self.lines[stop + 1])]
-        quoted = b'"' in block
+        read = self._read(block, [column], stop - start)
+        if read is None:
+            return _cells(self.records(np.arange(start, stop)), column)
+        return _whole(read[0])
+
+    def size_of(self, rows: Ints) -> int:
+        """Return how many bytes some rows take, with their ends of line."""
+        return int((self.lines[rows + 2] - self.lines[rows + 1]).sum())
+
+    def columns_of(self, rows: Ints, columns: Sequence[int]) -> list[pa.ChunkedArray] | None:
+        """Return the cells of some columns in some rows; None where the strict reader is to be asked.
+
+        Two sorts of empty cells are one of these places, see `quotes`.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        loops = library()
+        assert loops is not None  # noqa: S101  # open_texts asked
+        if not len(rows):
+            return [pa.chunked_array([], pa.string()) for _ in columns]
+        records = rows + 1
+        block = np.empty(self.size_of(rows) + len(rows), np.uint8)
+        used = loops.kfm_gather_lines(
+            self.address, self.lines.ctypes.data, records.ctypes.data, len(rows), block.ctypes.data
+        )
+        text = block[:used].tobytes()
+        if not text.isascii() and not self.is_utf8:
+            return None
+        if b'""' in text and has_quoted_empty(text.decode(), self.delimiter):
+            return None
+        return self._read(text, columns, len(rows))
+
+    def _read(self, text: bytes, columns: Sequence[int], rows: int) -> list[pa.ChunkedArray] | None:
+        """Return the cells of some columns of a part of the text; None where it is not read as so many rows."""
+        import pyarrow as pa
+        import pyarrow.csv as arrow_csv
+
+        names = [f"f{column}" for column in columns]
         try:
             table = arrow_csv.read_csv(
-                pa.BufferReader(block),
-                read_options=arrow_csv.ReadOptions(autogenerate_column_names=True, use_threads=False),
+                pa.py_buffer(text),
+                read_options=arrow_csv.ReadOptions(column_names=[f"f{i}" for i in range(len(self.names))]),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=self.delimiter,
-                    quote_char='"' if quoted else False,
-                    newlines_in_values=quoted,
-                    ignore_empty_lines=False,
+                    delimiter=self.delimiter, newlines_in_values=True, ignore_empty_lines=False
                 ),
                 convert_options=arrow_csv.ConvertOptions(
-                    column_types={f"f{column}": pa.string()},
-                    include_columns=[f"f{column}"],
+                    column_types=dict.fromkeys(names, pa.string()),
+                    include_columns=names,
                     strings_can_be_null=False,
                     null_values=[],
                 ),
             )
-        except (pa.ArrowException, KeyError):
-            return _cells(self.records(np.arange(start, stop)), column)
-        if table.num_rows != stop - start:
+        except pa.ArrowException:
+            return None
+        if table.num_rows != rows:
             raise Unsure
-        whole = table.column(0).combine_chunks()
-        return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
+        return [table.column(name) for name in names]
 
     def pieces(self, column: int) -> Iterator[tuple[int, pa.Array]]:
         """Yield every piece of a column with the number of its first row."""
@@ -155,13 +196,20 @@ class TextSource:
 
     def rises(self, column: int) -> bool:
         """Return whether the cells of a column rise strictly, by length and then by bytes: none occurs twice."""
+        return self._risen(column) > 0
+
+    def counts_up(self, column: int) -> bool:
+        """Return whether the cells of a column are natural numbers, without leading zeros, that rise strictly."""
+        return self._risen(column) == _NATURAL
+
+    def _risen(self, column: int) -> int:
         loops = library()
         assert loops is not None  # noqa: S101  # open_texts asked
-        return bool(
-            loops.kfm_column_rises(
+        if column not in self._known:
+            self._known[column] = loops.kfm_column_rises(
                 self.address, self.lines.ctypes.data, 1, self.rows + 1, ord(self.delimiter), column
             )
-        )
+        return self._known[column]
 
 
 def _ended(text: str) -> str:
@@ -177,6 +225,13 @@ def _decoded(data: bytes) -> str:
 
 def _cells(records: list[list[str]], column: int) -> pa.Array:
     return texts([record[column] if column < len(record) else None for record in records])
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    whole = column.combine_chunks()
+    return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
 
 
 def open_texts(a: Path, b: Path) -> tuple[TextSource, TextSource]:
@@ -234,6 +289,24 @@ def differing_lines(a: TextSource, b: TextSource) -> Ints:
 
     list(in_parallel(compare, pairwise(ends)))
     return np.flatnonzero(mask[1:])
+
+
+def changed_columns(a: TextSource, b: TextSource, rows: Ints) -> Ints:
+    """Return per column in how many of some rows its cells are not the same bytes in place.
+
+    Raises Unsure where a record has more or fewer cells than there are names.
+    """
+    import numpy as np
+
+    loops = library()
+    assert loops is not None  # noqa: S101  # open_texts asked
+    records, counts = rows + 1, np.zeros(len(a.names), np.int64)
+    sides = (a.address, a.lines.ctypes.data, b.address, b.lines.ctypes.data)
+    if loops.kfm_cells_differ(
+        *sides, records.ctypes.data, len(records), ord(a.delimiter), len(counts), counts.ctypes.data
+    ):
+        raise Unsure
+    return counts
 
 
 def number_lines(source: TextSource, seed: int) -> Numbers:

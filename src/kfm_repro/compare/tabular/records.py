@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from kfm_repro.compare.tabular.arrays import texts
+import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.large import MOST_IN_PLACE, codes_of
-from kfm_repro.compare.tabular.lines import differing_lines, number_lines
+from kfm_repro.compare.tabular.lines import Unsure, changed_columns, differing_lines, number_lines
 from kfm_repro.compare.tabular.numbering import ALL_TAKEN, draw_seed, pair_rows_by_number
-from kfm_repro.compare.tabular.quotes import has_quoted_empty
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 
 if TYPE_CHECKING:
@@ -20,37 +19,35 @@ if TYPE_CHECKING:
 
 __all__ = ["reduce_texts"]
 
-_MOST_RECORDS = 20_000
-"""Most records that are read one by one; beyond it both texts are read whole."""
+_FIRST_LOOK = 1_000
+"""Differing records that tell whether any column may be equal in place."""
+_COPIES = 12
+"""So many times their size records take while they are compared as rows."""
 
 
 def reduce_texts(
-    columns: Sequence[FileColumn], usable: Sequence[int]
-) -> tuple[list[FileColumn], Residue] | None:
-    """Return the rows of two texts without equal partner and all that moved; None for the strict reader to say.
+    columns: Sequence[FileColumn], usable: Sequence[int], memory: int
+) -> tuple[list[FileColumn], Residue]:
+    """Return the rows of two texts without equal partner and all that moved.
 
-    Records of other bytes may have the same cells (quoted or not): they cancel each other as cells.
+    Records of other bytes may have the same cells (quoted or not): they cancel each other as cells. ``memory`` is
+    in bytes. Raises Unsure where the strict reader is to be asked.
     """
     import numpy as np
 
     a, b = cast("tuple[TextSource, TextSource]", columns[0].sources)
-    none = np.zeros(0, np.int64)
     if a.rows == b.rows:
-        at = differing_lines(a, b)
-        if len(at) <= MOST_IN_PLACE * a.rows:
-            held = _with_records(columns, at, at)
-            anchor = None if held is None else _anchor_of_texts(held, usable)
-            if held is not None and anchor is not None:
-                return held, Residue(at, at, *codes_of(held), none, none, anchor)
+        found = _in_place(columns, usable, memory)
+        if found is not None:
+            return found
+    none = np.zeros(0, np.int64)
     lanes = tuple(number_lines(side, seed) for seed in (draw_seed(),) for side in (a, b))
     partner, state = pair_rows_by_number(lanes[0], lanes[1])
     rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
-    held = _with_records(columns, rest_a, rest_b)
-    if held is None:
-        return None
+    held = _with_cells(columns, range(len(columns)), (rest_a, rest_b), memory)
     codes = codes_of(held)
     if len(rest_a) and len(rest_b) and len(pair_equal(*row_ids(*codes))[0]):
-        return None
+        raise Unsure
     copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
     return held, Residue(
         rest_a,
@@ -65,38 +62,53 @@ def reduce_texts(
     )
 
 
-def _with_records(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> list[FileColumn] | None:
-    """Return the columns with the cells of some rows at hand; None for too many, or some not written plainly."""
-    import pyarrow as pa
+def _in_place(
+    columns: Sequence[FileColumn], usable: Sequence[int], memory: int
+) -> tuple[list[FileColumn], Residue] | None:
+    """Return the rows that differ in place, if a column that does not says which belong together; else None.
 
-    if len(rows_a) + len(rows_b) > _MOST_RECORDS:
+    Only the columns whose bytes differ somewhere are read as cells.
+    """
+    import numpy as np
+
+    a, b = cast("tuple[TextSource, TextSource]", columns[0].sources)
+    at = differing_lines(a, b)
+    if len(at) > MOST_IN_PLACE * a.rows:
+        first = changed_columns(a, b, at[:_FIRST_LOOK])
+        if all(first[columns[i].at[0]] for i in usable):
+            return None
+    counts = changed_columns(a, b, at)
+    changed = [i for i, column in enumerate(columns) if counts[column.at[0]]]
+    held = _with_cells(columns, changed, (at, at), memory)
+    anchor = next(
+        (i for i in usable if (i not in changed or held[i].a.equals(held[i].b)) and held[i].names_rows_of(0)),
+        None,
+    )
+    if anchor is None:
         return None
-    sides = []
-    for source, rows in zip(
-        cast("tuple[TextSource, TextSource]", columns[0].sources), (rows_a, rows_b), strict=True
-    ):
-        raw = [source.text(row) for row in rows.tolist()]
-        if any(b'""' in text and has_quoted_empty(text.decode(), source.delimiter) for text in raw):
-            return None
-        if not all(text.isascii() for text in raw) and not source.is_utf8:
-            return None
-        records = source.records(rows)
-        if any(len(record) != len(source.names) for record in records):
-            return None
-        sides.append(
-            [pa.chunked_array([texts(cells)]) for cells in zip(*records, strict=True)]
-            or [pa.chunked_array([], pa.string()) for _ in source.names]
-        )
-    return [
-        replace(column, a=sides[0][column.at[0]], b=sides[1][column.at[1]], rows_a=rows_a, rows_b=rows_b)
-        for column in columns
+    none, same = np.zeros(0, np.int64), np.zeros(len(at), np.int64)
+    codes = [ex.codes(*column.exact) if i in changed else (same, same) for i, column in enumerate(held)]
+    sides = tuple(tuple(pair[side] for pair in codes) for side in (0, 1))
+    return held, Residue(at, at, sides[0], sides[1], none, none, anchor)
+
+
+def _with_cells(
+    columns: Sequence[FileColumn], which: Sequence[int], rows: tuple[Ints, Ints], memory: int
+) -> list[FileColumn]:
+    """Return the columns, some of them with the cells of some rows of A and of B at hand.
+
+    Raises Unsure for more than ``memory``, and where the strict reader is to be asked.
+    """
+    sources = cast("tuple[TextSource, TextSource]", columns[0].sources)
+    if _COPIES * sum(source.size_of(at) for source, at in zip(sources, rows, strict=True)) > memory:
+        raise Unsure
+    read = [
+        source.columns_of(at, [columns[i].at[side] for i in which])
+        for side, (source, at) in enumerate(zip(sources, rows, strict=True))
     ]
-
-
-def _anchor_of_texts(columns: Sequence[FileColumn], usable: Sequence[int]) -> int | None:
-    """Return a column that is equal in place and names the rows; ``columns`` hold the rows that differ in place."""
-    for i in usable:
-        column = columns[i]
-        if column.a.equals(column.b) and column.names_rows_of(0):
-            return i
-    return None
+    if read[0] is None or read[1] is None:
+        raise Unsure
+    held = list(columns)
+    for i, a, b in zip(which, read[0], read[1], strict=True):
+        held[i] = replace(held[i], a=a, b=b, rows_a=rows[0], rows_b=rows[1])
+    return held

@@ -37,7 +37,8 @@ def explain_order(
     for side, other, field in ((0, "B", "key"), (1, "A", "key_b")):
         found = [i for i in order if sorts[i][side]]
         if found:
-            best = found[0] if found[0] in key else max(found, key=lambda i: columns[i].distinct(moved_a))
+            alone = len(found) == 1 or found[0] in key
+            best = found[0] if alone else max(found, key=lambda i: columns[i].distinct(moved_a))
             name, direction = columns[best].label, sorts[best][side]
             mine = "AB"[side]
             said = f"{mine} is sorted by {name} ({direction}), {other} is not"

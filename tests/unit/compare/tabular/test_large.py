@@ -416,18 +416,27 @@ def test_a_column_that_falls_or_repeats_does_not_rise(values: pa.Array, group: i
 
 
 @pytest.mark.parametrize(
-    ("cells", "rises"),
+    ("cells", "rises", "counts"),
     [
-        (["1", "2", "10"], True),
-        (["1", "2", "2"], False),
-        (["2", "1", "3"], False),
-        (["1", '"2"', "3"], False),
-        (["1", "", "3"], False),
+        (["1", "2", "10"], True, True),
+        (["0", "9", "10"], True, True),
+        (["1", "01", "001"], True, False),
+        (["1", "-2", "1.5"], True, False),
+        (["1", "2", "2"], False, False),
+        (["2", "1", "3"], False, False),
+        (["1", '"2"', "3"], False, False),
+        (["1", "", "3"], False, False),
     ],
 )
 @pytest.mark.parametrize("before", ["", "a,", '"a,""b""",', '"",', ",,"])
-def test_whether_a_column_of_texts_rises(cells: list[str], rises: bool, before: str, tmp_path: Path) -> None:  # noqa: FBT001
+def test_whether_a_column_of_texts_rises(
+    cells: list[str],
+    rises: bool,  # noqa: FBT001
+    counts: bool,  # noqa: FBT001
+    before: str,
+    tmp_path: Path,
+) -> None:
     text = ["a,b,c,d\n", *(f"{before}{cell},end\n" for cell in cells)]
     left, _ = csv_files.open_texts(*lines(tmp_path, text, text))
     column = {"": 0, ",,": 2}.get(before, 1)
-    assert left.rises(column) == rises
+    assert (left.rises(column), left.counts_up(column)) == (rises, counts)

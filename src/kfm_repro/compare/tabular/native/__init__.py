@@ -32,9 +32,12 @@ def library() -> ctypes.CDLL | None:
     loops.kfm_count_lines.argtypes = [address, count]
     loops.kfm_find_lines.argtypes = [address, count, ctypes.c_int, address]
     loops.kfm_lines_differ.argtypes = [address, address, address, address, count, count, address]
+    loops.kfm_cells_differ.argtypes = [*(address,) * 5, count, ctypes.c_int, count, address]
+    loops.kfm_cells_differ.restype = ctypes.c_int
+    loops.kfm_gather_lines.argtypes = [address, address, address, count, address]
     loops.kfm_mix_lines.argtypes = [address, address, half, half, address, address, count, count]
     loops.kfm_column_rises.argtypes = [address, address, count, count, ctypes.c_int, count]
-    for name in ("count_lines", "find_lines", "lines_differ"):
+    for name in ("count_lines", "find_lines", "lines_differ", "gather_lines"):
         getattr(loops, f"kfm_{name}").restype = count
     loops.kfm_mix_lines.restype = None
     loops.kfm_column_rises.restype = ctypes.c_int

@@ -296,44 +296,78 @@ EXPORT void kfm_mix_lines(uint64_t *one, uint64_t *two, uint64_t seed_one, uint6
   }
 }
 
+static int is_natural(const uint8_t *text, size_t size) {
+  if (size > 1 && text[0] == '0') return 0;
+  for (size_t i = 0; i < size; i++)
+    if (text[i] < '0' || text[i] > '9') return 0;
+  return size > 0;
+}
+
+/* Where a field ends that begins at `at`; of a quoted one, behind its closing quote. */
+static inline const uint8_t *field_end(const uint8_t *at, const uint8_t *end, int delimiter) {
+  if (at < end && *at == '"') {
+    for (at++; at < end && !(at[0] == '"' && (at + 1 == end || at[1] != '"')); at++)
+      if (at[0] == '"') at++;
+    return at < end ? at + 1 : end;
+  }
+  const uint8_t *next = memchr(at, delimiter, (size_t)(end - at));
+  return next == NULL ? end : next;
+}
+
+/* Count per column in how many of some records its cells are not the same bytes. -1 where a record has another
+ * number of cells. */
+EXPORT int kfm_cells_differ(const uint8_t *a, const int64_t *starts_a, const uint8_t *b, const int64_t *starts_b,
+                            const int64_t *records, int64_t count, int delimiter, int64_t columns,
+                            int64_t *differ) {
+  for (int64_t i = 0; i < count; i++) {
+    const uint8_t *at = a + starts_a[records[i]], *end = at + length_of(a, starts_a, records[i]);
+    const uint8_t *to = b + starts_b[records[i]], *stop = to + length_of(b, starts_b, records[i]);
+    for (int64_t column = 0; column < columns; column++) {
+      const uint8_t *mine = field_end(at, end, delimiter), *other = field_end(to, stop, delimiter);
+      differ[column] += mine - at != other - to || memcmp(at, to, (size_t)(mine - at)) != 0;
+      if ((mine == end) != (column == columns - 1) || (other == stop) != (column == columns - 1)) return -1;
+      at = mine + 1;
+      to = other + 1;
+    }
+  }
+  return 0;
+}
+
+/* Copy some records, each with one line feed behind it; returns how many bytes. */
+EXPORT int64_t kfm_gather_lines(const uint8_t *data, const int64_t *starts, const int64_t *records, int64_t count,
+                                uint8_t *out) {
+  int64_t size = 0;
+  for (int64_t i = 0; i < count; i++) {
+    int64_t length = length_of(data, starts, records[i]);
+    memcpy(out + size, data + starts[records[i]], (size_t)length);
+    size += length;
+    out[size++] = '\n';
+  }
+  return size;
+}
+
 /* Whether the cells of a column rise strictly, shorter before longer and else by their bytes; then none occurs
- * twice. A quoted or missing cell says no. */
+ * twice. 2 if all are natural numbers, which then rise as such. A quoted or missing cell says no. */
 EXPORT int kfm_column_rises(const uint8_t *data, const int64_t *starts, int64_t from, int64_t to,
                             int delimiter, int64_t column) {
   const uint8_t *last = NULL;
   size_t last_size = 0;
+  int natural = 1;
   for (int64_t i = from; i < to; i++) {
     const uint8_t *at = data + starts[i], *end = at + length_of(data, starts, i);
-    if (memchr(at, '"', column ? (size_t)(end - at) : (size_t)(end > at)) != NULL && column) {
-      /* a quote may hide a delimiter: step over it field by field */
-      int64_t skipped = 0;
-      while (skipped < column) {
-        if (at < end && *at == '"') {
-          for (at++; at < end && !(at[0] == '"' && (at + 1 == end || at[1] != '"')); at++)
-            if (at[0] == '"') at++;
-          at++;
-        } else {
-          const uint8_t *next = memchr(at, delimiter, (size_t)(end - at));
-          at = next == NULL ? end : next;
-        }
-        if (at >= end) return 0;
-        at++;
-        skipped++;
-      }
-    } else {
-      for (int64_t skipped = 0; skipped < column; skipped++) {
-        const uint8_t *next = memchr(at, delimiter, (size_t)(end - at));
-        if (next == NULL) return 0;
-        at = next + 1;
-      }
+    for (int64_t skipped = 0; skipped < column; skipped++) {
+      at = field_end(at, end, delimiter);
+      if (at >= end) return 0;
+      at++;
     }
     if (at >= end || *at == '"') return 0;
     const uint8_t *stop = memchr(at, delimiter, (size_t)(end - at));
     size_t size = (size_t)((stop == NULL ? end : stop) - at);
     if (size == 0) return 0;
     if (last != NULL && (size < last_size || (size == last_size && memcmp(last, at, size) >= 0))) return 0;
+    natural = natural && is_natural(at, size);
     last = at;
     last_size = size;
   }
-  return 1;
+  return 1 + natural;
 }
