@@ -6,10 +6,12 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -266,6 +268,20 @@ def test_what_is_left_out_and_why_and_the_second_night(nights: Nights) -> None:
     assert not set(first["vary"]) & set(second["vary"])
 
 
+def test_names_that_a_log_takes_for_commands_and_runs_that_cannot_be_read(nights: Nights) -> None:
+    one(nights, STABLE, times=1)
+    runs = nights.shop.root / "data/work/runs"
+    (runs / "job").rename(runs / "::error title=owned::job")
+    (runs / "\x1b[31mred" / "x").mkdir(parents=True)
+    (runs / "\x1b[31mred" / "x" / "run.yaml").write_text("run_id: x\n", encoding="utf-8")
+    done = nights.say("--vary", "none")
+    assert "owned" in done.err
+    for line in (done.out + done.err).splitlines():
+        assert not line.lstrip().startswith("::"), line
+        assert "\x1b" not in line
+    assert "is not read:" in done.out
+
+
 def test_a_night_without_anything_to_compare_is_no_success(nights: Nights) -> None:
     nights.shop.commit()
     report = nights.night(code=2)
@@ -313,6 +329,35 @@ def test_a_night_in_every_form_links_to_the_pages_of_its_replays(nights: Nights,
     lost = nights.shop.kfm("nightly", "--accept", "equivalent", "merge", "nothing.json", "--json")
     assert (lost.code, lost.json["error"]["code"]) == (2, "usage")
     assert "--accept before merge would do nothing" in lost.json["error"]["message"]
+
+
+@pytest.mark.slow
+def test_a_regression_stands_until_a_run_as_new_reproduces_and_is_not_lost_with_the_budget(
+    nights: Nights,
+) -> None:
+    one(nights, STABLE, times=2)
+    nights.script("job", UNSTABLE)
+    nights.bad_commit = nights.shop.commit()
+    nights.record("job")
+    nights.script("other", STABLE)
+    nights.shop.commit()
+    nights.record("other")
+    assert nights.night("--vary", "none", code=1)["alarms"][0]["commit"] == nights.bad_commit
+    path = nights.shop.root / "data/work/runs/.ledger/ledger.sqlite3"
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute(
+            "UPDATE trials SET seconds = 9999, trial = json_set(trial, '$.seconds', 9999) WHERE pipeline = 'job'"
+        )
+    left = nights.night("--vary", "none", "--budget", "60s", code=1, night="2026-02-04")
+    assert {run["run"]["pipeline"] for run in left["runs"]} == {"other"}
+    assert (left["verdict"], [alarm["output"] for alarm in left["alarms"]]) == (
+        "not-reproducible", ["data/processed/job/a.csv"],
+    )  # fmt: skip
+    assert "no run as new as that told otherwise" in left["alarms"][0]["message"]
+    nights.script("job", STABLE)
+    nights.shop.commit()
+    nights.record("job")
+    assert nights.night("--vary", "none", "--select", "latest", code=0, night="2026-02-05")["alarms"] == []
 
 
 def test_what_only_a_varied_axis_shows_is_sensitive_and_no_regression(nights: Nights) -> None:

@@ -89,6 +89,7 @@ def command(context: click.Context, /, **options: Any) -> int:  # noqa: ANN401 -
     from kfm_repro.cli.reports import reporting
     from kfm_repro.nightly.executors import local_workers, on_cluster
     from kfm_repro.nightly.night import run_night
+    from kfm_repro.present.visible import visible
     from kfm_repro.runs.project import find_project
 
     forms = NightForms(options["night"] or "")
@@ -101,7 +102,7 @@ def command(context: click.Context, /, **options: Any) -> int:  # noqa: ANN401 -
             project,
             night,
             (lambda: on_cluster(address)) if address else (lambda: local_workers(night.jobs)),
-            progress if loud else lambda _: None,
+            (lambda text: progress(visible(text, 500))) if loud else lambda _: None,
         )
         reports.write(report)
     return _print(report, options)

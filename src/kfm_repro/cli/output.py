@@ -95,4 +95,6 @@ def shortest(path: Path) -> str:
 
 def progress(text: str) -> None:
     """Say on stderr what is being done."""
-    write(sys.stderr, f"{text}\n")
+    from kfm_repro.present.lines import inert
+
+    write(sys.stderr, "".join(f"{inert(line)}\n" for line in text.split("\n")))

@@ -39,6 +39,13 @@ class History:
         """Return what is known of one output."""
         return self._states.get(pipeline, {}).get(path) or self._fresh.get(pipeline, State())
 
+    def regressed(self) -> Iterator[tuple[str, str, State, Seen]]:
+        """Yield pipeline, path and state of every output that has regressed, with the trial since which, sorted."""
+        for pipeline, states in sorted(self._states.items()):
+            for path, state in sorted(states.items()):
+                if state.regressed is not None:
+                    yield pipeline, path, state, state.regressed
+
     def wanted(self, pipeline: str, first: Trial) -> int:
         """Return how many plain replays have to confirm ``first``: what the output that needs most of them needs."""
         return max(

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from kfm_repro.errors import Unreadable, UsageError
-from kfm_repro.model.nightly import NightReport
+from kfm_repro.model.nightly import Alarm, NightReport
 from kfm_repro.model.report import REPORT_SCHEMA, ErrorInfo, Report
 from kfm_repro.model.verdict import Verdict, run_verdict, worst_verdict
 from kfm_repro.model.waiver import WaiverState, merge_uses
@@ -106,16 +106,19 @@ def merge_nights(parts: Sequence[NightReport]) -> NightReport:
                 )
             ),
             left_out=tuple(late[key] for key in sorted(late) if key not in taken),
-            alarms=tuple(
-                sorted(
-                    (alarm for part in parts for alarm in part.alarms if alarm.pipeline),
-                    key=lambda alarm: (alarm.pipeline, alarm.output),
-                )
-            ),
+            alarms=_alarms(parts),
             waivers=merge_uses(part.waivers for part in parts),
             notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         )
     )
+
+
+def _alarms(parts: Sequence[NightReport]) -> tuple[Alarm, ...]:
+    """Return every regression once: of a pipeline that none of the parts replayed, all of them speak."""
+    found = {
+        (alarm.pipeline, alarm.output): alarm for part in parts for alarm in part.alarms if alarm.pipeline
+    }
+    return tuple(found[key] for key in sorted(found))
 
 
 def _check(parts: Sequence[NightReport]) -> None:

@@ -20,6 +20,8 @@ from kfm_repro.nightly.report import night_report
 from kfm_repro.nightly.shards import Shard
 from kfm_repro.nightly.task import Done, Task
 from kfm_repro.nightly.week import axes_of
+from kfm_repro.runs.discover import survey_runs
+from kfm_repro.runs.listing import unread_notes
 from kfm_repro.runs.project import Project
 
 __all__ = ["Night", "kept_trials", "run_night"]
@@ -75,7 +77,10 @@ def run_night(
             work.replay(pool)
     runs = work.runs()
     ledger.add(kept_trials(today, runs))
-    return night_report(project, night, chosen, runs, work.left_out(), history)
+    return night_report(
+        project, night, candidates, chosen, runs, work.left_out(), history,
+        notes=tuple(unread_notes(project, survey_runs(project.runs))),
+    )  # fmt: skip
 
 
 class _Work:

@@ -14,7 +14,7 @@ from kfm_repro.model.report import ErrorInfo, count_verdicts
 from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, worst_exit_code, worst_verdict
 from kfm_repro.model.waiver import Waiver, WaiverState, WaiverUse, merge_uses, use_of
 from kfm_repro.nightly.agreed import options_of
-from kfm_repro.nightly.choose import Chosen
+from kfm_repro.nightly.choose import Candidate, Chosen
 from kfm_repro.nightly.history import History
 from kfm_repro.nightly.regression import Seen, State, Status
 from kfm_repro.nightly.week import axes_of
@@ -34,13 +34,22 @@ _NOTHING_KNOWN = (
 def night_report(
     project: Project,
     night: Night,
+    candidates: Sequence[Candidate],
     chosen: Chosen,
     runs: Sequence[NightRun],
     late: Sequence[LeftOut],
     history: Sequence[LedgerTrial],
+    notes: tuple[str, ...] = (),
 ) -> NightReport:
     """Return the report; ``late`` are runs whose turn did not come, ``history`` the trials of the nights before."""
-    told, alarms = _judged(night.day, runs, History.of(history))
+    known = History.of(history)
+    told, alarms = _judged(night.day, runs, known)
+    elsewhere = {one.run.pipeline for one in chosen.runs}
+    elsewhere -= {one.run.pipeline for one in night.shard.of(chosen.runs)}
+    mine = [one for one in candidates if one.run.pipeline not in elsewhere]
+    alarms = tuple(
+        sorted((*alarms, *_standing(known, mine, alarms)), key=lambda one: (one.pipeline, one.output))
+    )
     uses = _uses(project.settings.waivers, told, night.day)
     left = sorted((*chosen.left_out, *late), key=lambda item: (item.pipeline, item.run_id))
     return sealed(
@@ -58,7 +67,7 @@ def night_report(
             left_out=tuple(left),
             alarms=alarms,
             waivers=uses,
-            notes=() if history else (_NOTHING_KNOWN,),
+            notes=notes if history else (*notes, _NOTHING_KNOWN),
         )
     )
 
@@ -68,10 +77,11 @@ def sealed(report: NightReport) -> NightReport:
     regressions = tuple(alarm for alarm in report.alarms if alarm.kind == Status.REGRESSION)
     outputs = [output for run in report.runs for output in run.report.outputs]
     verdicts = [run.report.verdict for run in report.runs]
+    worst = [*verdicts, *([Verdict.NOT_REPRODUCIBLE] if regressions else [])]
     compared = any(output.verdict is not OutputVerdict.UNKNOWN for output in outputs)
     return msgspec.structs.replace(
         report,
-        verdict=worst_verdict(verdicts) if compared else Verdict.UNKNOWN,
+        verdict=worst_verdict(worst) if compared else Verdict.UNKNOWN,
         counts=count_verdicts(outputs),
         verdicts={str(verdict): verdicts.count(verdict) for verdict in Verdict},
         alarms=(*regressions, *waiver_alarms(report.waivers)),
@@ -80,11 +90,11 @@ def sealed(report: NightReport) -> NightReport:
 
 
 def night_exit_code(report: NightReport) -> ExitCode:
-    """Return 1 when a run differs or an alarm is raised, else 2 when a run has no verdict or nothing was compared."""
+    """Return 2 when nothing was compared, 1 when a run differs or there is an alarm, else 2 when one has no verdict."""
+    if isinstance(report.error, ErrorInfo):
+        return ExitCode.NO_VERDICT
     codes = [exit_code(run.report.verdict, run.report.outputs) for run in report.runs]
     codes += [ExitCode.DIFFERS] * bool(report.alarms)
-    if isinstance(report.error, ErrorInfo):
-        codes.append(ExitCode.NO_VERDICT)
     return worst_exit_code(codes)
 
 
@@ -122,6 +132,30 @@ def _judged(
             if what in (Status.REGRESSION, Status.REGRESSED) and (ref.pipeline, path) not in alarms:
                 alarms[ref.pipeline, path] = _regression(run, path, before, seen)
     return tuple(told), tuple(alarms[key] for key in sorted(alarms))
+
+
+def _standing(known: History, candidates: Iterable[Candidate], raised: Sequence[Alarm]) -> Iterator[Alarm]:
+    """Yield an alarm for each output that has regressed, that no run of tonight spoke of, and that one could.
+
+    It could where a run is there that is at least as new as the one since which it is not reproducible.
+    """
+    newest: dict[str, tuple[str, str]] = {}
+    for one in candidates:
+        newest[one.run.pipeline] = max(newest.get(one.run.pipeline, ("", "")), (one.started, one.run.name))
+    spoken = {(alarm.pipeline, alarm.output) for alarm in raised}
+    for pipeline, path, state, since in known.regressed():
+        if (pipeline, path) in spoken or newest.get(pipeline, ("", "")) < since.recorded:
+            continue
+        what = _what_changed(state, since)
+        yield Alarm(
+            kind=str(Status.REGRESSION),
+            message=f"{path}: not reproducible since {what}, and no run as new as that told otherwise this night",
+            pipeline=pipeline,
+            output=path,
+            run_id=since.run_id,
+            commit=since.commit,
+            clean_nights=state.nights,
+        )
 
 
 def _regression(run: NightRun, path: str, before: State, seen: Seen) -> Alarm:

@@ -6,9 +6,11 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Line", "plural", "to_text", "wrapped"]
+__all__ = ["Line", "inert", "plural", "to_text", "wrapped"]
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
+_COMMAND = re.compile(r"^(\s*)::|##\[")
+"""Where GitHub Actions takes a line of a log for a command: ``::`` at its beginning, ``##[`` anywhere."""
 _NARROWEST = 20
 _HANGING = 4
 
@@ -22,9 +24,12 @@ def plural(count: int, word: str) -> str:
 
 
 def to_text(lines: Sequence[Line], *, color: bool) -> str:
-    """Return the lines as text that ends with a newline. rich is imported only for colours."""
+    """Return the lines as text that ends with a newline. rich is imported only for colours.
+
+    No line is one that the log of a CI job takes for a command.
+    """
     if not color:
-        return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)
+        return "".join(inert("".join(text for text, _ in line).rstrip()) + "\n" for line in lines)
     from rich.console import Console
     from rich.text import Text
 
@@ -33,8 +38,20 @@ def to_text(lines: Sequence[Line], *, color: bool) -> str:
         file=target, force_terminal=True, color_system="standard", width=10_000, highlight=False
     )
     for line in lines:
-        console.print(Text.assemble(*line), soft_wrap=True)
+        console.print(Text.assemble(*_inert_pieces(line)), soft_wrap=True)
     return target.getvalue()
+
+
+def _inert_pieces(line: Line) -> Iterator[tuple[str, str]]:
+    begun = False
+    for text, style in line:
+        yield (inert(f".{text}")[1:] if begun else inert(text)), style
+        begun = begun or bool(text.strip())
+
+
+def inert(line: str) -> str:
+    """Return a line that no log takes for a command: a backslash stands where one would begin."""
+    return _COMMAND.sub(lambda found: "#\\#[" if found[1] is None else f"{found[1]}\\::", line)
 
 
 def wrapped(text: str, width: int) -> str:

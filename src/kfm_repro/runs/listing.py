@@ -19,7 +19,7 @@ from kfm_repro.runs.project import Project
 from kfm_repro.runs.secrets import redact
 from kfm_repro.runs.summary import spell, summarise
 
-__all__ = ["Filter", "check_pipeline", "list_runs", "parse_when"]
+__all__ = ["Filter", "check_pipeline", "list_runs", "parse_when", "unread_notes"]
 
 _AGE = re.compile(r"(\d{1,6})(m|h|d|w)\Z")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -133,6 +133,14 @@ def check_pipeline(project: Project, pipeline: str) -> None:
     )
 
 
+def unread_notes(project: Project, survey: Survey) -> Iterator[str]:
+    """Yield what looks like a run and cannot be read as one, with the reason."""
+    for path, reason in survey.unusable[:_SHOWN]:
+        yield f"{project.relative(path)!r} is not read: {reason}"
+    if len(survey.unusable) > _SHOWN:
+        yield f"{len(survey.unusable) - _SHOWN} more folders are not read"
+
+
 def _notes(project: Project, survey: Survey, undated: int) -> Iterator[str]:
     nearby = project.root / "runs"
     foreign = survey.foreign + (survey_runs(nearby).foreign if nearby != project.runs else ())
@@ -140,7 +148,6 @@ def _notes(project: Project, survey: Survey, undated: int) -> Iterator[str]:
         names = [project.relative(path) for path in foreign]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         yield f"not this layout (manifest.yml, no run.yaml), not read: {', '.join(names[:_SHOWN])}{more}"
-    for path, reason in survey.unusable[:_SHOWN]:
-        yield f"{project.relative(path)!r} is not read: {reason}"
+    yield from unread_notes(project, survey)
     if undated:
         yield f"{undated} run{'s' if undated != 1 else ''} without a known start left out by the time filter"

@@ -10,13 +10,13 @@ import pytest
 
 from kfm_repro.errors import Unreadable, UsageError
 from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
-from kfm_repro.model.nightly import LeftOut, NightOptions, NightReport, NightRun
+from kfm_repro.model.nightly import Alarm, LeftOut, NightOptions, NightReport, NightRun
 from kfm_repro.model.report import ErrorInfo, Report, RunRef, count_verdicts
-from kfm_repro.model.verdict import Verdict
+from kfm_repro.model.verdict import ExitCode, Verdict
 from kfm_repro.model.waiver import WaiverState, WaiverUse
 from kfm_repro.nightly.choose import plan_digest
 from kfm_repro.nightly.merge import merge_nights, read_night
-from kfm_repro.nightly.report import sealed
+from kfm_repro.nightly.report import night_exit_code, sealed
 from kfm_repro.present.night.terminal import render_night
 
 USED = WaiverUse(
@@ -176,6 +176,15 @@ def test_parts_of_another_night_or_choice_are_refused(field: str, value: Any, sa
     first, *others = parts()
     with pytest.raises(UsageError, match=said):
         merge_nights([msgspec.structs.replace(first, **{field: value}), *others])
+
+
+def test_a_regression_of_which_every_part_speaks_is_one_and_is_the_verdict() -> None:
+    alarm = Alarm(kind="regression", message="d.csv: not reproducible since", pipeline="d", output="d.csv")
+    told = [sealed(msgspec.structs.replace(part, alarms=(alarm,))) for part in parts()]
+    whole = merge_nights(told)
+    assert (whole.alarms, whole.verdict) == ((alarm,), Verdict.NOT_REPRODUCIBLE)
+    assert night_exit_code(whole) is ExitCode.DIFFERS
+    assert night_exit_code(told[2]) is ExitCode.NO_VERDICT, "a part in which nothing was compared"
 
 
 def test_parts_that_do_not_make_up_one_whole_are_refused() -> None:

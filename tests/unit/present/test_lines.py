@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reports import full_report
 from rich.cells import cell_len
 
-from kfm_repro.present.lines import wrapped
+from kfm_repro.present.lines import inert, to_text, wrapped
 from kfm_repro.present.terminal import render
 
 WORD = st.text(alphabet=st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12)
@@ -50,3 +50,14 @@ def test_what_follows_is_indented_more_and_what_fits_is_left_alone() -> None:
     )
     assert wrapped("a   b\n", 80) == "a   b\n"
     assert wrapped("x " * 50, 0) == "x " * 50
+
+
+@pytest.mark.parametrize(
+    "text", ["::error title=x::y", "  ::stop-commands::x", "a ##[warning]z", "\t::debug::"]
+)
+def test_no_plain_line_is_a_command_of_a_log(text: str) -> None:
+    said = to_text([[(text[:3], "bold"), (text[3:], "")]], color=False)
+    assert not said.lstrip().startswith("::")
+    assert "##[" not in said
+    assert said.replace("\\", "") == text.rstrip() + "\n"
+    assert inert("a::b # [x]") == "a::b # [x]"
