@@ -19,10 +19,13 @@ __all__ = ["read_report", "report_json"]
 
 def report_json(report: Document) -> str:
     """Return a document as indented JSON with a newline at its end."""
-    # With an indent the library of Python leaves its compiled loop; msgspec spells some numbers otherwise.
-    text = json.dumps(msgspec.to_builtins(report), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text = _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
-    return msgspec.json.format(text, indent=2) + "\n"
+    built = msgspec.to_builtins(report)
+    # With an indent the library of Python leaves its compiled loop; msgspec alone spells some numbers otherwise.
+    text = json.dumps(built, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if _SURROGATE.search(text) is None:
+        return msgspec.json.format(text, indent=2) + "\n"
+    text = json.dumps(built, indent=2, ensure_ascii=False, allow_nan=False)
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n"
 
 
 def read_report(path: Path) -> Report:

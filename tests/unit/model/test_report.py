@@ -81,3 +81,14 @@ def test_record_prints_a_document_of_the_same_schema(workshop: Workshop) -> None
     done = workshop.kfm("record", "--json", "--", "python3", "pipelines/job.py")
     jsonschema.validate(done.json, report_schema())
     assert done.json["command"] == "record"
+
+
+@pytest.mark.parametrize("name", ["plain", "é\u2028😀", '\x00\x1f"\\/', "not UTF-8 \udcff"])
+@pytest.mark.parametrize("number", [0.1, 1e-5, 1e16, -0.0, 5e-324, 2**63, None])
+def test_a_report_is_spelt_as_the_library_of_python_spells_it(name: str, number: float | None) -> None:
+    example = Example(key={name: [], "b": {}}, a=number, b=name)
+    finding = Finding(kind=Kind.VALUE, rung=Rung.VALUE, where={"column": name}, examples=(example,))
+    output = msgspec.structs.replace(OUTPUT, path=name, findings=(finding,))
+    report = msgspec.structs.replace(REPORT, outputs=(output,))
+    plain = json.dumps(msgspec.to_builtins(report), indent=2, ensure_ascii=False)
+    assert report_json(report) == plain.replace("\udcff", "\\udcff") + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -254,25 +254,30 @@ def _is_time(value: object) -> bool:
     return isinstance(value, str) and bool(_TIME.fullmatch(value))
 
 
-def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> list[list[bytes]]:
-    """Cut the GeoPackage headers off the geometries, in place, and return them; empty where there is none."""
-    heads: list[list[bytes]] = []
+def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> list[list[bytes | None]]:
+    """Cut the GeoPackage headers off the geometries, in place, and return them.
+
+    They are empty where a value has none, and None where there is no value.
+    """
+    heads: list[list[bytes | None]] = []
     for package, table, columns in zip(pair.packages, (pair.table_a, pair.table_b), (a, b), strict=True):
         name = package.geometry(table.name)
         values = columns.get(name, [])
         split = {at: strip_header(value) for at, value in enumerate(values) if isinstance(value, bytes)}
         if name in columns:
             columns[name] = [split[at][1] if at in split else value for at, value in enumerate(values)]
-        heads.append([split[at][0] if at in split else b"" for at in range(len(values))])
+        headless = [None if value is None else b"" for value in values]
+        heads.append([split[at][0] if at in split else headless[at] for at in range(len(values))])
     return heads
 
 
 def _headers(
-    pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]], heads: list[list[bytes]]
+    pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]], heads: Sequence[Sequence[bytes | None]]
 ) -> Iterator[Finding]:
     """Report whether the headers of geometries differ; several SRS ids become a column of the rows."""
     where: dict[str, str | int] = {"layer": pair.table_a.name}
-    if sorted({head[2:4] for head in heads[0]}) != sorted({head[2:4] for head in heads[1]}):
+    flags = [{head[2:4] for head in side if head is not None} for side in heads]
+    if flags[0] != flags[1]:
         evidence = "the headers of the geometries differ in flags or in the kind of envelope"
         yield Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where=where, evidence=evidence)
     systems = [[_system(head) for head in side] for side in heads]
@@ -287,7 +292,7 @@ def _headers(
         yield Finding(kind=Kind.CRS, rung=Rung.VALUE, where=where, evidence=evidence)
 
 
-def _system(head: bytes) -> int | None:
+def _system(head: bytes | None) -> int | None:
     """Return the SRS id of the header of a geometry (GeoPackage 1.4, clause 2.1.3)."""
     if not head:
         return None

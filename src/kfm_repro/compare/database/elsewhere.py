@@ -103,7 +103,7 @@ class _Geometries:
         return _Geometries(database.path, database, table, column, rows, len(starts) - 1, starts)
 
     def head(self, column: int, rows: int) -> pa.Array:  # noqa: ARG002 - there is one column
-        return self._between(0, min(rows, _HEAD))
+        return self._between(0, min(rows, self.rows, _HEAD))
 
     def piece(self, column: int, group: int) -> pa.Array:  # noqa: ARG002 - as above
         return self._between(int(self.starts[group]), int(self.starts[group + 1]))
@@ -121,8 +121,7 @@ class _Geometries:
     def rises(self, column: int) -> bool:  # noqa: ARG002 - as above
         return False
 
-    def counts_up(self, column: int) -> bool:  # noqa: ARG002 - no text is asked for
-        """Return False: these are no texts."""
+    def counts_up(self, column: int) -> bool:  # noqa: ARG002 - as above
         return False
 
     def _between(self, start: int, stop: int) -> pa.Array:

@@ -35,9 +35,16 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.lines import TextSource
     from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["PairClassifier", "compare_order", "compare_sources", "compare_tables", "compare_texts"]
+__all__ = [
+    "NO_CLASSIFIERS",
+    "PairClassifier",
+    "compare_order",
+    "compare_sources",
+    "compare_tables",
+    "compare_texts",
+]
 
-_NO_CLASSIFIERS: Mapping[str, PairClassifier] = MappingProxyType({})
+NO_CLASSIFIERS: Mapping[str, PairClassifier] = MappingProxyType({})
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -48,7 +55,7 @@ def compare_tables(
     *,
     text: bool = False,
     unit: str = "row",
-    classifiers: Mapping[str, PairClassifier] = _NO_CLASSIFIERS,
+    classifiers: Mapping[str, PairClassifier] = NO_CLASSIFIERS,
     where: Mapping[str, str] = _NOWHERE,
 ) -> tuple[Finding, ...]:
     """Return everything in which two tables differ; nothing if and only if they are the same bit by bit.
@@ -68,12 +75,18 @@ def compare_tables(
 
 
 def compare_sources(
-    a: ParquetSource, b: ParquetSource, context: Context, *, text: bool = False
+    a: ParquetSource,
+    b: ParquetSource,
+    context: Context,
+    *,
+    unit: str = "row",
+    classifiers: Mapping[str, PairClassifier] = NO_CLASSIFIERS,
+    text: bool = False,
 ) -> tuple[Finding, ...]:
     """Return the same as `compare_tables` for two files that `large.can_be_reduced`, without reading them whole."""
     from kfm_repro.compare.tabular import large
 
-    task = Task(context, text=text, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
+    task = Task(context, text=text, unit=unit, classifiers=classifiers, where=_NOWHERE)
     shared, findings = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
     columns = large.file_columns(shared, a, b)
     anchor = large.anchor_in_place(columns, usable_columns(columns, context))
@@ -94,7 +107,7 @@ def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Findi
     from kfm_repro.compare.tabular import large
     from kfm_repro.compare.tabular.records import reduce_texts
 
-    task = Task(context, text=True, unit="row", classifiers=_NO_CLASSIFIERS, where=_NOWHERE)
+    task = Task(context, text=True, unit="row", classifiers=NO_CLASSIFIERS, where=_NOWHERE)
     shared, _ = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
     usable = usable_columns(shared, context)
     columns, rest = reduce_texts(large.file_columns(shared, a, b), usable, context.memory)
@@ -119,7 +132,7 @@ def compare_order(
     codes = (none,) * len(columns)
     partner, places = found
     rest = Residue(none, none, codes, codes, none, none, partner=partner, others=lambda: places)
-    task = Task(context, text=False, unit=unit, classifiers=_NO_CLASSIFIERS, where=where)
+    task = Task(context, text=False, unit=unit, classifiers=NO_CLASSIFIERS, where=where)
     return tuple(residue_findings(columns, (len(partner), len(partner)), rest, task))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.memory import economise
 from kfm_repro.compare.tabular.decoded import check_size, compare_decoded, most_bytes, validate
-from kfm_repro.compare.tabular.diff import compare_sources
+from kfm_repro.compare.tabular.diff import NO_CLASSIFIERS, compare_sources
 from kfm_repro.compare.tabular.expanded import WIDTH
 from kfm_repro.compare.tabular.large import can_be_reduced
 from kfm_repro.compare.tabular.layout import layout_findings
@@ -18,16 +18,17 @@ from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes
 from kfm_repro.compare.tabular.source import ParquetSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.diff import PairClassifier
     from kfm_repro.model.finding import Finding
 
-__all__ = ["compare", "metadata_findings", "open_parquet", "read_table"]
+__all__ = ["compare", "compare_in_pieces", "is_large", "metadata_findings", "open_parquet", "read_table"]
 
 _COPIES = 4
 """So many times its decoded size a table takes while it is compared whole."""
@@ -41,17 +42,32 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     if context.options.memory_bytes is not None:
         economise()
     with open_parquet(a) as left, open_parquet(b) as right:
-        if _is_large(left, right, context):
-            with ParquetSource(left, a) as source_a, ParquetSource(right, b) as source_b:
-                for source in (source_a, source_b):
-                    source.bound(context.memory)
-                findings = compare_sources(source_a, source_b, context)
+        if is_large(left, right, context):
+            findings = compare_in_pieces((left, a), (right, b), context)
         else:
             findings = compare_decoded(read_table(left, a, context), read_table(right, b, context), context)
         return (*findings, *metadata_findings(left, right, context, equal=not findings))
 
 
-def _is_large(a: pq.ParquetFile, b: pq.ParquetFile, context: Context) -> bool:
+def compare_in_pieces(
+    a: tuple[pq.ParquetFile, Path],
+    b: tuple[pq.ParquetFile, Path],
+    context: Context,
+    *,
+    unit: str = "row",
+    classifiers: Mapping[str, PairClassifier] = NO_CLASSIFIERS,
+) -> tuple[Finding, ...]:
+    """Compare the columns of two open files for which `is_large` holds; see `compare_tables`.
+
+    Raises LimitExceeded when the smallest pieces do not fit into the memory that is allowed.
+    """
+    with ParquetSource(*a) as source_a, ParquetSource(*b) as source_b:
+        for source in (source_a, source_b):
+            source.bound(context.memory)
+        return compare_sources(source_a, source_b, context, unit=unit, classifiers=classifiers)
+
+
+def is_large(a: pq.ParquetFile, b: pq.ParquetFile, context: Context) -> bool:
     """Return whether two files are better compared in pieces, and can be."""
     sizes = _declared(a.metadata), _declared(b.metadata)
     if min(sizes) < context.limits.whole_bytes and sum(sizes) * _COPIES <= context.memory:

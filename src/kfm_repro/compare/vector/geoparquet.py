@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from kfm_repro.compare.context import Classified, Context, reading
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.diff import compare_tables
-from kfm_repro.compare.tabular.parquet import metadata_findings, open_parquet, read_table
+from kfm_repro.compare.tabular.parquet import (
+    compare_in_pieces,
+    is_large,
+    metadata_findings,
+    open_parquet,
+    read_table,
+)
 from kfm_repro.compare.vector.columns import canonical
 from kfm_repro.compare.vector.crs import compare_crs, ground_of, parse
 from kfm_repro.compare.vector.examples import ShownGeometries
@@ -48,15 +54,20 @@ def compare_geoparquet(a: Path, b: Path, context: Context) -> tuple[Finding, ...
             geo_a = _geo(file_a)
         with reading(b, "GeoParquet"):
             geo_b = _geo(file_b)
-        tables = (read_table(file, path, context) for file, path in ((file_a, a), (file_b, b)))
-        table_a, table_b = (table.replace_schema_metadata(None) for table in tables)
-        stated = Stated(geo_a, table_a), Stated(geo_b, table_b)
+        stated = (
+            Stated(geo_a, file_a.schema_arrow, partial(read_table, file_a, a, context)),
+            Stated(geo_b, file_b.schema_arrow, partial(read_table, file_b, b, context)),
+        )
         shown = ShownGeometries()
         classifiers = _classifiers(*stated, shown)
-        findings = (
-            *_geo_findings(*stated),
-            *shown.render(compare_tables(table_a, table_b, context, unit="feature", classifiers=classifiers)),
-        )
+        if is_large(file_a, file_b, context):
+            rows = compare_in_pieces(
+                (file_a, a), (file_b, b), context, unit="feature", classifiers=classifiers
+            )
+        else:
+            left, right = (side.table.replace_schema_metadata(None) for side in stated)
+            rows = compare_tables(left, right, context, unit="feature", classifiers=classifiers)
+        findings = (*_geo_findings(*stated), *shown.render(rows))
         others = metadata_findings(file_a, file_b, context, skip=(_GEO,), equal=not findings)
         repeated = tuple(f"/fields/{_step(name)}/metadata/{_EXTENSION}" for name in _columns(geo_a, geo_b))
         kept = (f for f in others if not str(f.where.get("pointer", "")).startswith(repeated))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.vector.extent import NAMES, box_fits, each_extent, fits, whole_extent
@@ -19,10 +21,16 @@ _PLANE = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(frozen=True)
 class Stated:
-    """What the ``geo`` metadata of one side states, held against the rows of that side."""
+    """What the ``geo`` metadata of one side states, held against the rows of that side, read when asked for."""
 
     geo: dict[str, Any]
-    table: pa.Table
+    schema: pa.Schema
+    read: Callable[[], pa.Table]
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The rows."""
+        return self.read()
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -35,7 +43,7 @@ class Stated:
         import pyarrow as pa
 
         column = self.columns.get(name, {})
-        if column.get("encoding", "WKB") != "WKB" or self.table.schema.names.count(name) != 1:
+        if column.get("encoding", "WKB") != "WKB" or self.schema.names.count(name) != 1:
             return None
         values = self.table.column(name)
         plain = pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type)
@@ -55,11 +63,13 @@ class Stated:
         """
         covering = self.columns.get(name, {}).get("covering")
         root, members = _members(covering.get("bbox") if isinstance(covering, dict) else None)
-        wkb = self.wkb(name)
-        if not root or wkb is None or self.table.schema.names.count(root) != 1:
+        if not root or self.schema.names.count(root) != 1:
             return ""
         claimed = _bounds(self.table.column(root), members)
-        return root if claimed is not None and fits(claimed, each_extent(wkb), single=True) else ""
+        wkb = None if claimed is None else self.wkb(name)
+        if claimed is None or wkb is None:
+            return ""
+        return root if fits(claimed, each_extent(wkb), single=True) else ""
 
 
 def _members(paths: object) -> tuple[str, dict[str, str]]:

@@ -9,7 +9,7 @@ import pytest
 import shapely
 from shapely.affinity import translate
 
-from kfm_repro.compare.context import Context
+from kfm_repro.compare.context import Context, Limits
 from kfm_repro.compare.engine import compare_files
 from kfm_repro.compare.vector.geoparquet import compare_geoparquet
 from kfm_repro.errors import Unreadable
@@ -193,3 +193,35 @@ def test_a_truncated_file_is_a_difference(pair: Any, counties: Any, tmp_path: Pa
     path.write_bytes(path.read_bytes()[:-100])
     result = compare_files(tmp_path / "a.parquet", path, name="x.parquet", context=Context())
     assert [(f.kind, f.rung) for f in result.findings] == [("truncated", "value")]
+
+
+CHANGES = {
+    "none": lambda f: f,
+    "moved": lambda f: f.set_geometry(
+        [translate(g, 0, TWO_METRES) if n % 9 == 4 else g for n, g in enumerate(f.geometry)]
+    ),
+    "shuffled": lambda f: f.sample(frac=1, random_state=3).reset_index(drop=True),
+    "shuffled and moved": lambda f: CHANGES["moved"](CHANGES["shuffled"](f)),
+    "null": lambda f: f.set_geometry([None if n == 5 else g for n, g in enumerate(f.geometry)]),
+    "removed": lambda f: f.drop(index=[3, 17]).reset_index(drop=True),
+    "reversed rings": lambda f: f.set_geometry(f.geometry.reverse()),
+    "another column": lambda f: f.assign(more=1.5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("rows", [None, 11])
+def test_in_pieces_says_what_is_said_of_the_whole(
+    change: str, rows: int | None, counties: Any, tmp_path: Path
+) -> None:
+    sides = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    for path, frame in zip(sides, (counties, CHANGES[change](counties)), strict=True):
+        frame.to_parquet(path, row_group_size=rows)
+    whole, pieces = (
+        sorted(
+            repr((f.kind, f.rung, f.where, f.count, f.of, f.examples, f.evidence, f.metres, f.detail))
+            for f in compare_geoparquet(*sides, Context(limits=limits))
+        )
+        for limits in (Limits(), Limits(whole_bytes=0))
+    )
+    assert pieces == whole
