@@ -91,6 +91,8 @@ class FileColumn(Column):
 
     def names_rows(self, repeats: tuple[int, int] = (0, 0)) -> bool:
         """Return whether no cell is null and none occurs twice, but for so many ``repeats`` on each side."""
+        if self.settled.get(0) and self.settled.get(1):
+            return True
         if any(repeats):
             return all(self.names_rows_of(side, repeats[side]) for side in (0, 1))
         return self.names_rows_of(0) and self._names_other_rows_of_b()
@@ -122,14 +124,14 @@ class FileColumn(Column):
         source, at = self.sources[side], self.at[side]
         if source.rows and not _may_name(source.head(at, _SAMPLE), allowed):
             return False
-        found = (
-            not source.rows
-            or source.rises(at)
-            or (_may_name(source.piece(at, 0), allowed) and repeats([source], [[at]])[0] <= allowed)
-        )
-        if found and not allowed:
+        found = 0
+        if source.rows and not source.rises(at):
+            if not _may_name(source.piece(at, 0), allowed):
+                return False
+            found = repeats([source], [[at]])[0]
+        if not found:
             self.settled[side] = True
-        return found
+        return found <= allowed
 
     def directions(self, *, text: bool) -> tuple[str, str]:
         """Return how A and B are sorted by this column; texts perhaps as the numbers that they spell."""

@@ -250,8 +250,8 @@ def test_nothing_is_left_behind_when_pairing_through_files_fails(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(spill, "pair_rows_by_number", lambda *_: 1 / 0)
     numbers = Numbers.of(10)
+    blocks = [iter([(np.arange(10), numbers)]) for _ in "ab"]
     with pytest.raises(ZeroDivisionError):
-        blocks = [iter([(np.arange(10), numbers)]) for _ in "ab"]
         pair_spilled((blocks[0], blocks[1]), (10, 10), 1)
     assert not list(tmp_path.iterdir())
 
