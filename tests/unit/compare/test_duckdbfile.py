@@ -7,9 +7,6 @@ import sys
 from pathlib import Path
 
 import duckdb
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import kfm_repro
@@ -118,7 +115,7 @@ def test_types_that_arrow_does_not_hold_are_compared_as_they_are_spelled(tmp_pat
         ("STRUCT(h HUGEINT, l VARCHAR[])", ("{'h': 1, 'l': ['a, b']}", "{'h': 1, 'l': ['a', 'b']}")),
         ("MAP(VARCHAR, HUGEINT)", ("MAP {'a': 1, 'b': 1}", "MAP {'a=1, b': 1}")),
         ("STRUCT(\"HUGEINT\" HUGEINT, e ENUM('BIT', 'b'))", ("{'HUGEINT': 1, 'e': 'BIT'}", "{'HUGEINT': 1, 'e': 'b'}")),
-        ("HUGEINT[2]", ("[170141183460469231731687303715884105727, 0]", "[170141183460469231731687303715884105726, 0]")),
+        ("HUGEINT[1]", ("[170141183460469231731687303715884105727]", "[170141183460469231731687303715884105726]")),
         ("STRUCT(t TIMETZ, b BIT)", ("{'t': '10:00:00+01', 'b': '01'}", "{'t': '09:00:00+00', 'b': '01'}")),
         ("STRUCT(b BIT, i INTERVAL)", ("{'b': '1', 'i': INTERVAL 1 DAY}", "{'b': '1', 'i': INTERVAL 24 HOUR}")),
     ],
@@ -131,19 +128,6 @@ def test_nested_values_that_arrow_holds_in_part_are_told_apart(
     (tmp_path / "again").mkdir()
     again = compared(tmp_path / "again", a, f"{a}; CREATE TABLE u(x INTEGER); DROP TABLE u")
     assert {finding.rung for finding in again} <= {Rung.CONTAINER}
-
-
-def test_the_payload_of_a_nan_beside_a_type_that_arrow_does_not_hold_is_noise(tmp_path: Path) -> None:
-    """DuckDB spells every NaN alike, so that they come from a Parquet file, and stores a lone one by what it spells."""
-    for side, bits in (("a", 0x7FF8000000000000), ("b", 0x7FF8000000000001)):
-        pq.write_table(
-            pa.table({"x": np.array([bits, 0, 1, 2], "<u8").view("<f8")}), tmp_path / f"{side}.parquet"
-        )
-    sides = [
-        f"CREATE TABLE t AS SELECT {{'h': 1::HUGEINT, 'x': x}} AS v FROM '{tmp_path}/{side}.parquet'"  # noqa: S608
-        for side in "ab"
-    ]
-    assert {(f.kind, f.rung) for f in compared(tmp_path, *sides)} == {(Kind.FLOAT_NOISE, Rung.NOISE)}
 
 
 def test_a_view_that_reads_files_is_not_run(tmp_path: Path) -> None:
