@@ -190,7 +190,7 @@ def _may_name(cells: pa.Array, allowed: int) -> bool:
 
 
 def repeats(sources: list[Source], columns: list[list[int]]) -> list[int]:
-    """Return how many rows of each source repeat another one in some columns; all of them when a cell is null.
+    """Return how many rows of each source repeat another one in some columns; more than it has when a cell is null.
 
     By one lane of the numbers: two values that share it would count as one, and a key would be missed.
     """
@@ -205,7 +205,7 @@ def repeats(sources: list[Source], columns: list[list[int]]) -> list[int]:
                 nulls += piece.null_count
                 numbers.part(start, start + len(piece)).mix(piece)
         lane = np.sort(numbers.one)
-        found.append(source.rows if nulls else int((lane[1:] == lane[:-1]).sum()))
+        found.append(source.rows + 1 if nulls else int((lane[1:] == lane[:-1]).sum()))
     return found
 
 
@@ -260,7 +260,9 @@ def _direction_of(columns: Iterable[pa.ChunkedArray]) -> str:
 
 
 def _is_constant(column: pa.ChunkedArray) -> bool:
+    """Return whether no value is before another one, as `direction` compares them: 0.0 and -0.0 are one."""
     import pyarrow.compute as pc
 
     filled = column.slice(0, len(column) - column.null_count)
-    return not filled.null_count and pc.count_distinct(filled, mode="all").as_py() <= 1
+    before, after = filled.slice(0, max(0, len(filled) - 1)), filled.slice(1)
+    return not filled.null_count and bool(pc.all(pc.equal(before, after)).as_py())
