@@ -265,4 +265,4 @@ def _is_constant(column: pa.ChunkedArray) -> bool:
 
     filled = column.slice(0, len(column) - column.null_count)
     before, after = filled.slice(0, max(0, len(filled) - 1)), filled.slice(1)
-    return not filled.null_count and bool(pc.all(pc.equal(before, after)).as_py())
+    return not filled.null_count and pc.all(pc.equal(before, after)).as_py() is not False
