@@ -285,6 +285,60 @@ def _promised(kind: str, case: Case, measured: dict[str, Measured], promise: Cal
     promise(f"{kind}, {name}: memory of duckdb_join / ours", lighter, at_least=case.lighter)
 
 
+def _wide(rows: int) -> pa.Table:
+    columns = {f"c{i}": np.arange(rows) * (i + 1) % 9973 for i in range(499)}
+    return pa.table({"id": np.arange(rows), **columns})
+
+
+def _long_texts(rows: int) -> pa.Table:
+    words = np.random.default_rng(1).integers(0, 1 << 32, (rows, 250)).astype("<u4")
+    return pa.table({"id": np.arange(rows), "c7": [row.tobytes().hex() for row in words]})
+
+
+_SHAPES: dict[str, tuple[Callable[[int], pa.Table], int, tuple[str, ...]]] = {
+    "wide": (_wide, 4_000, ("duckdb_join", "polars_join", "datacompy_polars")),
+    "long texts": (_long_texts, 10_000, ("duckdb_join", "polars_join", "datacompy_polars")),
+    "small": (lambda rows: _wide(rows).select(range(10)), 5_000, ("duckdb_join", "deepdiff")),
+}
+"""By name: the table of so many rows, and who else compares it."""
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+def test_other_shapes(
+    shape: str, tmp_path: Path, benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str], scale: int
+) -> None:
+    """500 columns, texts of 2 KB, and a table small enough for DeepDiff; nothing is promised of their ratios."""
+    made, rows, peers = _SHAPES[shape]
+    table = made(rows * scale)
+    values = table["c7"].to_pylist()
+    values[::_PARTS] = [value + type(value)(1) for value in values[::_PARTS]]
+    at = table.column_names.index("c7")
+    a, b = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    _write(table, a, 1 << 20)
+    _write(table.set_column(at, "c7", pa.array(values, table["c7"].type)), b, 1 << 20)
+    commands = {"ours": [str(_PRODUCT), "diff", str(a), str(b), "--json"]}
+    for peer in peers:
+        module = peer.partition("_")[0]
+        found = subprocess.run([_PEERS, "-c", f"import {module}"], check=False, capture_output=True)
+        if not found.returncode:
+            commands[peer] = [_PEERS, str(_CONTENDERS), peer, str(a), str(b)]
+    measured = {peer: Measured() for peer in commands}
+
+    def in_turn() -> None:
+        for peer, argv in commands.items():
+            _run(argv, measured[peer], tmp_path / "said")
+
+    benchmark.pedantic(in_turn, rounds=_ROUNDS, iterations=1)
+    assert _reported(measured["ours"].said) == {"c7": len(values[::_PARTS])}
+    with capsys.disabled():
+        print()  # noqa: T201
+        for peer, taken in measured.items():
+            pairs = zip(taken.seconds, measured["ours"].seconds, strict=True)
+            ratio = statistics.median(theirs / own for theirs, own in pairs)
+            wall = statistics.median(taken.seconds)
+            print(f"  {shape:25} {peer:17} {wall:8.2f} s {taken.peak:7.0f} MB  x{ratio:.2f}")  # noqa: T201
+
+
 def test_one_cell_of_ten_million(base: tuple[str, Path, pa.Table], benchmark: BenchmarkFixture) -> None:
     kind, folder, table = base
     if kind != "parquet":

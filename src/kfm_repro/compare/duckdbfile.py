@@ -6,6 +6,7 @@ are never run: what a hostile file holds is data.
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import tempfile
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kfm_repro.compare.extras import need
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.decoded import collect, compare_decoded
-from kfm_repro.errors import KfmReproError, LimitExceeded, NotInstalled, Unreadable
+from kfm_repro.errors import KfmReproError, LimitExceeded, Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -41,8 +43,12 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 _MAX_TABLES = 10_000
 _HEADER = struct.Struct("<8x4sQ32x32s32s")
 """Checksum, magic, storage version, flags, version and commit of the library (DuckDB's MainHeader)."""
-_LOSSY = ("TIME WITH TIME ZONE", "BIT", "HUGEINT", "VARIANT", "GEOMETRY", "BIGNUM", "TIME_NS")
-"""Types that Arrow holds in part or not at all: their values are compared as DuckDB spells them."""
+_LOSSY = re.compile(
+    r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\b(?:TIME WITH TIME ZONE|TIME_NS|BIT|U?HUGEINT|BIGNUM)\b"""
+)
+"""Types that Arrow holds in part or not at all, wherever they stand in another one, but not in a name or a label."""
+_TAGGED = ("UNION", "VARIANT", "GEOMETRY")
+"""Types whose values are compared as DuckDB spells them, since no other type holds them."""
 _CATALOGUE = {
     "schema": "SELECT schema_name, '', comment, tags::VARCHAR FROM duckdb_schemas() WHERE NOT internal",
     "table": "SELECT schema_name, table_name, comment, tags::VARCHAR FROM duckdb_tables() WHERE NOT internal",
@@ -111,13 +117,14 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
 
 
 def _selected(name: str, kind: str) -> str:
-    """Return what is selected for a column: its values, or how DuckDB spells those that Arrow does not hold.
+    """Return what is selected for a column: its values, with texts in the place of those that Arrow does not hold.
 
     A cast to text drops which member of a union and which type of a variant a value has.
     """
     quoted = _quoted(name)
-    if not any(word in kind for word in _LOSSY):
-        return quoted
+    if not any(word in kind for word in _TAGGED):
+        held = _LOSSY.sub(lambda found: found[1] or "VARCHAR", kind)
+        return quoted if held == kind else f"{quoted}::{held} AS {quoted}"
     spelled = [f"{quoted}::VARCHAR"]
     spelled += [f"to_json({quoted})::VARCHAR"] if "UNION" in kind or "VARIANT" in kind else []
     spelled += [f"variant_typeof({quoted})"] if kind == "VARIANT" else []
@@ -127,12 +134,7 @@ def _selected(name: str, kind: str) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Database]:
-    try:
-        import duckdb
-    except ImportError as exc:
-        raise NotInstalled(
-            "DuckDB files are read with the duckdb package, which is not installed: pip install 'kfm-repro[duckdb]'"
-        ) from exc
+    duckdb = need("duckdb", "duckdb", "a DuckDB file")
     with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
         file = _alone(path.resolve(), Path(folder))
         try:

@@ -103,6 +103,33 @@ def test_types_that_arrow_does_not_hold_are_compared_as_they_are_spelled(tmp_pat
     assert {f.kind for f in findings} == {Kind.VALUE}
 
 
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("STRUCT(h HUGEINT, b BLOB)", ("{'h': 1, 'b': '\\x41'::BLOB}", "{'h': 1, 'b': '\\x5Cx41'::BLOB}")),
+        ("STRUCT(h HUGEINT, b BLOB)", ("{'h': 1, 'b': ''::BLOB}", "{'h': 1, 'b': NULL}")),
+        ("STRUCT(h HUGEINT, s VARCHAR)", ("{'h': 1, 's': NULL}", "{'h': 1, 's': 'NULL'}")),
+        ("STRUCT(h HUGEINT, x DOUBLE)", ("{'h': 1, 'x': '0.0'::DOUBLE}", "{'h': 1, 'x': '-0.0'::DOUBLE}")),
+        ("STRUCT(h HUGEINT, x DOUBLE)", ("{'h': 1, 'x': 0.1}", "{'h': 1, 'x': 0.1::DOUBLE + 1.4e-17::DOUBLE}")),
+        ("STRUCT(h HUGEINT, x FLOAT)", ("{'h': 1, 'x': 0.1}", "{'h': 1, 'x': 0.10000001}")),
+        ("STRUCT(h HUGEINT, l VARCHAR[])", ("{'h': 1, 'l': ['a, b']}", "{'h': 1, 'l': ['a', 'b']}")),
+        ("MAP(VARCHAR, HUGEINT)", ("MAP {'a': 1, 'b': 1}", "MAP {'a=1, b': 1}")),
+        ("STRUCT(\"HUGEINT\" HUGEINT, e ENUM('BIT', 'b'))", ("{'HUGEINT': 1, 'e': 'BIT'}", "{'HUGEINT': 1, 'e': 'b'}")),
+        ("HUGEINT[1]", ("[170141183460469231731687303715884105727]", "[170141183460469231731687303715884105726]")),
+        ("STRUCT(t TIMETZ, b BIT)", ("{'t': '10:00:00+01', 'b': '01'}", "{'t': '09:00:00+00', 'b': '01'}")),
+        ("STRUCT(b BIT, i INTERVAL)", ("{'b': '1', 'i': INTERVAL 1 DAY}", "{'b': '1', 'i': INTERVAL 24 HOUR}")),
+    ],
+)  # fmt: skip
+def test_nested_values_that_arrow_holds_in_part_are_told_apart(
+    kind: str, values: tuple[str, str], tmp_path: Path
+) -> None:
+    a, b = (f"CREATE TABLE t(id INTEGER, v {kind}); INSERT INTO t SELECT 1, {value}" for value in values)
+    assert {f.where.get("column") for f in compared(tmp_path, a, b) if f.rung != Rung.CONTAINER} == {"v"}
+    (tmp_path / "again").mkdir()
+    again = compared(tmp_path / "again", a, f"{a}; CREATE TABLE u(x INTEGER); DROP TABLE u")
+    assert {finding.rung for finding in again} <= {Rung.CONTAINER}
+
+
 def test_a_view_that_reads_files_is_not_run(tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("word\nswordfish\n")

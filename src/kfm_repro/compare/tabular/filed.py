@@ -95,6 +95,8 @@ class FileColumn(Column):
 
     def names_rows(self, repeats: tuple[int, int] = (0, 0)) -> bool:
         """Return whether no cell is null and none occurs twice, but for so many ``repeats`` on each side."""
+        if self.settled.get(0) and self.settled.get(1):
+            return True
         if any(repeats):
             return all(self.names_rows_of(side, repeats[side]) for side in (0, 1))
         return self.names_rows_of(0) and self._names_other_rows_of_b()
@@ -126,14 +128,14 @@ class FileColumn(Column):
         source, at = self.sources[side], self.at[side]
         if source.rows and not _may_name(source.head(at, _SAMPLE), allowed):
             return False
-        found = (
-            not source.rows
-            or source.rises(at)
-            or (_may_name(source.piece(at, 0), allowed) and repeats([source], [[at]])[0] <= allowed)
-        )
-        if found and not allowed:
+        found = 0
+        if source.rows and not source.rises(at):
+            if not _may_name(source.piece(at, 0), allowed):
+                return False
+            found = repeats([source], [[at]])[0]
+        if not found:
             self.settled[side] = True
-        return found
+        return found <= allowed
 
     def directions(self, *, text: bool) -> tuple[str, str]:
         """Return how A and B are sorted by this column; texts perhaps as the numbers that they spell."""
@@ -193,7 +195,7 @@ def _may_name(cells: pa.Array, allowed: int) -> bool:
 
 
 def repeats(sources: list[Source], columns: list[list[int]]) -> list[int]:
-    """Return how many rows of each source repeat another one in some columns; all of them when a cell is null.
+    """Return how many rows of each source repeat another one in some columns; more than it has when a cell is null.
 
     By one lane of the numbers: two values that share it would count as one, and a key would be missed.
     """
@@ -208,7 +210,7 @@ def repeats(sources: list[Source], columns: list[list[int]]) -> list[int]:
                 nulls += piece.null_count
                 numbers.part(start, start + len(piece)).mix(piece)
         lane = np.sort(numbers.one)
-        found.append(source.rows if nulls else int((lane[1:] == lane[:-1]).sum()))
+        found.append(source.rows + 1 if nulls else int((lane[1:] == lane[:-1]).sum()))
     return found
 
 
@@ -269,7 +271,9 @@ def _direction_of(columns: Iterable[pa.ChunkedArray]) -> str:
 
 
 def _is_constant(column: pa.ChunkedArray) -> bool:
+    """Return whether no value is before another one, as `direction` compares them: 0.0 and -0.0 are one."""
     import pyarrow.compute as pc
 
     filled = column.slice(0, len(column) - column.null_count)
-    return not filled.null_count and pc.count_distinct(filled, mode="all").as_py() <= 1
+    before, after = filled.slice(0, max(0, len(filled) - 1)), filled.slice(1)
+    return not filled.null_count and pc.all(pc.equal(before, after)).as_py() is not False

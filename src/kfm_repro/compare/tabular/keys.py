@@ -32,7 +32,7 @@ def candidates(
     """Return the keys worth weighing, those that pair most residual rows first.
 
     A key is a column, or a pair of columns, without nulls, unique on both sides; what keeps it from being
-    unique may only be rows that it leaves unpaired (duplicated rows). ``stable`` are the columns whose values
+    unique are at most as many rows as it leaves unpaired (duplicated rows). ``stable`` are the columns whose values
     A and B share, ``overlaps`` how many residual rows each column alone would pair. Columns of fractions
     name a row only if no other column does.
     """

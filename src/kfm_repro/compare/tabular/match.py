@@ -68,11 +68,11 @@ def _anchored(columns: Sequence[Column], rest: Residue, anchor: int, context: Co
 
 def anchored(columns: Sequence[Column], anchor: int, context: Context) -> Pairing:
     """Return how rows are named that were matched in place by a column; the pairs themselves are left out."""
-    name = columns[anchor].label
+    name = columns[anchor].label  # unique in A, and so it is in B: the cells are the same
     if (name,) == tuple(context.options.key):
         return Pairing(*_nothing(), (anchor,), f"rows matched by the declared key ({name})", declared=True)
-    note = f"rows matched by {name}, which is unique on both sides"
-    return Pairing(*_nothing(), (anchor,), lacking(columns, context) + note)
+    note = lacking(columns, context) + _by_found_key(columns, (anchor,))
+    return Pairing(*_nothing(), (anchor,), note)
 
 
 def lacking(columns: Sequence[Column], context: Context) -> str:
@@ -128,9 +128,13 @@ def _choose(columns: Sequence[Column], rest: Residue, counts: tuple[int, int], c
     candidates: list[Pairing] = []
     idle = _naming_other_rows(columns, live, overlaps) if settled else []
     for key in keys.candidates(columns, rest, stable, overlaps):
-        said = ", ".join(columns[i].label for i in key)
-        pairing = Pairing(*_on(key, rest), key, f"rows matched by {said}, which is unique on both sides")
-        (candidates if len(pairing.a) else idle).append(pairing)
+        a, b = _on(key, rest)
+        repeats = (len(rest.a) - len(a), len(rest.b) - len(a))
+        proven = not any(repeats) or (len(key) == 1 and columns[key[0]].names_rows())
+        if len(a):
+            candidates.append(Pairing(a, b, key, _by_found_key(columns, key, None if proven else repeats)))
+        elif proven:
+            idle.append(Pairing(a, b, key, _by_found_key(columns, key)))
     in_place = counts[0] == counts[1]
     if in_place:
         _, a, b = np.intersect1d(rest.a, rest.b, assume_unique=True, return_indices=True)
@@ -152,6 +156,19 @@ def _choose(columns: Sequence[Column], rest: Residue, counts: tuple[int, int], c
     return candidates[int(np.argmin(costs))]
 
 
+def _by_found_key(
+    columns: Sequence[Column], key: Sequence[int], repeats: tuple[int, int] | None = None
+) -> str:
+    """Say by which columns rows were matched, and what is proven of them: that no row repeats another one there.
+
+    ``repeats`` are the rows of A and of B that may, where some do.
+    """
+    said = f"rows matched by {', '.join(columns[i].label for i in key)}"
+    if repeats is None:
+        return f"{said}, which is unique on both sides"
+    return f"{said}, which at most {repeats[0]} rows of A and {repeats[1]} of B repeat"
+
+
 def _naming_other_rows(
     columns: Sequence[Column], live: Sequence[int], overlaps: Sequence[int]
 ) -> list[Pairing]:
@@ -162,7 +179,7 @@ def _naming_other_rows(
     the other columns is no reason to pair them.
     """
     return [
-        Pairing(*_nothing(), (i,), f"rows matched by {columns[i].label}, which is unique on both sides")
+        Pairing(*_nothing(), (i,), _by_found_key(columns, (i,)))
         for i in live
         if not overlaps[i] and not columns[i].is_measure and columns[i].names_rows()
     ]

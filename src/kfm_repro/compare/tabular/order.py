@@ -37,8 +37,8 @@ def order_finding(
 ) -> Finding | None:
     """Return the finding that shared rows stand in another order, or None when they do not.
 
-    ``count`` is the number of places, counted among the rows that both sides have, that hold another row;
-    equal rows are interchangeable.
+    ``count`` is the number of places, counted among the rows that both sides have (``of``), each side in its own
+    order, that hold another row; equal rows are interchangeable, and the two rows of a pair that changed are one.
     """
     moved = _moved(columns, counts, rest, pairing)
     if moved is None:

@@ -29,6 +29,8 @@ _BLOCK = 1 << 20
 _PIECES = 2
 _WIDTH = 8
 """Bytes that a row takes at least in a piece, or in the numbers that are made of it."""
+_MUCH = 4
+"""Where only cells of the first part in so many are asked for, the rest of a row group is not decoded."""
 _DICTIONARY_BYTES = 3
 """A chunk of strings with at most so many bytes per value is coded by a dictionary, and read so."""
 
@@ -153,18 +155,30 @@ class ParquetSource:
         """Return the first cells of a column, at most ``rows``, without decoding much more."""
         import pyarrow as pa
 
+        if not self.groups:
+            return pa.nulls(0, self.schema.field(column).type)
+        return self._first(column, 0, rows)
+
+    def _first(self, column: int, group: int, rows: int) -> pa.Array:
+        """Return the first cells of a column in a row group, at most ``rows``, without decoding much more."""
+        import pyarrow as pa
+
         with reading(self.path, "Parquet", pa.ArrowException):
+            self._check(column, group)
             reader = self._file().reader
-            first = [0] if self.groups else []
-            for group in first:
-                self._check(column, group)
-            batches = reader.iter_batches(rows, row_groups=first, column_indices=[column], use_threads=False)
+            batches = reader.iter_batches(
+                rows, row_groups=[group], column_indices=[column], use_threads=False
+            )
+            found, cells = 0, []
             for batch in batches:
-                return _plain(batch.column(0))
-        return pa.nulls(0, self.schema.field(column).type)
+                cells.append(_plain(batch.column(0)))
+                found += len(batch)
+                if found >= rows:
+                    break
+        return pa.concat_arrays(cells or [pa.nulls(0, self.schema.field(column).type)]).slice(0, rows)
 
     def take(self, column: int, rows: Ints) -> pa.ChunkedArray:
-        """Return some cells of a column, in the order asked for; only their row groups are decoded."""
+        """Return some cells of a column, in the order asked for; their row groups are decoded as far as needed."""
         import numpy as np
         import pyarrow as pa
 
@@ -176,7 +190,11 @@ class ParquetSource:
         for group in range(self.groups):
             here = ascending[cuts[group] : cuts[group + 1]] - self.starts[group]
             if len(here):
-                cells = _plain(self.piece(column, group).take(integers(here)))
+                until, whole = int(here[-1]) + 1, int(self.starts[group + 1] - self.starts[group])
+                held = (
+                    self.piece(column, group) if until > whole // _MUCH else self._first(column, group, until)
+                )
+                cells = _plain(held.take(integers(here)))
                 parts.append(cells if cells.type == kind else cells.cast(kind))
         found = pa.chunked_array(parts, type=kind)
         if len(rows) and not np.array_equal(order, np.arange(len(rows))):

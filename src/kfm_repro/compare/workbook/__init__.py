@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from kfm_repro.compare.archive import compare_zip
 from kfm_repro.compare.context import Context, reading
+from kfm_repro.compare.extras import need
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.workbook.package import STRINGS, Differing, check_package, compare_part
 from kfm_repro.compare.workbook.sheet import Sheet
 from kfm_repro.compare.workbook.tables import Book, compare_books
-from kfm_repro.errors import LimitExceeded, NotInstalled
+from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -51,13 +52,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
 
 def _books(a: Path, b: Path) -> tuple[Book, Book]:
     """Return the cells of every sheet of both sides, by its name."""
-    try:
-        import python_calamine
-    except ImportError as exc:
-        raise NotInstalled(
-            "Excel workbooks are read with the python-calamine package, which is not installed: "
-            "pip install 'kfm-repro[xlsx]'"
-        ) from exc
+    python_calamine = need("python_calamine", "xlsx", "an Excel workbook")
     sides: list[Book] = []
     for path in (a, b):
         with reading(path, "XLSX", python_calamine.CalamineError), path.open("rb") as file:
