@@ -44,6 +44,7 @@ class _Tally:
     examples: list[tuple[tuple[int, ...], Any, Any]] = field(default_factory=list)
     max_abs: float = 0.0
     max_ulp: int = 0
+    not_finite: int = 0
     grid: CountGrid | None = None
 
     def add(self, at: tuple[NDArray[np.intp], ...], origin: Sequence[int], a: Any, b: Any) -> None:  # noqa: ANN401  # NumPy arrays of any dtype
@@ -61,6 +62,18 @@ class _Tally:
         for i in range(min(size, _SHOWN - len(self.examples))):
             place = tuple(int(axis[i]) + start for axis, start in zip(at, origin, strict=True))
             self.examples.append((place, a[i], b[i]))
+
+    def measure(self, gap: NDArray[np.float64] | None, ulp: NDArray[np.uint64] | None) -> None:
+        """Keep how far apart elements are at most; those at no finite distance are counted instead."""
+        import numpy as np
+
+        if gap is None:
+            return
+        finite = np.isfinite(gap)
+        self.not_finite += len(gap) - int(np.count_nonzero(finite))
+        self.max_abs = max(self.max_abs, float(gap[finite].max(initial=0.0)))
+        if ulp is not None:
+            self.max_ulp = max(self.max_ulp, int(ulp[finite].max(initial=0)))
 
 
 @dataclass
@@ -100,6 +113,7 @@ class ArrayDiff:
         left, right = a[at], b[at]
         if not len(left):
             return
+        ulp: NDArray[np.uint64] | None = None
         if a.dtype.kind in "fc":
             noise, ulp = _noise(left, right)
             self._noise.max_ulp = max(self._noise.max_ulp, int(ulp[noise].max(initial=0)))
@@ -110,7 +124,6 @@ class ArrayDiff:
                 right[~noise],
                 ulp[~noise],
             )
-            self._real.max_ulp = max(self._real.max_ulp, int(ulp.max(initial=0)))
         gap = _gap(left, right)
         if gap is not None and self.tolerance is not None:
             within = gap <= self.tolerance
@@ -122,8 +135,8 @@ class ArrayDiff:
                 right[~within],
                 gap[~within],
             )
-        if gap is not None and len(gap):
-            self._real.max_abs = max(self._real.max_abs, float(gap.max()))
+            ulp = None if ulp is None else ulp[~within]
+        self._real.measure(gap, ulp)
         self._real.add(at, origin, left, right)
         if len(self._pairs) <= _MOST_PAIRS and a.dtype.kind in _CLOCKS:
             self._pairs.extend(zip(_python(left), _python(right), strict=True))
@@ -151,6 +164,9 @@ class ArrayDiff:
         evidence = f"{tally.count} of {self.of} elements differ"
         if tally.max_abs:
             evidence += f", by at most {tally.max_abs:g}"
+        if tally.not_finite:
+            detail["not_finite"] = tally.not_finite
+            evidence += f", {tally.not_finite} to or from NaN or infinity"
         scalars = all(isinstance(value, _SCALARS) for pair in self._pairs for value in pair)
         if scalars and tally.count <= _MOST_PAIRS and len(self._pairs) == tally.count:
             parts = classify_pairs(self._pairs, self.context)

@@ -93,6 +93,17 @@ def test_npy_by_elements(tmp_path: Path, b: Any, expected: set[str]) -> None:
     assert brief(compared(tmp_path, npy(GRID), npy(b), "x.npy")) == expected
 
 
+def test_the_largest_distance_is_that_of_finite_elements(tmp_path: Path) -> None:
+    b = changed((1, 1), np.nan)
+    b[2, 2] += 5
+    (finding,) = compared(tmp_path, npy(GRID), npy(b), "x.npy").findings
+    assert finding.detail["max_abs"] == 5
+    assert finding.detail["not_finite"] == 1
+    assert "by at most 5, 1 to or from NaN or infinity" in finding.evidence
+    (finding,) = compared(tmp_path, npy(GRID), npy(changed((1, 1), np.inf)), "x.npy").findings
+    assert finding.detail == {"not_finite": 1, "box": {"axis 0": [1, 1], "axis 1": [1, 1]}}
+
+
 def test_npy_of_objects_is_a_pickle_and_stays_closed(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
