@@ -19,27 +19,24 @@ _CELLS = 48
 
 
 class CountGrid:
-    """Counts of elements by cell, for a picture of ``shape`` (rows, columns); no cell is smaller than an element."""
+    """Counts of elements by cell, for a picture of ``shape`` (rows, columns).
+
+    All cells are squares of as many whole elements, but for the last of a row or column: else full cells would count
+    differently, and a report would draw a pattern that is not in the picture.
+    """
 
     def __init__(self, shape: tuple[int, int]) -> None:
         import numpy as np
 
-        self._shape = shape
-        longest = max(shape)
-        cells = min(_CELLS, longest)
-        self._rows, self._columns = (max(1, round(cells * side / longest)) for side in shape)
+        self._step = max(1, -(-max(shape) // _CELLS))
+        self._rows, self._columns = (max(1, -(-side // self._step)) for side in shape)
         self._counts = np.zeros(self._rows * self._columns, np.int64)
 
     def add(self, at: tuple[NDArray[np.intp], ...], origin: Sequence[int]) -> None:
         """Count the elements at the indexes ``at`` (rows, columns) of a block that begins at ``origin``."""
         import numpy as np
 
-        row, column = (
-            (axis + start) * cells // size
-            for axis, start, cells, size in zip(
-                at, origin, (self._rows, self._columns), self._shape, strict=True
-            )
-        )
+        row, column = ((axis + start) // self._step for axis, start in zip(at, origin, strict=True))
         self._counts += np.bincount(row * self._columns + column, minlength=len(self._counts))
 
     def density(self) -> Density:

@@ -115,7 +115,7 @@ def map_of(drawing: Drawing, anchor: str, most: int) -> Map:
 
 
 def grid_of(density: Density, width: int = GRID, height: int = 0) -> Grid:
-    """Return a grid, by default with square cells; the fullest cells are darkest."""
+    """Return a grid, by default with square cells; the fullest cells are strongest."""
     height = height or max(1, round(width * density.rows / density.columns))
     cell_w, cell_h = width / density.columns, height / density.rows
     cells = [

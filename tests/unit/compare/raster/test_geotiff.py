@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -234,13 +235,22 @@ def test_where_pixels_differ_is_counted_by_place(
     b = np.where(changed, a + 1, a).astype("u1")
     (finding,) = compared(tmp_path, tif(a, **options), tif(b, **options), "x.tif").findings
     grid = finding.figures.density
+    step = math.ceil(max(shape) / 48)
     expected: dict[tuple[int, int], int] = {}
     for row, column in zip(*changed.nonzero(), strict=True):
-        cell = (int(column) * grid.columns // shape[1], int(row) * grid.rows // shape[0])
+        cell = (int(column) // step, int(row) // step)
         expected[cell] = expected.get(cell, 0) + 1
     assert {(column, row): count for column, row, count in grid.cells} == expected
     assert sum(expected.values()) == finding.count
-    assert max(grid.columns, grid.rows) == min(48, max(shape))
+    assert (grid.rows, grid.columns) == tuple(math.ceil(side / step) for side in shape)
+
+
+def test_a_picture_that_differs_everywhere_is_drawn_without_a_pattern(tmp_path: Path) -> None:
+    a = np.zeros((300, 400), "u1")
+    (finding,) = compared(tmp_path, tif(a), tif(a + 1), "x.tif").findings
+    grid = finding.figures.density
+    inner = {n for column, row, n in grid.cells if column < grid.columns - 1 and row < grid.rows - 1}
+    assert inner == {81}
 
 
 def test_only_some_bands_of_many_are_drawn(tmp_path: Path) -> None:
