@@ -186,7 +186,7 @@ def variables_precondition(plan: Plan, verdict: Verdict) -> tuple[Precondition, 
         detail = f"the recorded run had {len(names)} variables that a replay has not, which did without them: {shown}"
         return (Precondition(name="variables", state="ok", detail=detail),)
     detail = (
-        f"one of {len(names)} variables that the recorded run had and a replay has not may matter: {shown}"
+        f"{len(names)} variables that the recorded run had are not set in a replay; any may matter: {shown}"
     )
     return (Precondition(name="variables", state="unknown", detail=detail),)
 

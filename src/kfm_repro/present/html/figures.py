@@ -15,6 +15,8 @@ __all__ = ["Bar", "Bars", "Figure", "figures_of"]
 
 _WIDTH, _HEIGHT = 480, 96
 _GAP = 0.2
+_WIDEST = 64
+"""Most room for a bar: few bars are no wall."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def _figures(finding: Finding, report: Report, anchor: str, most: int) -> Iterat
 
 def _bars(histogram: Histogram) -> Bars:
     counts = histogram.counts
-    step, most = _WIDTH / len(counts), max(counts)
+    step, most = min(_WIDEST, _WIDTH / len(counts)), max(counts)
     bars = []
     for at, (edge, count) in enumerate(zip(histogram.edges, counts, strict=False)):
         height = max(2.0, count / most * _HEIGHT) if count else 0.0

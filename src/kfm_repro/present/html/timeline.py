@@ -16,16 +16,22 @@ __all__ = ["Band", "Timeline", "timeline_of"]
 _WIDTH = 640
 _MARGIN = 0.08
 _LEAST_S = 1e-3
+_TEXT = 170
+"""Width that a time takes, which is written without knowing the font."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """One side: where its window lies, where its times are, and both in words."""
+    """One side: where its window lies, where its times are, and both in words.
+
+    Where the window is too narrow for a time below either end, both are one text, and ``ends`` is empty.
+    """
 
     side: str
     x: str
     width: str
     ticks: tuple[str, ...]
+    start: str
     end: str
     starts: str
     ends: str
@@ -76,18 +82,24 @@ def _band(side: str, window: Window, found: Sequence[float]) -> Band:
     def place(seconds: float) -> float:
         return (seconds - low) / (high - low) * _WIDTH
 
+    left, right = place(window[0]), place(window[1])
+    starts, ends = (utc(when, fraction=True) for when in window)
+    start = left
+    if right - left < 2 * _TEXT:
+        start, starts, ends = min(left, _WIDTH - 2 * _TEXT), f"{starts} – {ends}", ""
     inside = sum(_is_in(when, window) for when in found)
     said = f"{len(found)} times from {utc(min(found), fraction=True)} to {utc(max(found), fraction=True)} UTC"
     if inside == len(found):
         said += ", all in the window of the run"
     return Band(
         side=side,
-        x=f"{place(window[0]):.2f}",
-        width=f"{max(1.0, place(window[1]) - place(window[0])):.2f}",
+        x=f"{left:.2f}",
+        width=f"{max(1.0, right - left):.2f}",
         ticks=tuple(_ticks(place(when) for when in found)),
-        end=f"{place(window[1]):.2f}",
-        starts=utc(window[0], fraction=True),
-        ends=utc(window[1], fraction=True),
+        start=f"{start:.2f}",
+        end=f"{right:.2f}",
+        starts=starts,
+        ends=ends,
         said=said,
     )
 

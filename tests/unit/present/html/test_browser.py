@@ -5,13 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from night_reports import hostile_night, mixed_night, night
-from reports import HOSTILE, empty_report, full_report, hostile_report, map_report
+from reports import DAY, HOSTILE, START, empty_report, full_report, hostile_report, map_report, report_of
 
+from kfm_repro.model.figures import Figures, Histogram, Times
+from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.present.night.html import render_night_html
 
 Show = Callable[..., Any]
@@ -224,3 +228,38 @@ def test_where_two_real_rasters_differ_is_drawn(show: Show, tmp_path: Path) -> N
     assert min(box["y"] - drawn["y"] for box in boxes) == pytest.approx(drawn["height"] * 3 / 4, abs=10)
     counts = [int(title.text_content()) for title in page.locator("svg.grid rect title").all()]
     assert sum(counts) == 5000
+
+
+@pytest.mark.parametrize("away", [0.0, -7 * 3600.0, 30 * 3600.0, 0.1])
+def test_the_texts_of_a_window_are_whole_and_apart(show: Show, away: float) -> None:
+    times = Times(a=(START + away,), b=(START + DAY + away,), of=1)
+    finding = Finding(kind=Kind.TIMESTAMP, rung=Rung.VALUE, figures=Figures(times=times))
+    page = show(
+        report_of(OutputComparison(path="a", verdict=OutputVerdict.DIFFERENT, findings=(finding,))),
+        java_script_enabled=False,
+    )
+    for drawn in page.locator("svg.timeline").all():
+        frame = drawn.bounding_box()
+        boxes = sorted(
+            (text.bounding_box() for text in drawn.locator("text").all()), key=lambda box: box["x"]
+        )
+        assert boxes[0]["x"] >= frame["x"]
+        assert boxes[-1]["x"] + boxes[-1]["width"] <= frame["x"] + frame["width"]
+        assert all(a["x"] + a["width"] < b["x"] for a, b in pairwise(boxes))
+
+
+def test_a_histogram_of_one_bar_is_no_wall(show: Show) -> None:
+    histogram = Histogram(unit="ulp", edges=(1.0,), counts=(1383,))
+    finding = Finding(kind=Kind.FLOAT_NOISE, rung=Rung.NOISE, figures=Figures(histogram=histogram))
+    page = show(report_of(OutputComparison(path="a", verdict=OutputVerdict.EQUIVALENT, findings=(finding,))))
+    assert page.locator("svg.bars rect").bounding_box()["width"] < 80
+
+
+def test_the_table_beside_a_map_is_no_higher_than_the_map(show: Show) -> None:
+    report = map_report(40)
+    (finding,) = report.outputs[0].findings
+    flat = msgspec.structs.replace(finding.figures.drawing, height=5000)
+    finding = msgspec.structs.replace(finding, figures=Figures(drawing=flat))
+    page = show(report_of(OutputComparison(path="a", verdict=OutputVerdict.DIFFERENT, findings=(finding,))))
+    canvas, rows = (page.locator(name).bounding_box() for name in (".canvas > svg", ".rows"))
+    assert rows["height"] <= canvas["height"] + 1
