@@ -33,7 +33,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Examples under their heads; ``left_out`` places differ besides. A side without any value has no column."""
+    """Examples under their heads; ``left_out`` places differ besides. A side without any value has no column.
+
+    Examples that name a place and no value have none at all: a tile or a table whose bytes differ is on both sides.
+    """
 
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -54,7 +57,7 @@ def table_of(finding: Finding, most: int) -> Table | None:
         for key, example in zip(keys, examples, strict=True)
     )
     sides = [any(not cell.absent for cell in cells) for cells in ([r.a for r in rows], [r.b for r in rows])]
-    has_a, has_b = sides if any(sides) else (True, True)
+    has_a, has_b = sides if any(sides) or heads else (True, True)
     shown = tuple(visible(head) for head in heads)
     return Table(shown, rows, max(0, finding.count - len(rows)), has_a, has_b)
 

@@ -36,6 +36,7 @@ def test_causes_lines_and_verified_fixes_are_rendered_as_in_the_gold_file() -> N
     assert page == (GOLD / "report.html").read_text(encoding="utf-8"), (
         "python tests/reports.py writes it anew"
     )
+    assert page.endswith("</html>\n")
 
 
 def test_a_saved_report_gives_the_same_page(tmp_path: Path) -> None:
@@ -136,6 +137,16 @@ def test_rows_of_one_side_have_one_column() -> None:
     table = table_of(finding, 10)
     assert table is not None
     assert (table.has_a, table.has_b) == (False, True)
+
+
+def test_a_place_without_values_is_not_called_absent() -> None:
+    finding = Finding(
+        kind=Kind.SPATIAL_INDEX, rung=Rung.CONTAINER, examples=(Example(key={"table": "rtree_x_geom_node"}),)
+    )
+    output = OutputComparison(path="a", verdict=OutputVerdict.EQUIVALENT, findings=(finding,))
+    page = without_assets(render_html(report_of(output)))
+    assert "rtree_x_geom_node" in page
+    assert "not there" not in page
 
 
 def test_anchors_are_safe_stable_and_used_once() -> None:
