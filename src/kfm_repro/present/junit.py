@@ -96,6 +96,9 @@ def _told(output: OutputComparison, *, replay: bool) -> str:
         for example in finding.examples[:_EXAMPLES]:
             key = example.key if isinstance(example.key, dict) else {}
             named = " ".join(f"{visible(k)}={visible(v)}" for k, v in key.items())
+            if named and example.a is None and example.b is None:
+                lines.append(f"  {named}")
+                continue
             lines.append(f"  {named} {visible(example.a, _TEXT)} -> {visible(example.b, _TEXT)}")
         lines += [
             f"  why: {visible(cause.source or cause.axis)} {visible(cause.call)}".rstrip()

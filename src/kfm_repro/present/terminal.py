@@ -13,6 +13,7 @@ from kfm_repro.model.waiver import WaiverUse
 from kfm_repro.present.flips import flip_sentence, flip_share
 from kfm_repro.present.lines import Line, plural, to_text
 from kfm_repro.present.visible import visible
+from kfm_repro.present.words import in_metres
 
 __all__ = ["VERDICTS", "render", "render_error", "told_waiver", "verdict_line"]
 
@@ -136,15 +137,17 @@ def _describe(finding: Finding) -> str:
     if finding.count != 1 or finding.of is not None:
         text += f", {finding.count}{of}"
     if isinstance(finding.metres, dict) and "max" in finding.metres:
-        text += f", up to {finding.metres['max']:.3g} m"
+        text += f", up to {in_metres(finding.metres['max'])}"
     return text
 
 
 def _example(example: Example) -> str:
     key = ""
     if isinstance(example.key, dict):
-        key = " ".join(f"{visible(k, 30)}={visible(v, 30)}" for k, v in example.key.items()) + "  "
-    return f"{key}{_scalar(example.a)} → {_scalar(example.b)}"
+        key = " ".join(f"{visible(k, 30)}={visible(v, 30)}" for k, v in example.key.items())
+    if key and example.a is None and example.b is None:
+        return key
+    return f"{key}{'  ' if key else ''}{_scalar(example.a)} → {_scalar(example.b)}"
 
 
 def _scalar(value: object) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "advice",
     "counted",
     "how_many",
+    "in_metres",
     "place_of",
     "title_of",
     "usual_remedy",
@@ -95,3 +96,10 @@ def usual_remedy(finding: Finding) -> str:
 def advice(finding: Finding) -> str:
     """Return what to do, as far as the report says; empty where it does not."""
     return finding.fix.text if finding.fix else ""
+
+
+def in_metres(distance: float) -> str:
+    """Return a distance to three digits: ``26.3 km``, ``3.48 m``, ``1e-09 m``."""
+    if not 999.5 <= distance < 999.5e6:  # noqa: PLR2004 - what three digits of metres and kilometres can write
+        return f"{distance:.3g} m"
+    return f"{distance / 1000:.3g} km"

@@ -265,7 +265,8 @@ def _provenance(facts: Facts) -> Line:
         return line(
             7, _UNKNOWN, f"some records cannot be read: {_some(found.unread)}", *found.unread[:_SHOWN]
         )
-    return line(7, _FAILED, f"no Activity carries kfm:run_id {facts.run_id}", *FOLDERS)
+    missing = f"no Activity carries kfm:run_id {facts.run_id}; kfm-repro prov writes one"
+    return line(7, _FAILED, missing, *FOLDERS)
 
 
 def _labels(facts: Facts) -> Line:

@@ -9,7 +9,7 @@ import pytest
 from junitparser import JUnitXml, TestSuite
 from reports import GOLD, empty_report, full_report, hostile_report, report_of
 
-from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
+from kfm_repro.model.finding import Example, Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.report import ErrorInfo, Report
 from kfm_repro.model.verdict import ExitCode, Verdict, exit_code
 from kfm_repro.present.junit import render_junit
@@ -84,3 +84,11 @@ def test_hostile_texts_stay_texts() -> None:
 
 def test_the_gold_file() -> None:
     assert render_junit(full_report()) == (GOLD / "report.xml").read_text(encoding="utf-8")
+
+
+def test_a_place_without_values_is_named_alone() -> None:
+    tile = Finding(kind=Kind.VALUE, rung=Rung.VALUE, examples=(Example(key={"tile": "3/1/2"}),))
+    text = render_junit(
+        report_of(OutputComparison(path="a", verdict=OutputVerdict.DIFFERENT, findings=(tile,)))
+    )
+    assert "tile=3/1/2</failure>" in text

@@ -138,3 +138,26 @@ def test_a_report_that_is_hostile_throughout_stays_on_its_lines(*, color: bool) 
     assert len(plain) < 200_000
     shown = re.sub(r"\x1b\[[0-9;]*m", "", render(hostile_report(), color=color))
     assert [line.rstrip() for line in shown.split("\n")] == plain.split("\n")
+
+
+def test_a_place_without_values_is_named_alone() -> None:
+    tile = Finding(kind=Kind.VALUE, rung=Rung.VALUE, examples=(Example(key={"tile": "3/1/2"}),))
+    text = render(report(OutputComparison(path="a", verdict=OutputVerdict.DIFFERENT, findings=(tile,))))
+    assert "tile=3/1/2\n" in text
+
+
+@pytest.mark.parametrize(
+    ("distance", "said"),
+    [
+        (0.0, "0 m"),
+        (1e-9, "1e-09 m"),
+        (3.476, "3.48 m"),
+        (999.4, "999 m"),
+        (999.6, "1 km"),
+        (26_341.0, "26.3 km"),
+    ],
+)
+def test_metres_are_written_as_people_write_them(distance: float, said: str) -> None:
+    moved = Finding(kind=Kind.GEOMETRY, rung=Rung.VALUE, metres={"max": distance})
+    text = render(report(OutputComparison(path="a", verdict=OutputVerdict.DIFFERENT, findings=(moved,))))
+    assert f", up to {said}\n" in text

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from kfm_repro.model.figures import GRID, Density, Drawing, Shape
 from kfm_repro.present.visible import visible
+from kfm_repro.present.words import in_metres
 
 __all__ = ["Arrow", "Drawn", "Grid", "Map", "Square", "grid_of", "map_of"]
 
@@ -141,7 +142,7 @@ def _drawn(shape: Shape, anchor: str, at: int, stretch: float, size: float) -> D
         a=shape.a,
         b=shape.b or shape.a,
         arrow=_arrow(shape, stretch, size),
-        metres="" if shape.metres is None else f"{shape.metres:.3g} m",
+        metres="" if shape.metres is None else in_metres(shape.metres),
         way=way,
         row=at < _MOST_ROWS,
     )
