@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -67,7 +67,14 @@ def parts_of(report: Report) -> tuple[Part, ...]:
     """Return the parts that have something to say, in reading order."""
     parts = (_preconditions(report), _drift(report), _environment(report), _scope(report), _replays(report),
              _waivers(report))  # fmt: skip
-    return tuple(part for part in parts if part.rows or part.note)
+    return tuple(_without_empty_end(part) for part in parts if part.rows or part.note)
+
+
+def _without_empty_end(part: Part) -> Part:
+    """Leave out the last column where no row has anything in it: a head above nothing is a riddle."""
+    if not part.rows or any(row[-1] for row in part.rows):
+        return part
+    return replace(part, heads=part.heads[:-1], rows=tuple(row[:-1] for row in part.rows))
 
 
 def _preconditions(report: Report) -> Part:

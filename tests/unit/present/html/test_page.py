@@ -24,9 +24,10 @@ from workshop import REPOSITORY
 from kfm_repro.model.encode import read_report, report_json
 from kfm_repro.model.figures import Density, Drawing, Figures, Histogram, Shape, Times
 from kfm_repro.model.finding import Example, Finding, Kind, OutputComparison, OutputVerdict, Rung
-from kfm_repro.model.report import Report
+from kfm_repro.model.report import Precondition, Report
 from kfm_repro.present.html import render_html
 from kfm_repro.present.html.anchors import Anchors
+from kfm_repro.present.html.around import parts_of
 from kfm_repro.present.html.render import MAX_BYTES
 from kfm_repro.present.html.samples import table_of
 
@@ -147,6 +148,15 @@ def test_a_place_without_values_is_not_called_absent() -> None:
     page = without_assets(render_html(report_of(output)))
     assert "rtree_x_geom_node" in page
     assert "not there" not in page
+
+
+def test_a_column_without_any_value_has_no_head() -> None:
+    ok = Precondition(name="code", state="ok", detail="commit 1234567")
+    drifted = Precondition(name="inputs", state="drift", code="inputs-changed", detail="1 of 9")
+    (part,) = (p for p in parts_of(report_of(preconditions=(ok,))) if p.anchor == "preconditions")
+    assert (part.heads, part.rows) == (("what", "state", "detail"), (("code", "ok", "commit 1234567"),))
+    (part,) = (p for p in parts_of(report_of(preconditions=(ok, drifted))) if p.anchor == "preconditions")
+    assert part.heads[-1] == "code"
 
 
 def test_anchors_are_safe_stable_and_used_once() -> None:
