@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
-from kfm_repro.compare.tabular.diff import compare_tables, compare_texts
+from kfm_repro.compare.tabular.diff import Classifiers, compare_tables, compare_texts
 from kfm_repro.compare.tabular.lines import Unsure, open_texts
 from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
 from kfm_repro.compare.tabular.spooled import compare_spooled
@@ -17,15 +17,12 @@ from kfm_repro.errors import LimitExceeded, Unreadable
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
-    from kfm_repro.compare.tabular.diff import PairClassifier
-
-    Classifiers = Callable[[Sequence[str]], Mapping[str, PairClassifier]]
 
 __all__ = ["compare"]
 
@@ -62,7 +59,7 @@ def compare(
     writers tell an empty text from null by the quotes. A missing cell and an empty one are not the same.
     Raises Unreadable for an empty file and for broken quoting.
     """
-    found = _in_pieces(a, b, context)
+    found = _in_pieces(a, b, context, classifiers)
     if found is not None:
         return found
     most, size = context.options.memory_bytes, a.stat().st_size + b.stat().st_size
@@ -90,16 +87,18 @@ def compare(
     return (*findings, *style)
 
 
-def _in_pieces(a: Path, b: Path, context: Context) -> tuple[Finding, ...] | None:
+def _in_pieces(
+    a: Path, b: Path, context: Context, classifiers: Classifiers = lambda _: {}
+) -> tuple[Finding, ...] | None:
     """Compare two large files by their records; None for small, odd or too many ones."""
     if min(a.stat().st_size, b.stat().st_size) < context.limits.whole_text_bytes:
         return None
     most, size = context.options.memory_bytes, a.stat().st_size + b.stat().st_size
     try:
         if most is not None and size * _COPIES > most:
-            return compare_spooled(a, b, context)
+            return compare_spooled(a, b, context, classifiers)
         left, right = open_texts(a, b)
-        findings = compare_texts(left, right, context)
+        findings = compare_texts(left, right, context, classifiers(left.names))
     except Unsure:
         return None
     if not findings:

@@ -6,7 +6,7 @@ rows that are left. What is not reported has been proven equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_CLASSIFIERS",
+    "Classifiers",
     "PairClassifier",
     "compare_order",
     "compare_sources",
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 NO_CLASSIFIERS: Mapping[str, PairClassifier] = MappingProxyType({})
+Classifiers = Callable[[Sequence[str]], Mapping[str, PairClassifier]]
+"""Gives, for the names of the columns of a text, what tells its differing cells apart."""
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -102,12 +105,17 @@ def compare_sources(
     return tuple(findings)
 
 
-def compare_texts(a: TextSource, b: TextSource, context: Context) -> tuple[Finding, ...]:
+def compare_texts(
+    a: TextSource,
+    b: TextSource,
+    context: Context,
+    classifiers: Mapping[str, PairClassifier] = NO_CLASSIFIERS,
+) -> tuple[Finding, ...]:
     """Return the same for two texts whose records differ. Raises `lines.Unsure` where that is not for it to tell."""
     from kfm_repro.compare.tabular import large
     from kfm_repro.compare.tabular.records import reduce_texts
 
-    task = Task(context, text=True, unit="row", classifiers=NO_CLASSIFIERS, where=_NOWHERE)
+    task = Task(context, text=True, unit="row", classifiers=classifiers, where=_NOWHERE)
     shared, _ = align(empty_table(a.schema), empty_table(b.schema), context, _NOWHERE)
     usable = usable_columns(shared, context)
     columns, rest = reduce_texts(large.file_columns(shared, a, b), usable, context.memory)

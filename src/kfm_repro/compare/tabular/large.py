@@ -47,6 +47,8 @@ _ALIKE = 0.9
 """Part of the first rows that is equal in place where it pays to compare the rest so."""
 _MOST_LOOKED_AT = 1_000_000
 """Most pairs of a column that are kept to be looked at one by one (see `Limits.pairs`, which counts distinct ones)."""
+_LEAST_LOOKED_AT = 1_000
+"""As many are kept whatever memory there is."""
 _BYTES_PER_PAIR = 512
 """What such a pair takes while it is looked at, if it is not longer than most."""
 _MOST_AT_HAND = 1_000_000
@@ -127,7 +129,7 @@ def parts_in_place(
 
     settled: dict[int, list[Part]] = {}
     left: dict[int, _Left] = {}
-    most = min(_MOST_LOOKED_AT, task.context.memory // _BYTES_PER_PAIR)
+    most = max(_LEAST_LOOKED_AT, min(_MOST_LOOKED_AT, task.context.memory // _BYTES_PER_PAIR))
     others = [i for i in range(len(columns)) if i != anchor]
     for i, difference in differing([columns[i] for i in others], columns[anchor].sources[0].rows):
         at = others[i]
@@ -167,10 +169,11 @@ class _Left:
 
     def parts(self, column: FileColumn, task: Task) -> list[Part]:
         """Return what the cells are that were looked at; the others are values."""
+        return [*(self._looked_at(column, task) if self.found else ()), *self._beyond(column, task)]
+
+    def _looked_at(self, column: FileColumn, task: Task) -> list[Part]:
         import numpy as np
 
-        if not self.count:
-            return []
         places = np.concatenate([difference.places for difference in self.found])
         a, b = (
             _of_type(side, [getattr(d, name) for d in self.found])
@@ -178,14 +181,16 @@ class _Left:
         )
         held = replace(column, a=a, b=b, rows_a=places, rows_b=places)
         pairs = Pairs(places, places, *ex.codes(*held.exact))
-        parts = [part.at(places) for part in looked_at(held, pairs, task)]
-        if self.beyond_first is not None:
-            evidence = f"{self.beyond} further pairs were beyond the limit and not looked at one by one"
-            reason = task.context.options.ignore.get(column.label)
-            rung = Rung.VALUE if reason is None else Rung.TOLERANCE
-            evidence += "" if reason is None else f"; ignored by the settings: {reason}"
-            parts.append(Part(str(Kind.VALUE), str(rung), self.beyond, self.beyond_first, evidence))
-        return parts
+        return [part.at(places) for part in looked_at(held, pairs, task)]
+
+    def _beyond(self, column: FileColumn, task: Task) -> list[Part]:
+        if self.beyond_first is None:
+            return []
+        evidence = f"{self.beyond} further pairs were beyond the limit and not looked at one by one"
+        reason = task.context.options.ignore.get(column.label)
+        rung = Rung.VALUE if reason is None else Rung.TOLERANCE
+        evidence += "" if reason is None else f"; ignored by the settings: {reason}"
+        return [Part(str(Kind.VALUE), str(rung), self.beyond, self.beyond_first, evidence)]
 
 
 def _of_type(like: pa.ChunkedArray, parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     States = NDArray[np.uint8]
 
-__all__ = ["pair_rows"]
+__all__ = ["pair_numbered", "pair_rows"]
 
 _LACKING, _TOO_MANY = 1, 2
 """States of rows of B without partner; see `pair_rows_by_number`."""
@@ -48,11 +48,20 @@ def pair_rows(
 
         return (*_in_place_first(through_files, others()), lambda: others().copy())
 
+    return pair_numbered(lanes)
+
+
+def pair_numbered(
+    lanes: Callable[[], tuple[Numbers, Numbers]],
+) -> tuple[Ints, States, Callable[[], Mask]]:
+    """Return the same for rows of which ``lanes`` gives the numbers."""
+
     def at_hand(keep: Mask | None) -> tuple[Ints, States]:
         return pair_rows_by_number(*lanes()) if keep is None else _pair_some(*lanes(), keep)
 
     def unequal() -> Mask:
-        one, other = (side.part(0, min(a.rows, b.rows)) for side in lanes())
+        rows = min(len(side.one) for side in lanes())
+        one, other = (side.part(0, rows) for side in lanes())
         mask: Mask = (one.one != other.one) | (one.two != other.two)
         return mask
 

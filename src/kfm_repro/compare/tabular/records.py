@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.large import MOST_IN_PLACE, codes_of
 from kfm_repro.compare.tabular.lines import Unsure, changed_columns, differing_lines, number_lines
-from kfm_repro.compare.tabular.numbering import ALL_TAKEN, draw_seed, pair_rows_by_number
+from kfm_repro.compare.tabular.multisets import pair_numbered
+from kfm_repro.compare.tabular.numbering import ALL_TAKEN, draw_seed
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def reduce_texts(
             return found
     none = np.zeros(0, np.int64)
     lanes = tuple(number_lines(side, seed) for seed in (draw_seed(),) for side in (a, b))
-    partner, state = pair_rows_by_number(lanes[0], lanes[1])
+    partner, state, others = pair_numbered(lambda: (lanes[0], lanes[1]))
     rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
     held = _with_cells(columns, range(len(columns)), (rest_a, rest_b), memory)
     codes = codes_of(held)
@@ -57,7 +58,7 @@ def reduce_texts(
         none,
         partner=partner,
         copies=copies,
-        others=lambda: lanes[0].one != lanes[1].one,
+        others=others,
         lanes=lambda: (lanes[0], lanes[1]),
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kfm_repro.compare.memory import economise
 from kfm_repro.compare.tabular.dialect import header, sniff
-from kfm_repro.compare.tabular.diff import compare_sources
+from kfm_repro.compare.tabular.diff import Classifiers, compare_sources
 from kfm_repro.compare.tabular.lines import MARKS, Unsure
 from kfm_repro.compare.tabular.native import library
 from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
@@ -29,9 +29,12 @@ _LONGEST = 1 << 26
 """Bytes of the longest record; a quote that never closes is not looked for in the whole text."""
 
 
-def compare_spooled(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
+def compare_spooled(
+    a: Path, b: Path, context: Context, classifiers: Classifiers = lambda _: {}
+) -> tuple[Finding, ...]:
     """Return everything in which the cells of two texts differ, in the memory that ``context`` gives.
 
+    ``classifiers`` are asked with the names of the columns; see `compare_tables`.
     The files of texts lie below TMPDIR and are removed whatever happens; they take about as much as both sides.
     Raises Unsure for texts that are not written plainly, whose headers differ or that are not UTF-8.
     """
@@ -56,7 +59,8 @@ def compare_spooled(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
             ParquetSource(file_a, copies[0]) as left,
             ParquetSource(file_b, copies[1]) as right,
         ):
-            return compare_sources(left, right, context, text=True)
+            told_apart = classifiers(texts[0].names)
+            return compare_sources(left, right, context, classifiers=told_apart, text=True)
 
 
 class _Text:

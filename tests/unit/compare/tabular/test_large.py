@@ -373,6 +373,16 @@ def test_many_short_records_are_told_within_any_bound(bound: int | None, tmp_pat
     assert [found.kind for found in csv_files.compare(*files, bounded)] == [Kind.ROWS_ADDED]
 
 
+def test_a_changed_copy_is_told_where_it_stands(tmp_path: Path) -> None:
+    rows = ["a,b\n", *["1,2\n", "3,4\n"] * 100]
+    changed = [*rows[:7], "1,5\n", *rows[8:]]
+    files = lines(tmp_path, rows, changed)
+    (found,) = in_records(*files) or ()
+    assert (found.kind, found.count, found.examples[0].key) == (Kind.VALUE, 1, {"row": 6})
+    (longer,) = in_records(*lines(tmp_path, rows, [*rows, "1,2\n"])) or ()
+    assert longer.kind == Kind.DUPLICATE_ROWS
+
+
 def test_records_of_two_columns_of_one_name_are_compared(tmp_path: Path) -> None:
     rows = ["id,name,name\n", *(f"{i},{i % 7},a\n" for i in range(300))]
     changed = [*rows[:9], rows[9].replace("a", "b"), *rows[10:]]

@@ -113,3 +113,12 @@ def test_a_bound_below_the_texts_is_kept_by_files_and_said_where_it_cannot_be(tm
         else:
             (finding,) = csv_files.compare(*paths, context)
             assert (finding.kind, finding.count, finding.examples[0].b) == ("value", 1, "z")
+
+
+@pytest.mark.parametrize("memory", [2, 1_000, 1_100, 1 << 20])
+def test_what_differs_is_told_in_however_little_memory(memory: int, tmp_path: Path) -> None:
+    paths = tmp_path / "a.csv", tmp_path / "b.csv"
+    for path, last in zip(paths, ("y", "z"), strict=True):
+        path.write_bytes(_text([("x", "y"), ("x", last)]))
+    (finding,) = spooled.compare_spooled(*paths, Context(options=Options(memory_bytes=memory)))
+    assert (finding.kind, finding.count) == ("value", 1)
