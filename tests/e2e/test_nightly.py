@@ -398,3 +398,21 @@ def test_what_makes_no_sense_is_said(nights: Nights, args: tuple[str, str]) -> N
     done = nights.shop.kfm("nightly", "--json", *args)
     assert (done.code, done.json["error"]["code"]) == (2, "usage"), done.out + done.err
     assert done.json["error"]["hint"]
+
+
+def test_a_night_that_cannot_be_remembered_still_says_what_it_found(nights: Nights, tmp_path: Path) -> None:
+    one(nights, UNSTABLE)
+    page = tmp_path / "night.html"
+    page.write_text("<title>Reproducible: the night before", encoding="utf-8")
+    (nights.shop.root / "data/work/runs/.ledger").write_text("no folder", encoding="utf-8")
+    report = nights.night("--vary", "none", "--html", str(page), code=1)
+    assert (report["verdict"], report["error"]["code"]) == ("not-reproducible", "not-writable")
+    assert report["error"]["message"].startswith("this night is not remembered: the ledger cannot be made")
+    assert "<title>Not reproducible: night" in page.read_text(encoding="utf-8")
+    nights.script("job", STABLE)
+    nights.shop.commit()
+    nights.record("job")
+    done = nights.say("--vary", "none", "--select", "latest")
+    assert done.code == 2
+    last = done.out.strip().splitlines()[-1]
+    assert last.startswith("UNKNOWN: 1 reproducible; this night is not remembered: ")

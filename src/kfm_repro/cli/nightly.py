@@ -138,7 +138,7 @@ def merge(files: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - cli
     from kfm_repro.cli.reports import reporting
     from kfm_repro.nightly.ledger import Ledger
     from kfm_repro.nightly.merge import merge_nights, read_night
-    from kfm_repro.nightly.night import kept_trials
+    from kfm_repro.nightly.night import remembered
     from kfm_repro.runs.project import find_project
 
     forms = NightForms("")
@@ -146,7 +146,7 @@ def merge(files: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - cli
         report = merge_nights([read_night(path) for path in files])
         if options["ledger"]:
             forms.project = find_project(options["root"], options["runs"], there=True)
-            Ledger.of(forms.project).add(kept_trials(report.night, report.runs))
+            report = remembered(Ledger.of(forms.project), report)
         reports.write(report)
     return _print(report, options)
 

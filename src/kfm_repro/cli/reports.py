@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,12 +89,22 @@ class Reports:
 
     def write(self, document: Any) -> None:  # noqa: ANN401 - what the forms are of
         """Write each report that was asked for. Raises NotWritable."""
-        if self.html:
-            _write(self.html, self.forms.html(document, self.html))
-        if self.junit:
-            _write(self.junit, self.forms.junit(document))
-        if self.markdown:
-            _markdown(self.markdown, self.forms, document)
+        for write in self._writers(document):
+            write()
+
+    def fail(self, error: ErrorInfo, command: str) -> None:
+        """Write into each report why there is none, as far as they can be written: an old verdict is no longer true."""
+        for write in self._writers(self.forms.failed(error, command)):
+            with suppress(NotWritable):
+                write()
+
+    def _writers(self, document: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401
+        if html := self.html:
+            yield lambda: _write(html, self.forms.html(document, html))
+        if junit := self.junit:
+            yield lambda: _write(junit, self.forms.junit(document))
+        if markdown := self.markdown:
+            yield lambda: _markdown(markdown, self.forms, document)
 
 
 @contextmanager
@@ -103,11 +113,8 @@ def reporting(options: Mapping[str, Any], command: str, forms: Forms = _REPORT) 
     reports = Reports.of(options, forms)
     try:
         yield reports
-    except NotWritable:
-        raise
     except BaseException as exc:
-        if reports.paths:
-            reports.write(forms.failed(_error(exc), command))
+        reports.fail(_error(exc), command)
         raise
 
 

@@ -16,7 +16,7 @@ from kfm_repro.model.waiver import WaiverState, merge_uses
 from kfm_repro.nightly.agreed import disagreements
 from kfm_repro.nightly.choose import plan_digest
 from kfm_repro.nightly.regression import Status
-from kfm_repro.nightly.report import sealed
+from kfm_repro.nightly.report import NOTHING_COMPARED, sealed
 from kfm_repro.nightly.shards import parse_shard
 
 __all__ = ["merge_nights", "read_night"]
@@ -108,7 +108,7 @@ def merge_nights(parts: Sequence[NightReport]) -> NightReport:
             left_out=tuple(late[key] for key in sorted(late) if key not in taken),
             alarms=_alarms(parts),
             waivers=merge_uses(part.waivers for part in parts),
-            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+            notes=tuple(dict.fromkeys(note for part in parts for note in (*part.notes, *_unkept(part)))),
         )
     )
 
@@ -119,6 +119,12 @@ def _alarms(parts: Sequence[NightReport]) -> tuple[Alarm, ...]:
         (alarm.pipeline, alarm.output): alarm for part in parts for alarm in part.alarms if alarm.pipeline
     }
     return tuple(found[key] for key in sorted(found))
+
+
+def _unkept(part: NightReport) -> Iterator[str]:
+    """Yield why a part does not remember what it found; that it compared nothing is seen anew over all parts."""
+    if isinstance(part.error, ErrorInfo) and part.error.code != NOTHING_COMPARED:
+        yield f"part {part.shard}: {part.error.message}"
 
 
 def _check(parts: Sequence[NightReport]) -> None:

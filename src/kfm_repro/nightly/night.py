@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
 
+from kfm_repro.errors import KfmReproError
 from kfm_repro.judge.times import merge_replays
 from kfm_repro.model.nightly import LedgerTrial, LeftOut, NightReport, NightRun, Trial
-from kfm_repro.model.report import Report, RunRef
+from kfm_repro.model.report import ErrorInfo, Report, RunRef
 from kfm_repro.nightly.choose import Candidate, Reason, choose, find_candidates
 from kfm_repro.nightly.executors import Workers, run_tasks
 from kfm_repro.nightly.history import History
 from kfm_repro.nightly.ledger import Ledger
 from kfm_repro.nightly.regression import Seen
-from kfm_repro.nightly.report import night_report
+from kfm_repro.nightly.report import night_report, sealed
 from kfm_repro.nightly.shards import Shard
 from kfm_repro.nightly.task import Done, Task
 from kfm_repro.nightly.week import axes_of
@@ -24,7 +25,7 @@ from kfm_repro.runs.discover import survey_runs
 from kfm_repro.runs.listing import unread_notes
 from kfm_repro.runs.project import Project
 
-__all__ = ["Night", "kept_trials", "run_night"]
+__all__ = ["Night", "kept_trials", "remembered", "run_night"]
 
 _NO_ROUNDS = 64
 """More rounds than a pipeline has runs that can need one each are a fault of ours."""
@@ -60,7 +61,7 @@ def run_night(
     """Choose, replay, remember, and report. ``say`` hears of each replay as it ends.
 
     No replay begins that would not end within the budget by its estimate. Raises what finding runs, the ledger and
-    the executor raise; what goes wrong with a replay stands in its report.
+    the executor raise; what goes wrong with a replay, or with remembering the night, stands in the report.
     """
     ledger = Ledger.of(project)
     today = night.day.isoformat()
@@ -76,11 +77,11 @@ def run_night(
         with workers() as pool:
             work.replay(pool)
     runs = work.runs()
-    ledger.add(kept_trials(today, runs))
-    return night_report(
+    report = night_report(
         project, night, candidates, chosen, runs, work.left_out(), history,
         notes=tuple(unread_notes(project, survey_runs(project.runs))),
     )  # fmt: skip
+    return remembered(ledger, report)
 
 
 class _Work:
@@ -176,6 +177,19 @@ def _run(one: Candidate, done: Sequence[Done]) -> NightRun:
         trials=tuple(item.trial for item in done),
         report=merge_replays([item.report for item in done]),
     )
+
+
+def remembered(ledger: Ledger, report: NightReport) -> NightReport:
+    """Add a night to the ledger and return its report; what it found stands, also where it cannot be remembered.
+
+    Then the report says so in its error: what regressed tonight must not be lost with the disk that is full.
+    """
+    try:
+        ledger.add(kept_trials(report.night, report.runs))
+    except KfmReproError as exc:
+        message = f"this night is not remembered: {exc.message}"
+        return sealed(report, ErrorInfo(code=exc.code, message=message, hint=exc.hint))
+    return report
 
 
 def kept_trials(night: str, runs: Iterable[NightRun]) -> Iterable[LedgerTrial]:

@@ -23,9 +23,10 @@ from kfm_repro.runs.project import Project
 if TYPE_CHECKING:
     from kfm_repro.nightly.night import Night
 
-__all__ = ["night_exit_code", "night_report", "sealed", "waiver_alarms"]
+__all__ = ["NOTHING_COMPARED", "night_exit_code", "night_report", "sealed", "waiver_alarms"]
 
 _SHORT = 7
+NOTHING_COMPARED = "nothing-compared"
 _NOTHING_KNOWN = (
     "the ledger knows no night before this one: a regression cannot be told from what never was the same"
 )
@@ -72,12 +73,16 @@ def night_report(
     )
 
 
-def sealed(report: NightReport) -> NightReport:
-    """Return the report with what follows from its runs, alarms and waivers: verdict, counts, alarms of waivers."""
+def sealed(report: NightReport, error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET) -> NightReport:
+    """Return the report with what follows from its runs, alarms and waivers: verdict, counts, alarms of waivers.
+
+    ``error`` is what went wrong with the night as a whole: it is no better than unknown then.
+    """
     regressions = tuple(alarm for alarm in report.alarms if alarm.kind == Status.REGRESSION)
     outputs = [output for run in report.runs for output in run.report.outputs]
     verdicts = [run.report.verdict for run in report.runs]
     worst = [*verdicts, *([Verdict.NOT_REPRODUCIBLE] if regressions else [])]
+    worst += [Verdict.UNKNOWN] * isinstance(error, ErrorInfo)
     compared = any(output.verdict is not OutputVerdict.UNKNOWN for output in outputs)
     return msgspec.structs.replace(
         report,
@@ -85,16 +90,20 @@ def sealed(report: NightReport) -> NightReport:
         counts=count_verdicts(outputs),
         verdicts={str(verdict): verdicts.count(verdict) for verdict in Verdict},
         alarms=(*regressions, *waiver_alarms(report.waivers)),
-        error=msgspec.UNSET if compared else _nothing(report),
+        error=error if compared else _nothing(report),
     )
 
 
 def night_exit_code(report: NightReport) -> ExitCode:
-    """Return 2 when nothing was compared, 1 when a run differs or there is an alarm, else 2 when one has no verdict."""
-    if isinstance(report.error, ErrorInfo):
+    """Return 2 when nothing was compared, 1 when a run differs or there is an alarm, else 2 when one has no verdict.
+
+    A night that could not be remembered has no verdict either, if it found nothing.
+    """
+    failed = isinstance(report.error, ErrorInfo)
+    if isinstance(report.error, ErrorInfo) and report.error.code == NOTHING_COMPARED:
         return ExitCode.NO_VERDICT
     codes = [exit_code(run.report.verdict, run.report.outputs) for run in report.runs]
-    codes += [ExitCode.DIFFERS] * bool(report.alarms)
+    codes += [ExitCode.DIFFERS] * bool(report.alarms) + [ExitCode.NO_VERDICT] * failed
     return worst_exit_code(codes)
 
 
@@ -206,7 +215,7 @@ def _uses(waivers: Sequence[Waiver], runs: Sequence[NightRun], day: date) -> tup
 def _nothing(report: NightReport) -> ErrorInfo:
     left = f"; left out: {_runs(len(report.left_out))}" if report.left_out else ""
     return ErrorInfo(
-        code="nothing-compared",
+        code=NOTHING_COMPARED,
         message=f"nothing was compared this night; replayed: {_runs(len(report.runs))}{left}",
         hint="see the reason of each run; record runs, raise --budget, or select more with --select all",
     )

@@ -202,3 +202,16 @@ def test_parts_that_do_not_make_up_one_whole_are_refused() -> None:
     ):  # fmt: skip
         with pytest.raises(UsageError, match=said):
             merge_nights(given)
+
+
+def test_what_a_part_could_not_remember_is_said_and_fails_that_part() -> None:
+    error = ErrorInfo(
+        code="not-writable", message="this night is not remembered: disk full", hint="make room"
+    )
+    first, *others = parts()
+    full = sealed(first, error)
+    assert (full.verdict, night_exit_code(full)) == (Verdict.UNKNOWN, ExitCode.NO_VERDICT)
+    assert "UNKNOWN: 1 reproducible; this night" in render_night(full, color=False, quiet=True)
+    assert merge_nights([full, *others]).notes == ("part 1/3: this night is not remembered: disk full",)
+    differs = night(Verdict.NOT_REPRODUCIBLE, OutputVerdict.DIFFERENT)
+    assert night_exit_code(sealed(differs, error)) is ExitCode.DIFFERS

@@ -104,6 +104,8 @@ def sentence(report: NightReport) -> str:
     """Return the verdict's sentence, without the verdict."""
     text = counted_verdicts(report) or "no run replayed"
     if not isinstance(report.error, msgspec.UnsetType):
-        text = visible(report.error.message.partition("\n")[0], 300)
+        message = visible(report.error.message.partition("\n")[0], 300)
+        compared = report.counts.get("unknown", 0) < sum(report.counts.values())
+        text = f"{text}; {message}" if compared else message
     alarms = f"  {plural(len(report.alarms), 'alarm')}." if report.alarms else ""
     return f"{text}.{alarms}"
