@@ -130,12 +130,7 @@ def settle_cells(
         noise &= held
         if noise.any():
             parts.append(_noise_part(np.flatnonzero(noise), left[noise], right[noise], ulp[noise]))
-        held &= ~noise
-    if _may_be_more(column, task):
-        return parts, np.flatnonzero(~noise)
-    if held.any():
-        parts.append(Part.of(Kind.VALUE, Rung.VALUE, np.flatnonzero(held)))
-    return parts, np.flatnonzero(~held & ~noise)
+    return _beyond_noise(column, parts, noise, held, task)
 
 
 def _settle_texts(
@@ -154,12 +149,21 @@ def _settle_texts(
     parts = []
     if noise.any():
         parts.append(_noise_part(np.flatnonzero(noise), left[noise], right[noise], ulp[noise]))
-    both &= ~noise
+    return _beyond_noise(column, parts, noise, both, task)
+
+
+def _beyond_noise(
+    column: Column, parts: list[Part], noise: Mask, held: Mask, task: Task
+) -> tuple[list[Part], Ints]:
+    """Add the values among the pairs that are ``held`` to differ, where nothing else may be said of them."""
+    import numpy as np
+
     if _may_be_more(column, task):
         return parts, np.flatnonzero(~noise)
-    if both.any():
-        parts.append(Part.of(Kind.VALUE, Rung.VALUE, np.flatnonzero(both)))
-    return parts, np.flatnonzero(~both & ~noise)
+    values = held & ~noise
+    if values.any():
+        parts.append(Part.of(Kind.VALUE, Rung.VALUE, np.flatnonzero(values)))
+    return parts, np.flatnonzero(~held & ~noise)
 
 
 def _fractions(column: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from xml.parsers import expat
 
-from kfm_repro.compare.workbook.sheet import parser
+from kfm_repro.compare.workbook.sheet import feed
 from kfm_repro.compare.workbook.tables import Book
 from kfm_repro.errors import LimitExceeded
 
@@ -81,16 +80,7 @@ class _Cell:
 def read_content(blocks: Iterable[bytes]) -> Content:
     """Read ``content.xml``. Raises ValueError for damaged XML or numbers, LimitExceeded for too many cells."""
     reader = _Reader()
-    made = parser()
-    made.StartElementHandler = reader.start
-    made.EndElementHandler = reader.end
-    made.CharacterDataHandler = reader.text
-    try:
-        for block in blocks:
-            made.Parse(block, False)  # noqa: FBT003 - expat takes it by place
-        made.Parse(b"", True)  # noqa: FBT003 - as above
-    except expat.ExpatError as exc:
-        raise ValueError(f"its XML is damaged: {exc}") from exc
+    feed(blocks, reader)
     return reader.content
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from xml.parsers import expat
 
-__all__ = ["Sheet", "events", "parser", "read_sheet"]
+__all__ = ["Sheet", "events", "feed", "read_sheet"]
 
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _LETTERS = 26
@@ -27,6 +28,19 @@ class Sheet:
     frame: list[str] = field(default_factory=list)
     rows: int = 0
     columns: int = 0
+
+
+class Reader(Protocol):
+    """What takes the events of an XML document."""
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Take the beginning of an element."""
+
+    def end(self, tag: str) -> None:
+        """Take the end of an element."""
+
+    def text(self, data: str) -> None:
+        """Take a piece of text."""
 
 
 class _Reader:
@@ -79,7 +93,7 @@ class _Reader:
         self.sheet.columns = max(self.sheet.columns, column)
 
 
-def parser() -> expat.XMLParserType:
+def _parser() -> expat.XMLParserType:
     """Return a parser that refuses declarations of types, which may expand without bound."""
     made = expat.ParserCreate()
     made.buffer_text = True
@@ -92,10 +106,9 @@ def parser() -> expat.XMLParserType:
     return made
 
 
-def read_sheet(blocks: Iterable[bytes], *, keep: bool) -> Sheet:
-    """Read the XML of one sheet; without ``keep`` only its extent. Raises ValueError."""
-    reader = _Reader(keep=keep)
-    made = parser()
+def feed(blocks: Iterable[bytes], reader: Reader) -> None:
+    """Hand the events of a document to a reader. Raises ValueError for damaged XML."""
+    made = _parser()
     made.StartElementHandler = reader.start
     made.EndElementHandler = reader.end
     made.CharacterDataHandler = reader.text
@@ -105,13 +118,19 @@ def read_sheet(blocks: Iterable[bytes], *, keep: bool) -> Sheet:
         made.Parse(b"", True)  # noqa: FBT003 - as above
     except expat.ExpatError as exc:
         raise ValueError(f"its XML is damaged: {exc}") from exc
+
+
+def read_sheet(blocks: Iterable[bytes], *, keep: bool) -> Sheet:
+    """Read the XML of one sheet; without ``keep`` only its extent. Raises ValueError."""
+    reader = _Reader(keep=keep)
+    feed(blocks, reader)
     return reader.sheet
 
 
 def events(path: Path) -> list[str]:
     """Return the elements and texts of a document in order, attributes sorted."""
     found: list[str] = []
-    made = parser()
+    made = _parser()
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         found.append(f"<{tag} {sorted(attributes.items())}")
