@@ -231,8 +231,9 @@ def _longest_in_dictionary(opened: FileBytes, pages: Pages, codec: str) -> int:
     data = opened.read(start, stored)
     try:
         if codec != "UNCOMPRESSED":
-            data = pa.decompress(data, size, codec.lower(), asbytes=True)
-    except (pa.ArrowException, ValueError):  # a codec of Hadoop's, or damaged: Arrow will say so
+            named = "lz4_raw" if codec == "LZ4" else codec.lower()  # pyarrow calls the block format so
+            data = pa.decompress(data, size, named, asbytes=True)
+    except (pa.ArrowException, OSError, ValueError):  # a codec of Hadoop's, or damaged: Arrow will say so
         return 0
     at = longest = 0
     lengths = struct.Struct("<I").unpack_from
