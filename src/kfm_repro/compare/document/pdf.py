@@ -10,7 +10,7 @@ import msgspec
 from kfm_repro.compare import bytes as raw_bytes
 from kfm_repro.compare import text
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.document.pdf_read import Stream, Text, read_pdf
+from kfm_repro.compare.document.pdf_read import Stream, Text, newest_trailer, read_pdf
 from kfm_repro.compare.noise.timestamps import fits, readings
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.xml_read import local_name, read_xml
@@ -122,13 +122,18 @@ def _in_place(a: bytes, b: bytes, context: Context) -> tuple[Finding, ...]:
 
 
 def _fields(data: bytes) -> list[tuple[int, int, str]]:
-    """Return where the dates and programs of the information dictionary lie, and the id, with their names."""
-    infos = {(int(match[1]), int(match[2])) for match in _INFO.finditer(data)}
+    """Return where the dates and programs of the information dictionary lie, and the id, with their names.
+
+    What leads to them is the newest trailer, the dictionary of a cross-reference stream (7.5.8), and nothing that
+    a page may say.
+    """
+    start, stop = newest_trailer(data)
+    infos = {(int(match[1]), int(match[2])) for match in _INFO.finditer(data, start, stop)}
     if len(infos) != 1:
         return []
     head = re.compile(rb"(?<!\d)%d[\0\t\n\f\r ]+%d[\0\t\n\f\r ]+obj" % infos.pop())
     objects = [match.end() for match in head.finditer(data)]
-    found = [(match.start(1), match.end(1), "ID") for match in _ID.finditer(data)]
+    found = [(match.start(1), match.end(1), "ID") for match in _ID.finditer(data, start, stop)]
     if len(objects) == 1:
         end = data.find(b"endobj", objects[0])
         found += [

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["Pdf", "Ref", "Stream", "Text", "read_pdf"]
+__all__ = ["Pdf", "Ref", "Stream", "Text", "newest_trailer", "read_pdf"]
 
 _SPACE = b"\0\t\n\f\r "
 _DELIMITERS = b"()<>[]{}/%"
@@ -73,6 +73,20 @@ def read_pdf(data: bytes) -> Pdf:
     places, trailer = _tables(data, int(start[1]))
     reader = _Reader(data, places)
     return Pdf(trailer, {ref: reader.object(ref) for ref in sorted(places)})
+
+
+def newest_trailer(data: bytes) -> tuple[int, int]:
+    """Return where the dictionary of the newest cross-reference stream begins and ends; (0, 0) where there is none."""
+    start = _START.search(data[-2048:])
+    head = _OBJECT.match(data, int(start[1])) if start else None
+    if head is None:
+        return 0, 0
+    try:
+        said, end = _Parser(data).value(head.end())
+    except (ValueError, IndexError, TypeError, RecursionError):
+        return 0, 0
+    is_table = isinstance(said, dict) and said.get(b"Type") == b"/XRef"
+    return (head.end(), end) if is_table else (0, 0)
 
 
 def _tables(data: bytes, at: int) -> tuple[dict[Ref, int], dict[bytes, Any]]:

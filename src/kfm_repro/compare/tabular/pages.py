@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pyarrow.parquet as pq
 
-__all__ = ["FileBytes", "Pages", "chunk_bytes", "chunk_start", "scan"]
+__all__ = ["FileBytes", "Pages", "chunk_bytes", "chunk_start", "reads_by_dictionary", "scan"]
 
 _DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
 """PageType."""
@@ -192,6 +192,11 @@ def _header(reader: _Reader) -> tuple[int, int, int, int, int, int]:
     return reader.at, stored, kind, size, max(0, said.get(1, 0)), said.get(encoding, 0)
 
 
+def reads_by_dictionary(chunk: Any) -> bool:  # noqa: ANN401  # pyarrow has no types
+    """Return whether Arrow can read the texts of a chunk as places in a dictionary: none that are told as deltas."""
+    return not any(encoding.startswith("DELTA_") for encoding in chunk.encodings)
+
+
 def chunk_bytes(file: pq.ParquetFile, path: Path, data: FileBytes, place: tuple[int, int], most: int) -> int:
     """Return at most how many bytes a column chunk (row group and leaf in ``place``) takes once decoded.
 
@@ -210,9 +215,10 @@ def chunk_bytes(file: pq.ParquetFile, path: Path, data: FileBytes, place: tuple[
         longest = _longest_in_dictionary(data, pages, chunk.compression) or longest
     if size + values * longest <= most:
         return size + values * longest
-    if not is_text or size > most or (pages.prefixed and nested):
+    by_rows = pages.prefixed or not reads_by_dictionary(chunk)
+    if not is_text or size > most or (by_rows and nested):
         raise LimitExceeded(f"a column would take {size + values * longest} bytes, more than {most}")
-    return size + _counted(file, path, place, most // longest if pages.prefixed else 0, most - size)
+    return size + _counted(file, path, place, most // longest if by_rows else 0, most - size)
 
 
 def _longest_at_most(pages: Pages) -> int:
@@ -231,8 +237,9 @@ def _longest_in_dictionary(opened: FileBytes, pages: Pages, codec: str) -> int:
     data = opened.read(start, stored)
     try:
         if codec != "UNCOMPRESSED":
-            data = pa.decompress(data, size, codec.lower(), asbytes=True)
-    except (pa.ArrowException, ValueError):  # a codec of Hadoop's, or damaged: Arrow will say so
+            named = "lz4_raw" if codec == "LZ4" else codec.lower()  # pyarrow calls the block format so
+            data = pa.decompress(data, size, named, asbytes=True)
+    except (pa.ArrowException, OSError, ValueError):  # a codec of Hadoop's, or damaged: Arrow will say so
         return 0
     at = longest = 0
     lengths = struct.Struct("<I").unpack_from

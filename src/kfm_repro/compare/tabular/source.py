@@ -10,7 +10,7 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
 from kfm_repro.compare.tabular.inplace import in_parallel
-from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start
+from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start, reads_by_dictionary
 from kfm_repro.compare.tabular.workers import workers
 from kfm_repro.errors import LimitExceeded
 
@@ -105,7 +105,8 @@ class ParquetSource:
             if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
                 chunks = [self.metadata.row_group(g).column(i) for g in range(self.groups)]
                 size = sum(chunk.total_uncompressed_size for chunk in chunks)
-                if size <= _DICTIONARY_BYTES * max(1, self.rows):
+                readable = all(reads_by_dictionary(chunk) for chunk in chunks)
+                if readable and size <= _DICTIONARY_BYTES * max(1, self.rows):
                     found.append(field.name)
         return found
 

@@ -61,6 +61,11 @@ _FORMS = (
         unused="SELECT 1 FROM map WHERE grid_id NOT NULL",
     ),
 )
+_NO_TILE = (
+    "typeof(zoom_level) <> 'integer' OR zoom_level NOT BETWEEN 0 AND 60 OR typeof(tile_column) <> 'integer'"
+    " OR typeof(tile_row) <> 'integer' OR typeof(tile_data) <> 'blob'"
+)
+"""What holds of a row that is no tile: SQLite keeps any value in any column."""
 
 
 def compare_sqlite(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -97,11 +102,14 @@ def _form(side: Database) -> _Form | None:
 
 
 def _says_more(side: Database, form: _Form) -> bool:
-    """Return whether an address stands twice, or what must be empty is not."""
-    twice = f"SELECT 1 FROM ({form.query}) GROUP BY zoom_level, tile_column, tile_row HAVING count(*) > 1"  # noqa: S608  # as above
+    """Return whether an address stands twice or is none, a tile is no blob, or what must be empty is not."""
+    tiles = f"SELECT 1 FROM ({form.query})"  # noqa: S608  # as above
+    twice = f"{tiles} GROUP BY zoom_level, tile_column, tile_row HAVING count(*) > 1"
     try:
         return any(
-            side.connection.execute(query).fetchone() is not None for query in (twice, form.unused) if query
+            side.connection.execute(query).fetchone() is not None
+            for query in (twice, f"{tiles} WHERE {_NO_TILE}", form.unused)
+            if query
         )
     except sqlite3.Error:
         return True
@@ -152,15 +160,11 @@ def _joined(
             only_b.add(_address(right))
             right = next(b, None)
         else:
-            yield _address(left), _data(left), _data(right)
+            yield _address(left), left[3], right[3]
             left, right = next(a, None), next(b, None)
 
 
 def _address(row: _Row) -> Address:
     """Return zoom, column and row from the top: MBTiles count rows from below."""
-    zoom, column, below = (int(value) for value in row[:3])
-    return zoom, column, (1 << min(zoom, 60)) - 1 - below
-
-
-def _data(row: _Row) -> bytes:
-    return row[3] if isinstance(row[3], bytes) else str(row[3]).encode()
+    zoom, column, below = row[:3]
+    return zoom, column, (1 << zoom) - 1 - below

@@ -153,17 +153,31 @@ def test_what_hangs_on_the_bytes_of_the_file_is_content(tmp_path: Path, mark: by
     assert compared(tmp_path, a, b, "x.pdf").verdict == "different"
 
 
-def test_files_with_streams_for_tables_are_compared_in_place(tmp_path: Path) -> None:
-    def made(date: str = TIMES[0], title: str = "Wells", program: str = "x") -> bytes:
-        table = stream(b"\0\1", b"/Type /XRef /Info 5 0 R /Root 1 0 R ")
-        return b"%%PDF-1.5\n5 0 obj\n%s\nendobj\n9 0 obj\n%s\nendobj\nstartxref\n9\n%%%%EOF\n" % (
-            info(date, program, title),
-            table,
-        )
+def with_streamed_table(information: bytes, page: bytes = PAGE, own: str = "00") -> bytes:
+    said = b"/Type /XRef /Info 5 0 R /Root 1 0 R /ID [<%s> <%s>] " % ((own * 8).encode(), (own * 8).encode())
+    body = b"%%PDF-1.5\n5 0 obj\n%s\nendobj\n4 0 obj\n%s\nendobj\n" % (information, stream(page))
+    table = stream(b"\0\1", said)
+    return body + b"9 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n" % (table, len(body))
 
-    assert brief(compared(tmp_path, made(), made(TIMES[1]), "x.pdf")) == {"timestamp:container@/CreationDate"}
-    assert compared(tmp_path, made(), made(TIMES[1], "Wills"), "x.pdf").verdict == "different"
-    assert compared(tmp_path, made(), made(program="longer"), "x.pdf").verdict == "different"
+
+def test_files_with_streams_for_tables_are_compared_in_place(tmp_path: Path) -> None:
+    made = with_streamed_table
+    first, dated = made(info()), made(info(TIMES[1]))
+    assert brief(compared(tmp_path, first, dated, "x.pdf")) == {"timestamp:container@/CreationDate"}
+    assert brief(compared(tmp_path, first, made(info(), own="11"), "x.pdf")) == {"identifier:container@/ID"}
+    assert compared(tmp_path, first, made(info(TIMES[1], title="Wills")), "x.pdf").verdict == "different"
+    assert compared(tmp_path, first, made(info(program="longer")), "x.pdf").verdict == "different"
+
+
+def test_what_a_page_says_of_an_id_is_content(tmp_path: Path) -> None:
+    """The first file has its table in a stream; the lines of the second end with carriage returns."""
+    a, b = (b"BT (seen: /ID [<%s> <%s>]) Tj ET" % (own * 8, own * 8) for own in (b"00", b"11"))
+    assert (
+        compared(tmp_path, *(with_streamed_table(info(), page) for page in (a, b)), "x.pdf").verdict
+        == "different"
+    )
+    returned = (pdf(content=stream(page)).replace(b"\nxref\n", b"\rxref\n") for page in (a, b))
+    assert compared(tmp_path, *returned, "x.pdf").verdict == "different"
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,27 @@ def test_the_headers_of_the_pages_are_read(tmp_path: Path, how: dict[str, Any]) 
             chunk_bytes(file, path, data, (0, 0), taken // 2)
 
 
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "brotli", "lz4", "zstd"])
+def test_a_dictionary_is_read_whatever_it_is_compressed_with(tmp_path: Path, codec: str) -> None:
+    tables = ([LONG, *(f"{n:04}" for n in range(TIMES)), last] for last in ("x", "y"))
+    files = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    for path, cells in zip(files, tables, strict=True):
+        pq.write_table(pa.table({"x": cells}), path, compression=codec, dictionary_pagesize_limit=2 << 20)
+    assert compare_files(*files, name="t", context=IN_PIECES).verdict is OutputVerdict.DIFFERENT
+
+
+@pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
+def test_short_texts_are_read_however_they_are_encoded(
+    tmp_path: Path, encoding: str, kind: pa.DataType
+) -> None:
+    files = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    for path, last in zip(files, ("x", "y"), strict=True):
+        table = pa.table({"x": pa.array([*["a", "b"] * 200, last]).cast(kind)})
+        pq.write_table(table, path, use_dictionary=False, column_encoding=encoding)
+    assert compare_files(*files, name="t", context=IN_PIECES).verdict is OutputVerdict.DIFFERENT
+
+
 def test_a_page_that_claims_more_than_it_holds_is_refused(tmp_path: Path) -> None:
     """The footer's sizes are small and right; the page's own header says that it unpacks to 2 GB."""
     path, lie = tmp_path / "a.parquet", tmp_path / "b.parquet"

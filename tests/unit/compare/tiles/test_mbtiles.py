@@ -123,3 +123,22 @@ def test_the_json_of_the_metadata_is_read_strictly(tmp_path: Path) -> None:
     assert said(tmp_path, a, b)[0] == "different"
     a, b = (flat(said=(("json", text),)) for text in ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}'))
     assert said(tmp_path, a, b)[0] == "equivalent"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((1, 0, 0, b"text"), (1, 0, 0, "text")),
+        ((1, 0, 0, b"None"), (1, 0, 0, None)),
+        ((1, 0, 0, b"x"), (None, 0, 0, b"x")),
+        ((1, 0, 0, b"x"), (-1, 0, 0, b"x")),
+        ((1, 0, 0, b"x"), (1.5, 0, 0, b"x")),
+        ((1, 0, 0, b"x"), (1, "west", 0, b"x")),
+    ],
+)
+def test_a_row_that_is_no_tile_is_another_row(
+    tmp_path: Path, one: tuple[object, ...], other: tuple[object, ...]
+) -> None:
+    loose = "CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)"
+    a, b = (flat([*TILES[:1], row], table=loose) for row in (one, other))
+    assert said(tmp_path, a, b)[0] == "different"
