@@ -12,7 +12,6 @@ from kfm_repro.errors import Unreadable, UsageError
 from kfm_repro.model.nightly import Alarm, NightReport
 from kfm_repro.model.report import REPORT_SCHEMA, ErrorInfo
 from kfm_repro.model.sound import is_sound
-from kfm_repro.model.verdict import Verdict
 from kfm_repro.model.waiver import merge_uses
 from kfm_repro.nightly.agreed import disagreements
 from kfm_repro.nightly.choose import plan_digest
