@@ -354,10 +354,18 @@ def test_a_regression_stands_until_a_run_as_new_reproduces_and_is_not_lost_with_
         "not-reproducible", ["data/processed/job/a.csv"],
     )  # fmt: skip
     assert "no run as new as that told otherwise" in left["alarms"][0]["message"]
+    regressed = nights.shop.run_dir(nights.runs["job"][-1])
+    shutil.rmtree(regressed)
+    gone = nights.night("--vary", "none", "--select", "latest", code=1, night="2026-02-05")
+    assert [alarm["run_id"] for alarm in gone["alarms"]] == [regressed.name]
+    assert "no run as new as that is there" in gone["alarms"][0]["message"]
     nights.script("job", STABLE)
     nights.shop.commit()
     nights.record("job")
-    assert nights.night("--vary", "none", "--select", "latest", code=0, night="2026-02-05")["alarms"] == []
+    assert nights.night("--vary", "none", "--select", "latest", code=0, night="2026-02-06")["alarms"] == []
+    shutil.rmtree(regressed.parent)
+    (note,) = nights.night("--vary", "none", code=0, night="2026-02-07")["notes"]
+    assert note.endswith("no run of it is there any more: job")
 
 
 def test_what_only_a_varied_axis_shows_is_sensitive_and_no_regression(nights: Nights) -> None:
@@ -416,3 +424,13 @@ def test_a_night_that_cannot_be_remembered_still_says_what_it_found(nights: Nigh
     assert done.code == 2
     last = done.out.strip().splitlines()[-1]
     assert last.startswith("UNKNOWN: 1 reproducible; this night is not remembered: ")
+
+
+def test_a_pattern_of_no_pipeline_and_a_clock_that_was_set_back_are_said(nights: Nights) -> None:
+    one(nights, STABLE)
+    done = nights.shop.kfm("nightly", "--json", "--pipeline", "job", "--pipeline", "jbo*")
+    assert (done.code, done.json["error"]["code"]) == (2, "usage")
+    assert "--pipeline 'jbo*' is of no pipeline" in done.json["error"]["message"]
+    nights.night("--vary", "none", "--pipeline", "j*", code=0, night="2026-02-05")
+    notes = nights.night("--vary", "none", code=0)["notes"]
+    assert notes[0].startswith("the ledger knows nights up to 2026-02-05")

@@ -177,3 +177,23 @@ def test_the_action_as_it_stands(repository: tuple[Path, Path]) -> None:
     assert (
         json.loads((clone / "kfm-repro-night.json").read_text(encoding="utf-8"))["verdict"] == "reproducible"
     )
+
+
+def test_an_action_whose_night_is_killed_has_no_verdict_and_no_page_of_the_night_before(
+    tmp_path: Path,
+) -> None:
+    """What runs out of memory writes nothing: its exit code stays, 1 would mean that something differs."""
+    program = tmp_path / "bin/kfm-repro"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nkill -9 $$\n", encoding="utf-8")
+    program.chmod(0o755)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    page = folder / "kfm-repro-night.html"
+    page.write_text("<title>Reproducible: night", encoding="utf-8")
+    action = load(ACTION)
+    known = {f"inputs.{name}": str(item["default"]) for name, item in action["inputs"].items()}
+    runner = Runner(folder, program.parent, known)
+    runner.step(action["runs"]["steps"][-1], code=128 + 9)
+    assert runner.read("GITHUB_OUTPUT") == "verdict=unknown\n"
+    assert not page.exists()

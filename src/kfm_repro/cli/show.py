@@ -40,9 +40,8 @@ def command(run: str, **options: Any) -> int:  # noqa: ANN401 - click hands over
         if isinstance(shown.report, Report):
             reports.write(shown.report)
         elif reports.paths:
-            raise UsageError(
-                f"{run} has no report: it is no replay", hint="name a replay; kfm-repro list shows them"
-            )
+            why = "; ".join(shown.problems) or "it is no replay"
+            raise UsageError(f"{run} has no report: {why}", hint="name a replay; kfm-repro list shows them")
     code = 2 if shown.problems else 0
     if options["as_json"]:
         from kfm_repro.model.encode import report_json

@@ -34,6 +34,7 @@ __all__ = [
     "choose",
     "find_candidates",
     "information",
+    "is_named",
     "parse_select",
     "plan_digest",
 ]
@@ -130,14 +131,27 @@ def plan_digest(night: str, runs: Iterable[tuple[str, str, float]]) -> str:
     return hashlib.sha256("\n".join((night, *names)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def is_named(pipeline: str, patterns: Sequence[str]) -> bool:
+    """Return whether a pipeline is one of those that ``patterns`` name; without any, all are."""
+    return not patterns or any(fnmatch(pipeline, pattern) for pattern in patterns)
+
+
 def find_candidates(project: Project, pipelines: Sequence[str] = ()) -> tuple[list[Candidate], list[LeftOut]]:
     """Return every run that can be a baseline, and those that cannot; replays are not spoken of.
 
-    ``pipelines`` are patterns. A run that cannot be read is left out with the reason.
+    ``pipelines`` are patterns. A run that cannot be read is left out with the reason. Raises UsageError where a
+    pattern is of no pipeline: it may be misspelt, and the others would look like all that was asked for.
     """
     found, left = [], []
-    for item in survey_runs(project.runs).runs:
-        if pipelines and not any(fnmatch(item.run.pipeline, pattern) for pattern in pipelines):
+    there = survey_runs(project.runs).runs
+    for pattern in pipelines:
+        if not any(is_named(item.run.pipeline, (pattern,)) for item in there):
+            raise UsageError(
+                f"--pipeline {pattern[:60]!r} is of no pipeline that has a run",
+                hint="kfm-repro list shows the pipelines",
+            )
+    for item in there:
+        if not is_named(item.run.pipeline, pipelines):
             continue
         brief = summarise(item.run, item.files)
         if brief.replay_of is not None:

@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS trials (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_pipeline ON trials (pipeline, night, started_at, run_id, replay_id);
 """
+_COLUMNS = "night, pipeline, run_id, started_at, git_commit, trial"
 
 
 class Ledger:
@@ -59,7 +60,11 @@ class Ledger:
         return cls(project.runs / ".ledger" / "ledger.sqlite3")
 
     def add(self, trials: Iterable[LedgerTrial]) -> int:
-        """Keep trials, and return how many were new. Raises InvalidRecord for a night that is no day."""
+        """Keep trials, and return how many were new.
+
+        Raises InvalidRecord for a night that is no day, and where another replay has the same id: then none is kept.
+        """
+        trials = [*trials]
         rows = [
             (
                 item.trial.replay_id, _day(item.night, "the report of a night"), item.pipeline, item.run_id,
@@ -73,23 +78,46 @@ class Ledger:
         with self._open() as base, base:
             base.execute("BEGIN IMMEDIATE")
             before = base.total_changes
-            base.executemany(f"INSERT OR IGNORE INTO trials VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608 - placeholders
+            for row, item in zip(rows, trials, strict=True):
+                insert = f"INSERT OR IGNORE INTO trials VALUES ({', '.join('?' * len(row))})"  # noqa: S608 - placeholders
+                if not base.execute(insert, row).rowcount:
+                    self._check_same(base, item)
             return base.total_changes - before
+
+    def _check_same(self, base: sqlite3.Connection, item: LedgerTrial) -> None:
+        """Refuse a replay whose id another one has: one of the two would be lost, and with it what it found."""
+        (there,) = base.execute(f"SELECT {_COLUMNS} FROM trials WHERE replay_id = ?", (item.trial.replay_id,))  # noqa: S608 - ours
+        if (old := self._told(there)) != item:
+            raise InvalidRecord(
+                f"the ledger {self.path} has another replay of the id {item.trial.replay_id[:40]}: of "
+                f"{old.pipeline}/{old.run_id} in the night {old.night}",
+                hint="machines that were cloned with their state give the same ids; do the night again",
+            )
+
+    def last_night(self) -> str:
+        """Return the last night that is known; an empty text where none is."""
+        if not self.path.exists():
+            return ""
+        with self._open() as base:
+            return str(base.execute("SELECT coalesce(max(night), '') FROM trials").fetchone()[0])
 
     def trials(self, *, before: str = "") -> Iterator[LedgerTrial]:
         """Yield the trials by pipeline, night, start of the run, run and time; those ``before`` a night, if given."""
         if not self.path.exists():
             return
         query = (
-            "SELECT night, pipeline, run_id, started_at, git_commit, trial FROM trials WHERE ? = '' OR night < ? "
+            f"SELECT {_COLUMNS} FROM trials WHERE ? = '' OR night < ? "  # noqa: S608 - ours
             "ORDER BY pipeline, night, started_at, run_id, replay_id"
         )
         with self._open() as base:
-            for night, pipeline, run_id, started, commit, text in base.execute(query, (before, before)):
-                yield LedgerTrial(
-                    night=_day(night, f"a row of the ledger {self.path}"), pipeline=pipeline, run_id=run_id,
-                    started_at=started, git_commit=commit, trial=_trial(text, self.path),
-                )  # fmt: skip
+            yield from map(self._told, base.execute(query, (before, before)))
+
+    def _told(self, row: tuple[str, ...]) -> LedgerTrial:
+        night, pipeline, run_id, started, commit, text = row
+        return LedgerTrial(
+            night=_day(night, f"a row of the ledger {self.path}"), pipeline=pipeline, run_id=run_id,
+            started_at=started, git_commit=commit, trial=_trial(text, self.path),
+        )  # fmt: skip
 
     def known(self, *, before: str = "") -> dict[tuple[str, str], Known]:
         """Return by pipeline and run what is known of each: trials with a verdict, and how the last one was."""

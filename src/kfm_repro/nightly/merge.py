@@ -10,9 +10,9 @@ import msgspec
 
 from kfm_repro.errors import Unreadable, UsageError
 from kfm_repro.model.nightly import Alarm, NightReport
-from kfm_repro.model.report import REPORT_SCHEMA, ErrorInfo, Report
-from kfm_repro.model.verdict import Verdict, run_verdict, worst_verdict
-from kfm_repro.model.waiver import WaiverState, merge_uses
+from kfm_repro.model.report import REPORT_SCHEMA, ErrorInfo
+from kfm_repro.model.sound import is_sound
+from kfm_repro.model.waiver import merge_uses
 from kfm_repro.nightly.agreed import disagreements
 from kfm_repro.nightly.choose import plan_digest
 from kfm_repro.nightly.regression import Status
@@ -54,7 +54,7 @@ def read_night(path: Path) -> NightReport:
             f"{path} is of the schema {report.schema[:60]!r}, which this kfm-repro does not know",
             hint=f"make all parts with the same kfm-repro; this one reads {REPORT_SCHEMA}",
         )
-    if wrong := next((run.run for run in report.runs if not _is_sound(run.report)), None):
+    if wrong := next((run.run for run in report.runs if not is_sound(run.report)), None):
         raise Unreadable(
             f"{path} contradicts itself: {wrong.pipeline}/{wrong.run_id} differs in more than its verdict says",
             hint="make it again; reports are not to be changed",
@@ -65,18 +65,6 @@ def read_night(path: Path) -> NightReport:
             hint="make it again; reports are not to be changed",
         )
     return report
-
-
-def _is_sound(report: Report) -> bool:
-    """Return whether the verdict on a run is no better than its outputs allow; waivers are taken at their word.
-
-    Of a run whose pipeline failed nothing counts, whatever it left: it has no verdict.
-    """
-    if report.verdict is Verdict.UNKNOWN and isinstance(report.error, ErrorInfo):
-        return True
-    if report.verdict is Verdict.WAIVED:
-        return any(use.state in (WaiverState.USED, WaiverState.OUTGROWN) for use in report.waivers)
-    return worst_verdict((report.verdict, run_verdict(report.outputs))) is report.verdict
 
 
 def _silent(report: NightReport) -> Iterator[str]:

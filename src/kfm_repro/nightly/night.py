@@ -79,7 +79,7 @@ def run_night(
     runs = work.runs()
     report = night_report(
         project, night, candidates, chosen, runs, work.left_out(), history,
-        notes=tuple(unread_notes(project, survey_runs(project.runs))),
+        notes=(*unread_notes(project, survey_runs(project.runs)), *_later(ledger, today)),
     )  # fmt: skip
     return remembered(ledger, report)
 
@@ -177,6 +177,12 @@ def _run(one: Candidate, done: Sequence[Done]) -> NightRun:
         trials=tuple(item.trial for item in done),
         report=merge_replays([item.report for item in done]),
     )
+
+
+def _later(ledger: Ledger, today: str) -> Iterable[str]:
+    """Yield that nights are known which come after this one: a regression in one of them goes unnoticed."""
+    if (last := ledger.last_night()) > today:
+        yield f"the ledger knows nights up to {last}: what those after {today} found does not count; check the clock"
 
 
 def remembered(ledger: Ledger, report: NightReport) -> NightReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from kfm_repro.model.report import ErrorInfo, count_verdicts
 from kfm_repro.model.verdict import ExitCode, Verdict, exit_code, worst_exit_code, worst_verdict
 from kfm_repro.model.waiver import Waiver, WaiverState, WaiverUse, merge_uses, use_of
 from kfm_repro.nightly.agreed import options_of
-from kfm_repro.nightly.choose import Candidate, Chosen
+from kfm_repro.nightly.choose import Candidate, Chosen, is_named
 from kfm_repro.nightly.history import History
 from kfm_repro.nightly.regression import Seen, State, Status
 from kfm_repro.nightly.week import axes_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOTHING_COMPARED", "night_exit_code", "night_report", "sealed", "waiver_alarms"]
 
-_SHORT = 7
+_SHORT, _NAMED = 7, 5
 NOTHING_COMPARED = "nothing-compared"
 _NOTHING_KNOWN = (
     "the ledger knows no night before this one: a regression cannot be told from what never was the same"
@@ -47,7 +47,8 @@ def night_report(
     told, alarms = _judged(night.day, runs, known)
     elsewhere = {one.run.pipeline for one in chosen.runs}
     elsewhere -= {one.run.pipeline for one in night.shard.of(chosen.runs)}
-    mine = [one for one in candidates if one.run.pipeline not in elsewhere]
+    newest = _newest(candidates, chosen.left_out)
+    mine = {pipeline: run for pipeline, run in newest.items() if pipeline not in elsewhere}
     alarms = tuple(
         sorted((*alarms, *_standing(known, mine, alarms)), key=lambda one: (one.pipeline, one.output))
     )
@@ -68,9 +69,19 @@ def night_report(
             left_out=tuple(left),
             alarms=alarms,
             waivers=uses,
-            notes=notes if history else (*notes, _NOTHING_KNOWN),
+            notes=(*notes, *_notes(history, newest, night)),
         )
     )
+
+
+def _notes(history: Sequence[LedgerTrial], newest: Mapping[str, object], night: Night) -> Iterator[str]:
+    """Yield what the ledger says of this night as a whole: that it says nothing, and which pipelines have gone."""
+    if not history:
+        yield _NOTHING_KNOWN
+    known = {item.pipeline for item in history if is_named(item.pipeline, night.pipelines)}
+    if gone := sorted(known - newest.keys()):
+        named = ", ".join(gone[:_NAMED]) + f" and {len(gone) - _NAMED} more" * (len(gone) > _NAMED)
+        yield f"replayed on nights before, and no run of it is there any more: {named}"
 
 
 def sealed(report: NightReport, error: ErrorInfo | msgspec.UnsetType = msgspec.UNSET) -> NightReport:
@@ -143,22 +154,35 @@ def _judged(
     return tuple(told), tuple(alarms[key] for key in sorted(alarms))
 
 
-def _standing(known: History, candidates: Iterable[Candidate], raised: Sequence[Alarm]) -> Iterator[Alarm]:
-    """Yield an alarm for each output that has regressed, that no run of tonight spoke of, and that one could.
-
-    It could where a run is there that is at least as new as the one since which it is not reproducible.
-    """
-    newest: dict[str, tuple[str, str]] = {}
+def _newest(candidates: Iterable[Candidate], left_out: Iterable[LeftOut]) -> dict[str, tuple[str, str]]:
+    """Return by pipeline which of its runs is the newest baseline; nothing as old where none can be one."""
+    newest = {item.pipeline: ("", "") for item in left_out}
     for one in candidates:
         newest[one.run.pipeline] = max(newest.get(one.run.pipeline, ("", "")), (one.started, one.run.name))
+    return newest
+
+
+def _standing(
+    known: History, newest: Mapping[str, tuple[str, str]], raised: Sequence[Alarm]
+) -> Iterator[Alarm]:
+    """Yield an alarm for each output that has regressed, and that no run of tonight spoke of.
+
+    That the run is gone, or can be read no more, since which it is not reproducible says nothing of it: only a run at
+    least as new could. Of a pipeline without any run nobody can speak.
+    """
     spoken = {(alarm.pipeline, alarm.output) for alarm in raised}
     for pipeline, path, state, since in known.regressed():
-        if (pipeline, path) in spoken or newest.get(pipeline, ("", "")) < since.recorded:
+        if (pipeline, path) in spoken or pipeline not in newest:
             continue
-        what = _what_changed(state, since)
+        there = newest[pipeline] >= since.recorded
+        told = (
+            "no run as new as that told otherwise this night"
+            if there
+            else "no run as new as that is there: record one"
+        )
         yield Alarm(
             kind=str(Status.REGRESSION),
-            message=f"{path}: not reproducible since {what}, and no run as new as that told otherwise this night",
+            message=f"{path}: not reproducible since {_what_changed(state, since)}, and {told}",
             pipeline=pipeline,
             output=path,
             run_id=since.run_id,

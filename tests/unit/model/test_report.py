@@ -92,3 +92,26 @@ def test_a_report_is_spelt_as_the_library_of_python_spells_it(name: str, number:
     report = msgspec.structs.replace(REPORT, outputs=(output,))
     plain = json.dumps(msgspec.to_builtins(report), indent=2, ensure_ascii=False)
     assert report_json(report) == plain.replace("\udcff", "\\udcff") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"verdict": "reproducible"}, "contradicts itself"), ({"verdict": "waived"}, "contradicts itself"),
+        ({"schema": "kfm-repro.report/2"}, "its schema is"),
+    ],
+)  # fmt: skip
+def test_a_saved_report_that_cannot_be_true_is_none(
+    tmp_path: Path, changed: dict[str, str], said: str
+) -> None:
+    path = tmp_path / "repro_report.json"
+    finding = Finding(kind=Kind.VALUE, rung=Rung.VALUE)
+    output = OutputComparison(path="a.csv", verdict=OutputVerdict.DIFFERENT, findings=(finding,))
+    report = Report(
+        command="replay", verdict=Verdict.NOT_REPRODUCIBLE, counts=count_verdicts((output,)), outputs=(output,)
+    )  # fmt: skip
+    path.write_text(report_json(report), encoding="utf-8")
+    assert read_report(path) == report
+    path.write_text(json.dumps(json.loads(report_json(report)) | changed), encoding="utf-8")
+    with pytest.raises(ValueError, match=said):
+        read_report(path)

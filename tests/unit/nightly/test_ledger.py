@@ -71,6 +71,17 @@ def test_what_was_written_comes_back_in_order_and_before_a_night(tmp_path: Path)
     assert ledger.known()["p", "r"].trials == 3
 
 
+def test_a_replay_whose_id_another_has_is_refused_and_nothing_is_half_kept(tmp_path: Path) -> None:
+    """Machines that were cloned with their state give the same ids: one of the two must not be lost in silence."""
+    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    assert ledger.add([trial("a")]) == 1
+    for other in (trial("a", run="s"), trial("a", differed=True), trial("a", night="2026-02-04")):
+        with pytest.raises(InvalidRecord, match="another replay of the id a: of p/r"):
+            ledger.add([trial("b"), other])
+    assert [*ledger.trials()] == [trial("a")]
+    assert ledger.add([trial("a"), trial("b")]) == 1
+
+
 def test_no_ledger_is_an_empty_one_and_makes_none(tmp_path: Path) -> None:
     assert [*Ledger(tmp_path / "none" / "ledger.sqlite3").trials()] == []
     assert not (tmp_path / "none").exists()
