@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from kfm_repro.model.nightly import LedgerTrial, Trial
+from kfm_repro.model.nightly import LedgerTrial, Outcome, Trial
 from kfm_repro.model.verdict import Verdict
-from kfm_repro.nightly.regression import Seen, State, Status, advance, confirmations
+from kfm_repro.nightly.regression import Place, Seen, State, Status, advance, confirmations
 
 __all__ = ["History", "seen_of"]
 
@@ -59,13 +59,19 @@ class History:
         if first.verdict is Verdict.UNKNOWN and not first.outcomes:
             return {}
         told = {item.path: item.differed for item in first.outcomes}
+        places = {item.path: _places(item) for item in first.outcomes}
         states = self._states.setdefault(pipeline, {})
         said = {}
         for path in sorted({*told, *states}):
             before = self.state(pipeline, path)
             confirmed = [*_confirmed(path, confirming)]
             states[path], status = advance(
-                before, seen, differed=told.get(path, False), confirmed=confirmed, varied=bool(first.axes)
+                before,
+                seen,
+                differed=told.get(path, False),
+                confirmed=confirmed,
+                varied=bool(first.axes),
+                places=places.get(path, frozenset()),
             )
             said[path] = (before, status)
         fresh = self._fresh.get(pipeline, State())
@@ -94,6 +100,10 @@ def _by_first(items: Sequence[LedgerTrial]) -> list[list[LedgerTrial]]:
             doubtful[taken[ordinal]].append(item)
         taken[ordinal] += 1
     return together
+
+
+def _places(outcome: Outcome) -> frozenset[Place]:
+    return frozenset((aspect.where, aspect.kind, aspect.rung) for aspect in outcome.aspects)
 
 
 def _confirmed(path: str, trials: Trials) -> Iterator[bool]:

@@ -9,6 +9,9 @@ replayed plainly so many times more, at once, as `confirmations` says:
   one of the axes, and the trial does not count;
 - else it is **flaky**.
 
+A difference that was there in the last clean trial too, where it was accepted or waived, is none of these: what changed
+is what is accepted. The clean trials before it say nothing of this output, since it was not the same in them.
+
 How many it takes depends on what is known. For an output that differs by chance, with the same probability in every
 replay, so many differences in a row are unlikely after ``clean`` trials without one and ``differed`` with one. Where it
 never differed, fewer are asked for, since the first difference comes once. Over `NIGHTS` nights such an output is
@@ -27,6 +30,7 @@ __all__ = [
     "FALSE_ALARMS",
     "LEAST_CLEAN",
     "NIGHTS",
+    "Place",
     "Seen",
     "State",
     "Status",
@@ -57,6 +61,10 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+Place = tuple[str, str, str]
+"""What differed in an output: where, which kind, which rung."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """One trial: the night, the run with when it started, its commit, and the environment that replayed it."""
@@ -78,6 +86,7 @@ class State:
     """What is known of one output: how many trials were clean, how many differed, and the last clean one.
 
     ``nights`` counts the nights of the clean trials. ``regressed`` is the trial since which it is not reproducible.
+    ``covered`` is what differed in the last clean trial all the same, accepted or waived.
     """
 
     clean: int = 0
@@ -85,6 +94,7 @@ class State:
     nights: int = 0
     last_clean: Seen | None = None
     regressed: Seen | None = None
+    covered: frozenset[Place] = frozenset()
 
 
 def confirmations(state: State) -> int:
@@ -98,20 +108,29 @@ def confirmations(state: State) -> int:
 
 
 def advance(
-    state: State, seen: Seen, *, differed: bool | None, confirmed: Sequence[bool] = (), varied: bool = False
+    state: State,
+    seen: Seen,
+    *,
+    differed: bool | None,
+    confirmed: Sequence[bool] = (),
+    varied: bool = False,
+    places: frozenset[Place] = frozenset(),
 ) -> tuple[State, Status]:
     """Return what is known after a trial, and what it says; ``differed`` None: it could not tell.
 
     ``confirmed`` says of each plain replay after it whether that differed; ``varied`` that the first one had varied
-    axes. While an output has regressed, older runs say nothing of it.
+    axes. ``places`` is what differed, also where that is accepted or waived. While an output has regressed, older runs
+    say nothing of it.
     """
     if differed is None:
         return state, Status.UNKNOWN
     older = state.regressed is not None and seen.recorded < state.regressed.recorded
     if not differed:
-        return (state if older else _clean(state, seen)), Status.CLEAN
+        return (state if older else _clean(state, seen, places)), Status.CLEAN
     if state.regressed is not None:
         return state, Status.DIFFERS if older else Status.REGRESSED
+    if places and places <= state.covered:
+        return State(differed=state.differed + 1), Status.DIFFERS
     return _differing(state, seen, confirmed, varied=varied)
 
 
@@ -127,12 +146,12 @@ def _differing(state: State, seen: Seen, confirmed: Sequence[bool], *, varied: b
     return replace(state, differed=state.differed + 1), Status.FLAKY if flaky else Status.DIFFERS
 
 
-def _clean(state: State, seen: Seen) -> State:
+def _clean(state: State, seen: Seen, places: frozenset[Place]) -> State:
     if state.regressed is not None:
-        return State(clean=1, nights=1, last_clean=seen)
+        return State(clean=1, nights=1, last_clean=seen, covered=places)
     last = state.last_clean
     nights = state.nights + (last is None or last.night != seen.night)
-    return replace(state, clean=state.clean + 1, nights=nights, last_clean=seen)
+    return replace(state, clean=state.clean + 1, nights=nights, last_clean=seen, covered=places)
 
 
 def _log_chance(state: State, row: int) -> float:

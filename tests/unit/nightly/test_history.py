@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from kfm_repro.model.nightly import LedgerTrial, Outcome, Trial
+from kfm_repro.model.nightly import Aspect, LedgerTrial, Outcome, Trial
 from kfm_repro.model.verdict import Verdict
 from kfm_repro.nightly.history import History
 from kfm_repro.nightly.regression import State
@@ -90,3 +91,43 @@ def test_every_output_gets_as_many_confirmations_as_it_needs() -> None:
     # 13 clean trials and one that differed: 7 of 38 760 ways to choose 6 of 20 are below 0.002 / 4, 6 of 11 628 not.
     assert history.wanted("p", trial(15, "z", x=False, y=True).trial) == 5
     assert history.wanted("p", trial(15, "z", x=True, y=True).trial) == 5
+
+
+def told(night: int, *places: str, waived: bool) -> list[LedgerTrial]:
+    """Return a trial that found these places, and eight that confirm it where nothing covers them."""
+    aspects = tuple(Aspect(where=f"column {name}", kind="timestamp", rung="value") for name in places)
+    verdict = "different" if places else "identical"
+    outcome = Outcome(path="x", verdict=verdict, differed=bool(places) and not waived, aspects=aspects)
+    first = trial(night, f"{night:02}")
+    made = msgspec.structs.replace(
+        first.trial,
+        verdict=Verdict.NOT_REPRODUCIBLE if outcome.differed else Verdict.WAIVED,
+        outcomes=(outcome,),
+    )
+    return [
+        msgspec.structs.replace(
+            first, trial=msgspec.structs.replace(made, replay_id=f"{night:02}-{n}", ordinal=n)
+        )
+        for n in range(9 if outcome.differed else 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "regressed"),
+    [
+        ([["t"]] * 3, ["t"], False),
+        ([["t", "u"]] * 3, ["t"], False),
+        ([["t"]] * 3, ["t", "new"], True),
+        ([["t"], [], [], []], ["t"], True),
+        ([[]] * 3, ["t"], True),
+    ],
+)
+def test_a_difference_whose_waiver_is_gone_is_no_regression(
+    before: list[list[str]], now: list[str], *, regressed: bool
+) -> None:
+    trials = [item for night, places in enumerate(before, 1) for item in told(night, *places, waived=True)]
+    for night in (20, 21):
+        trials += told(night, *now, waived=False)
+        state = History.of(trials).state("p", "x")
+        assert (state.regressed is not None) is regressed
+    assert regressed or counts(state) == (0, 2)
