@@ -46,7 +46,7 @@ def plain_python() -> str:
 
 def user_environ() -> dict[str, str]:
     """Return the variables of one who works in an environment without packages."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON"))}
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("KFM_", "GIT_", "PYTHON", "COLUMNS"))}
     return environ | {"PATH": os.pathsep.join([str(Path(plain_python()).parent), os.environ["PATH"]])}
 
 
