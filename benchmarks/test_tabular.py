@@ -108,8 +108,12 @@ def _edited(table: pa.Table) -> pa.Table:
     return table
 
 
+def _order(rows: int) -> Any:  # noqa: ANN401 - an array of int64
+    return np.random.default_rng(9).permutation(rows)
+
+
 def _changed(name: str, table: pa.Table) -> pa.Table:  # noqa: PLR0911 - one return per case
-    order = pa.array(np.random.default_rng(9).permutation(table.num_rows))
+    order = pa.array(_order(table.num_rows))
     some = table.slice(0, table.num_rows // _PARTS)
     at = table.column_names.index
     if name == "cells":
@@ -252,6 +256,8 @@ def test_against_other_differs(
 
     benchmark.pedantic(in_turn, rounds=_ROUNDS, iterations=1)
     wanted = {what: count * (table.num_rows // _PARTS) for what, count in case.expected.items()}
+    if "row-order" in wanted:  # a few rows of many stay where they are
+        wanted["row-order"] = int((_order(table.num_rows) != np.arange(table.num_rows)).sum())
     if name != "everything":
         assert _reported(measured["ours"].said) == wanted
     with capsys.disabled():
