@@ -34,6 +34,8 @@ ROW_KINDS = (Kind.ROWS_ADDED, Kind.ROWS_REMOVED, Kind.DUPLICATE_ROWS, Kind.ROW_O
 
 quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 thorough = settings(quick, max_examples=2000)
+several = settings(quick, max_examples=40)
+"""Every example holds up to three pairs of tables, each compared in four ways."""
 
 names = st.sampled_from(["Allen", "Barber", "Élk", "", "a,b", 'q"x', "l\nm"]) | st.none()
 counts = st.integers(-2, 2) | st.none()
@@ -280,7 +282,7 @@ def test_files_of_few_distinct_rows_compared_in_pieces_balance(
     check_multiset_in_pieces(a, b, tmp_path, groups)
 
 
-@quick
+@several
 @given(few, st.data(), group_sizes)
 def test_rows_of_few_kinds_are_counted_alike_whole_and_in_pieces(
     tmp_path: Path, a: list[Row], data: st.DataObject, groups: tuple[int, int]
@@ -291,7 +293,7 @@ def test_rows_of_few_kinds_are_counted_alike_whole_and_in_pieces(
     check_both_ways(a, data.draw(few), tmp_path, groups)
 
 
-@quick
+@several
 @given(edited(), small_rows, small_rows, group_sizes)
 def test_what_is_found_is_the_same_whole_and_in_pieces(
     tmp_path: Path, rows: tuple[list[Row], list[Row]], a: list[Row], b: list[Row], groups: tuple[int, int]
