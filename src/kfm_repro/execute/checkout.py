@@ -16,9 +16,9 @@ from kfm_repro.execute.lfs import is_pointer, local_data, parse_pointer
 from kfm_repro.execute.refs import UNSAID, Refs, recorded_refs
 from kfm_repro.execute.submodules import find_submodules
 from kfm_repro.model.run import CodeVersion
+from kfm_repro.runs.copying import copy_file
 from kfm_repro.runs.hashing import normal_sha256
 from kfm_repro.runs.layout import RunDir
-from kfm_repro.runs.objects import copy_file
 from kfm_repro.runs.paths import inside, real_path
 from kfm_repro.runs.trust import is_foreign
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from kfm_repro.errors import CodeNotAvailable
 from kfm_repro.execute.git_trouble import OLDEST_GIT, explain_failure, git_missing, git_too_old
 from kfm_repro.execute.lfs import local_data, parse_pointer
-from kfm_repro.runs.objects import copy_file
+from kfm_repro.runs.copying import copy_file
 
 __all__ = ["RAW", "UNFILTERED", "Repository", "find_repository", "init_repository", "require_git"]
 

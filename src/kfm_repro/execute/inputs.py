@@ -12,8 +12,9 @@ from kfm_repro.errors import InputUnavailable, InvalidRecord, KfmReproError
 from kfm_repro.execute.git import Repository
 from kfm_repro.model.manifest import Entry, Manifest
 from kfm_repro.model.report import Precondition
+from kfm_repro.runs.copying import copy_file
 from kfm_repro.runs.hashing import Digest, digest_file, digest_many
-from kfm_repro.runs.objects import ObjectStore, copy_file
+from kfm_repro.runs.objects import ObjectStore
 from kfm_repro.runs.paths import Root, kind_of
 
 __all__ = [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -39,54 +41,21 @@ __all__ = ["diff_runs"]
 def diff_runs(project: Project, a: str, b: str, options: Options, accept: Accept | None) -> Report:
     """Compare the recorded outputs of two runs. Raises the errors of finding and reading runs."""
     directories = [resolve_run(project, spec) for spec in (a, b)]
-    runs = [read_run(directory) for directory in directories]
-    manifests = [
-        read_manifest(directory, run.outputs_manifest, "outputs")
-        for directory, run in zip(directories, runs, strict=True)
-    ]
-    digests = [
-        {entry.path: entry.sha256 for entry in manifests[0].entries},
-        {_counterpart(project, entry.path, directories): entry.sha256 for entry in manifests[1].entries},
-    ]
-    with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
-        sets = [
-            recorded_outputs(project, runs[n], manifests[n], Path(folder) / str(n), settled=digests[1 - n])
-            for n in (0, 1)
-        ]
-        sets[1] = {_counterpart(project, path, directories): output for path, output in sets[1].items()}
-        sides = [side_of(project, directory, run) for directory, run in zip(directories, runs, strict=True)]
-        comparison = compare_outputs(
-            sets[0],
-            sets[1],
-            Context(a=sides[0], b=sides[1]),
-            lambda path: rule_for(project, path, accept, options),
-        )
-    outputs = comparison.outputs
-    inputs = [_inputs_of(directory, run) for directory, run in zip(directories, runs, strict=True)]
-    for directory, given, manifest in zip(directories, inputs, manifests, strict=True):
-        entries = given.entries if given else ()
-        outputs = disclosed(outputs, read_labels(project, entries, manifest.entries, run=directory))
-    states = [read_state(directory) for directory in directories]
-    bad = tuple(
-        Precondition(
-            name=f"run {name}", state="unknown", detail=f"{directory.name} is {state}: {why}".rstrip(": ")
-        )
-        for directory, (state, why), name in zip(directories, states, "AB", strict=True)
-        if state is not RunState.SUCCESS
-    )
+    left, right = (_Side.of(project, directory) for directory in directories)
+    outputs = _compared(project, left, right, options, accept)
+    for side in (left, right):
+        given = side.inputs.entries if side.inputs else ()
+        labels = read_labels(project, given, side.outputs.entries, run=side.directory)
+        outputs = disclosed(outputs, labels)
+    bad = (*_unsuccessful("A", left.directory), *_unsuccessful("B", right.directory))
     verdict, waivers = with_waivers(project, run_verdict(outputs, inconclusive=bool(bad)), outputs, accept)
-    known = between(
-        *(
-            Recorded(directory, run, given or Manifest(), known=given is not None)
-            for directory, run, given in zip(directories, runs, inputs, strict=True)
-        )
-    )
+    known = between(left.recorded, right.recorded)
     return Report(
         command="diff",
         verdict=verdict,
         counts=count_verdicts(outputs),
-        run=_ref(directories[0], runs[0], sides[0]),
-        against=_ref(directories[1], runs[1], sides[1]),
+        run=left.ref,
+        against=right.ref,
         scope=known.scope(identical=verdict is Verdict.REPRODUCIBLE),
         preconditions=(*bad, *known.conditions),
         environment=environment_found(known.environment),
@@ -97,17 +66,78 @@ def diff_runs(project: Project, a: str, b: str, options: Options, accept: Accept
     )
 
 
+@dataclass(frozen=True)
+class _Side:
+    """One of the two runs, as it was recorded."""
+
+    directory: RunDir
+    run: Run
+    outputs: Manifest
+    inputs: Manifest | None
+    context: Side
+
+    @classmethod
+    def of(cls, project: Project, directory: RunDir) -> _Side:
+        run = read_run(directory)
+        return cls(
+            directory,
+            run,
+            read_manifest(directory, run.outputs_manifest, "outputs"),
+            _inputs_of(directory, run),
+            side_of(project, directory, run),
+        )
+
+    @property
+    def recorded(self) -> Recorded:
+        return Recorded(self.directory, self.run, self.inputs or Manifest(), known=self.inputs is not None)
+
+    @property
+    def ref(self) -> RunRef:
+        return RunRef(
+            run_id=self.run.run_id,
+            pipeline=self.run.pipeline_name or self.directory.pipeline,
+            git_commit=self.run.pipeline.version.git_commit,
+            source=source_of(self.run),
+            window=self.context.window or msgspec.UNSET,
+        )
+
+
+def _compared(
+    project: Project, a: _Side, b: _Side, options: Options, accept: Accept | None
+) -> tuple[OutputComparison, ...]:
+    """Compare the outputs by path; what lies in B's own folder stands for what lies in A's."""
+    names = {entry.path: _counterpart(project, entry.path, a, b) for entry in b.outputs.entries}
+    digests_a = {entry.path: entry.sha256 for entry in a.outputs.entries}
+    digests_b = {names[entry.path]: entry.sha256 for entry in b.outputs.entries}
+    with tempfile.TemporaryDirectory(prefix="kfm-repro-") as folder:
+        of_a = recorded_outputs(project, a.run, a.outputs, Path(folder) / "0", settled=digests_b)
+        of_b = recorded_outputs(project, b.run, b.outputs, Path(folder) / "1", settled=digests_a)
+        return compare_outputs(
+            of_a,
+            {names[path]: output for path, output in of_b.items()},
+            Context(a=a.context, b=b.context),
+            lambda path: rule_for(project, path, accept, options),
+        ).outputs
+
+
+def _unsuccessful(name: str, directory: RunDir) -> Iterator[Precondition]:
+    state, why = read_state(directory)
+    if state is not RunState.SUCCESS:
+        detail = f"{directory.name} is {state}: {why}".rstrip(": ")
+        yield Precondition(name=f"run {name}", state="unknown", detail=detail)
+
+
 def _inputs_of(directory: RunDir, run: Run) -> Manifest | None:
     """Return the inputs manifest of a run, None when it has none."""
     path = inside(directory.path, run.inputs_manifest, what=f"inputs_manifest of {directory.name}")
     return read_manifest(directory, run.inputs_manifest, "inputs") if kind_of(path) else None
 
 
-def _counterpart(project: Project, path: str, directories: list[RunDir]) -> str:
+def _counterpart(project: Project, path: str, a: _Side, b: _Side) -> str:
     """Return what an output of B is called in A: one in B's own folder stands for the one in A's (rule 3)."""
-    if directories[1].name not in path:
+    if b.directory.name not in path:
         return path
-    return relocate(path, project, directories[1], directories[0])
+    return relocate(path, project, b.directory, a.directory)
 
 
 def _error(
@@ -118,13 +148,3 @@ def _error(
         message = "; ".join(item.detail for item in bad)
         return ErrorInfo(code="no-baseline", message=message, hint="compare runs that succeeded")
     return msgspec.UNSET if outputs else NOTHING_COMPARED
-
-
-def _ref(directory: RunDir, run: Run, side: Side) -> RunRef:
-    return RunRef(
-        run_id=run.run_id,
-        pipeline=run.pipeline_name or directory.pipeline,
-        git_commit=run.pipeline.version.git_commit,
-        source=source_of(run),
-        window=side.window or msgspec.UNSET,
-    )

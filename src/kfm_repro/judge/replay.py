@@ -15,7 +15,6 @@ import msgspec
 from kfm_repro.compare.context import Context, Side
 from kfm_repro.compare.outputs import Output, compare_outputs
 from kfm_repro.errors import NotWritable
-from kfm_repro.execute.drift import bounded
 from kfm_repro.execute.host import host_names
 from kfm_repro.execute.inputs import on_todays_inputs
 from kfm_repro.execute.perturb.axes import temporary_name
@@ -27,13 +26,9 @@ from kfm_repro.execute.plan import Plan, Request, plan_replay
 from kfm_repro.execute.preconditions import (
     LFS,
     READ_FIRST,
-    SHARED,
-    TRESPASS,
-    UNDECLARED,
     is_unmet,
     variables_precondition,
 )
-from kfm_repro.execute.program import PROGRAM
 from kfm_repro.execute.rebuild.store import prune
 from kfm_repro.execute.redacted import redacted_in_logs
 from kfm_repro.execute.replay import Replayed, run_replay
@@ -47,27 +42,26 @@ from kfm_repro.judge.baseline import (
     source_of,
     with_waivers,
 )
+from kfm_repro.judge.circumstances import (
+    conditions_of,
+    environment_of_replay,
+    parameters_today,
+    sources_today,
+    why_capped,
+    why_no_verdict,
+)
 from kfm_repro.judge.disclose import disclosed
 from kfm_repro.judge.drift import (
-    conditions,
-    environment_found,
     environment_of,
     output_drift,
-    source_drift,
     validator_drift,
 )
 from kfm_repro.judge.level import exercised_level
-from kfm_repro.judge.parameters import config_drift, snapshot_files
 from kfm_repro.judge.scope import moved_axes, replay_scope
 from kfm_repro.judge.times import merge_replays
 from kfm_repro.model.encode import report_json
 from kfm_repro.model.finding import OutputVerdict
-from kfm_repro.model.manifest import Entry
 from kfm_repro.model.report import (
-    CodedDrift,
-    DriftCode,
-    Environment,
-    ErrorInfo,
     Precondition,
     Replay,
     Report,
@@ -77,7 +71,6 @@ from kfm_repro.model.report import (
 from kfm_repro.model.run import RunState
 from kfm_repro.model.verdict import Accept, Verdict, run_verdict
 from kfm_repro.runs.discover import resolve_run
-from kfm_repro.runs.paths import inside, kind_of
 from kfm_repro.runs.project import Project
 from kfm_repro.runs.retention import keep_within_cap
 from kfm_repro.runs.sizes import parse_size
@@ -85,56 +78,6 @@ from kfm_repro.runs.trouble import reason_of
 from kfm_repro.runs.write import aware, write_text
 
 __all__ = ["Judged", "prove_plan", "replay_and_judge"]
-
-_UNMET = {
-    "code": (
-        "code-unavailable",
-        "commit before recording, or record with kfm-repro record, which keeps the patch",
-    ),
-    LFS: ("code-unavailable", "fetch the data of Git LFS (git lfs pull), then replay again"),
-    "stdin": (
-        "input-missing",
-        "let the command read a file that is a declared input, for example: sh -c 'CMD < data/raw/list.txt'",
-    ),
-    "inputs-after": (
-        "input-changed",
-        "record again while nothing else writes to it; if the command itself does, name it with --output as well",
-    ),
-    PROGRAM: (
-        "code-unavailable",
-        "restore the program, or put it into the repository and record again",
-    ),
-    READ_FIRST: (
-        "input-missing",
-        "declare it with --input, which keeps its first content, or remove it first, and record again",
-    ),
-    UNDECLARED: (
-        "input-missing",
-        "declare it with --input when you record, and use paths relative to the project root",
-    ),
-    SHARED: (
-        "input-changed",
-        "keep what a run writes inside the project: below a data root, or in the folder that KFM_RUN_DIR names",
-    ),
-    TRESPASS: (
-        "project-changed",
-        "use paths relative to the project root; if you changed the files yourself, replay again",
-    ),
-}
-"""Error code and hint of each precondition without which no verdict holds."""
-
-
-_HINTS = {
-    "timeout": "give it more time with --timeout SECONDS",
-    "out-of-memory": "give it more memory, or a machine that has it",
-    "disk-full": "make room in the temporary folder, or choose another one with TMPDIR",
-    "too-many-processes": "the pipeline starts processes without end, or needs a higher limit",
-    "killed": "look who sends signals to it; the whole log is in logs/pipeline.jsonl of the replay",
-}
-"""How a pipeline can be ended from outside, and what to do: no verdict about its outputs."""
-
-
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -241,7 +184,7 @@ def _judge(
         unmet = next((item for item in replayed.preconditions if item.name in (LFS, READ_FIRST)), None)
     inconclusive = failed or plan.state is not RunState.SUCCESS or unmet is not None
     verdict, waivers = with_waivers(project, run_verdict(outputs, inconclusive=inconclusive), outputs, accept)
-    parameters, sources = _parameters_today(project, plan), _sources_today(replayed)
+    parameters, sources = parameters_today(project, plan), sources_today(replayed)
     return Report(
         command="replay",
         verdict=verdict,
@@ -270,19 +213,19 @@ def _judge(
             replayed.wrote.not_compared,
             plan.isolation,
             level=exercised_level(*replayed.fingerprints, (plan.run.runtime.host, platform.node())),
-            capped=_capped(plan),
+            capped=why_capped(plan),
             shown=verdict is Verdict.REPRODUCIBLE and not on_todays_inputs(replayed.sources),
             moved=moved_axes(replayed, request.vary, proofs),
         ),
         preconditions=(
-            *_conditions(replayed, parameters, sources),
+            *conditions_of(replayed, parameters, sources),
             *variables_precondition(plan, verdict),
             *(
                 Precondition(name="secrets", state="drift", detail=note)
                 for note in redacted_in_logs(replayed.printed)
             ),
         ),
-        environment=_environment(plan, replayed),
+        environment=environment_of_replay(plan, replayed),
         drift=(
             *parameters,
             *sources,
@@ -292,108 +235,7 @@ def _judge(
         ),
         outputs=outputs,
         waivers=waivers,
-        error=_error(plan, replayed, unmet) if inconclusive or not outputs else msgspec.UNSET,
-    )
-
-
-def _environment(plan: Plan, replayed: Replayed) -> Environment:
-    found = environment_found(replayed.drift)
-    if plan.rebuilt is None:
-        return found
-    rebuilt, avoided = plan.rebuilt.document, bounded(replayed.avoided)[0]
-    return msgspec.structs.replace(found, mode="rebuild", rebuilt=rebuilt, avoided=avoided)
-
-
-def _capped(plan: Plan) -> str:
-    """Return why a replay in a rebuilt environment is none in the recorded one: then it claims no level."""
-    if plan.rebuilt is None or plan.rebuilt.exact:
-        return ""
-    if plan.interpreter.state == "drift":
-        return f"not the same environment: {plan.interpreter.chosen}"
-    return f"not the same environment: other files in {', '.join(plan.rebuilt.differs[:_NAMED])}"
-
-
-def _parameters_today(project: Project, plan: Plan) -> tuple[CodedDrift, ...]:
-    """Return how today's config differs from the snapshot that the replay ran with."""
-    snapshot = snapshot_files(plan.original, plan.run)
-    origins = plan.run.pipeline.config or {}
-    today = {}
-    for name in snapshot:
-        path = inside(project.root, origins.get(name, f"config/{name}"), what="pipeline.config of the record")
-        if kind_of(path) == "file":
-            today[name] = path
-    return config_drift(snapshot, today)
-
-
-def _sources_today(replayed: Replayed) -> tuple[CodedDrift, ...]:
-    """Return how today's input files differ from the recorded ones."""
-    drifted = [source for source in replayed.sources if source.drift]
-    today = {
-        source.entry.path: Entry(path=source.entry.path, sha256=source.today, extra=source.entry.extra)
-        for source in drifted
-        if source.today
-    }
-    return source_drift({source.entry.path: source.entry for source in drifted}, today)
-
-
-def _conditions(
-    replayed: Replayed, parameters: tuple[CodedDrift, ...], sources: tuple[CodedDrift, ...]
-) -> tuple[Precondition, ...]:
-    """Return the preconditions of a replay, with what has drifted of config and environment."""
-    made = []
-    for item in replayed.preconditions:
-        if item.name == "environment" and replayed.drift:
-            detail = f"{item.detail}; {len(replayed.drift)} things are not as recorded, {replayed.drift[0].what} first"
-            state = "drift" if item.state == "ok" else item.state
-            made.append(msgspec.structs.replace(item, state=state, detail=detail, code=DriftCode.ENVIRONMENT))
-        elif item.name == "inputs" and {drift.code for drift in sources} == {DriftCode.MODEL_IDENTITY}:
-            made.append(msgspec.structs.replace(item, code=DriftCode.MODEL_IDENTITY))
-        else:
-            made.append(item)
-    if parameters:
-        (config,) = [
-            item for item in conditions(parameters, {}) if item.code == DriftCode.TRANSFORM_PARAMETERS
-        ]
-        detail = f"today's config is not the snapshot, with which the replay ran: {config.detail}"
-        made.append(msgspec.structs.replace(config, detail=detail))
-    return tuple(made)
-
-
-def _error(plan: Plan, replayed: Replayed, unmet: Precondition | None) -> ErrorInfo:
-    outcome = replayed.outcome
-    if outcome.outcome in _HINTS:
-        took = outcome.outcome == "timeout"
-        message = f"the pipeline was ended in the replay: {outcome.outcome}: {outcome.evidence}"
-        return ErrorInfo(
-            code=outcome.outcome,
-            message=f"the pipeline was ended after {plan.timeout_s:.0f} s" if took else message,
-            hint=_HINTS[outcome.outcome],
-        )
-    if outcome.outcome != "success":
-        said = "".join(f"\n  {line}" for line in outcome.last_lines)
-        also = " (the recorded run failed, too)" if plan.state is RunState.FAILED else ""
-        said += "".join(
-            f"\n  tried to open {path}, not in inputs.json" for path in replayed.watched.undeclared
-        )
-        return ErrorInfo(
-            code="pipeline-failed",
-            message=f"the pipeline failed in the replay with exit code {outcome.exit_code}{also}{said}",
-            hint="the whole log is in logs/pipeline.jsonl of the replay; data that is not a declared input, and code "
-            "that git ignores, do not exist there",
-        )
-    if plan.state is not RunState.SUCCESS:
-        return ErrorInfo(
-            code="no-baseline",
-            message="the recorded run failed, so that there is nothing to reproduce",
-            hint="replay a run that succeeded",
-        )
-    if unmet is not None:
-        code, hint = _UNMET[unmet.name]
-        return ErrorInfo(code=code, message=unmet.detail, hint=hint)
-    return ErrorInfo(
-        code="nothing-compared",
-        message="the record declares no outputs and the replay wrote none: nothing was compared",
-        hint="declare outputs in manifests/outputs.json, or record again with --output GLOB",
+        error=why_no_verdict(plan, replayed, unmet) if inconclusive or not outputs else msgspec.UNSET,
     )
 
 

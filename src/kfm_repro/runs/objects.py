@@ -8,7 +8,6 @@ a new time, so that what a run has just named is never too old to keep.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import shlex
@@ -22,6 +21,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from kfm_repro.errors import NotWritable
+from kfm_repro.runs.copying import copy_into
 from kfm_repro.runs.hashing import Digest, digest_file, digest_many
 from kfm_repro.runs.locks import locked, try_lock
 from kfm_repro.runs.own import refuse_link
@@ -30,49 +30,15 @@ from kfm_repro.runs.trouble import runs_not_writable, way_out
 from kfm_repro.runs.users import Users
 from kfm_repro.runs.write import flush_folder
 
-__all__ = ["Collected", "ObjectStore", "StoredObject", "copy_file"]
+__all__ = ["Collected", "ObjectStore", "StoredObject"]
 
-_FICLONE = 0x40049409
 _SHARD = re.compile(r"[0-9a-f]{2}\Z")
 _REST = re.compile(r"[0-9a-f]{62}\Z")
 _PART = ".part"
-_BLOCK = 1 << 17
 _CHUNK = 128
 """Objects that are written together: their files are open at the same time."""
 _FLUSHERS = 8
 """Threads that wait for the disk: a journal takes what is asked for at the same time in one go."""
-
-
-def copy_file(source: Path, target: Path) -> str:
-    """Copy the bytes of ``source`` to the new file ``target``: as a reflink where the file system can.
-
-    Return the sha256 of the bytes that ``target`` holds now; they are read once for both.
-    """
-    with target.open("x+b", buffering=0) as writer:
-        return _copy_into(source, writer)
-
-
-def _copy_into(source: Path, writer: FileIO) -> str:
-    """Fill the empty file behind ``writer`` (open for reading, too) and return the sha256 of what it holds."""
-    import fcntl
-
-    with source.open("rb", buffering=0) as reader:
-        try:
-            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
-        except OSError:
-            return _digest_of(reader, writer)
-    return _digest_of(writer)
-
-
-def _digest_of(reader: FileIO, writer: FileIO | None = None) -> str:
-    digest, block = hashlib.sha256(), bytearray(_BLOCK)
-    view = memoryview(block)
-    while count := reader.readinto(block):
-        digest.update(view[:count])
-        written = 0 if writer else count
-        while writer and written < count:
-            written += writer.write(view[written:count])
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -328,7 +294,7 @@ class ObjectStore:
             good = {
                 sha256: (part, writer)
                 for sha256, (part, writer) in parts.items()
-                if _copy_into(wanted[sha256], writer) == sha256
+                if copy_into(wanted[sha256], writer) == sha256
             }
             for _, writer in good.values():
                 os.fchmod(writer.fileno(), 0o444)

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kfm_repro.runs import hashing
+from kfm_repro.runs.copying import copy_file
 from kfm_repro.runs.hash_process import HashProcess, Record
 from kfm_repro.runs.hashing import Digest, digest_file, digest_many
-from kfm_repro.runs.objects import copy_file
 
 EDGES = [0, 1, 4095, 4096, 4097, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 17, (1 << 17) + 4096, 300_000]
 

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keeping import Shelf, shelf
 
-from kfm_repro.runs.objects import ObjectStore, copy_file
+from kfm_repro.runs.copying import copy_file
+from kfm_repro.runs.objects import ObjectStore
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ from kfm_repro.runs import objects
 def block(source, writer):
     writer.write(b"half"); writer.flush()
     print("writing", flush=True); sys.stdin.read()
-objects._copy_into = block
+objects.copy_into = block
 objects.ObjectStore(pathlib.Path(sys.argv[1])).add(pathlib.Path(sys.argv[2]), "0" * 64)
 """
 

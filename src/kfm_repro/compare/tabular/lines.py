@@ -261,7 +261,7 @@ def open_texts(a: Path, b: Path) -> tuple[TextSource, TextSource]:
         lines_a, lines_b, mask = followed
     else:
         with ThreadPoolExecutor(workers()) as pool:
-            (lines_a, lines_b), mask = pool.map(_Plain.lines, (left, right)), None
+            (lines_a, lines_b), mask = pool.map(lambda text: text.lines, (left, right)), None
     sources = left.source(lines_a), right.source(lines_b, mask)
     if sources[0].header != sources[1].header or len(sources[0].names) < 2:  # noqa: PLR2004
         raise Unsure
@@ -278,7 +278,7 @@ def _by_the_other(a: _Plain, b: _Plain) -> tuple[Ints, Ints, Mask] | None:
     """Return the records of both texts, and which differ in place; None where there are not as many."""
     import numpy as np
 
-    lines_a = a.lines()
+    lines_a = a.lines
     records = len(lines_a) - 1
     lines_b, mask = np.empty(records + 1, np.int64), np.zeros(records, np.bool_)
     loops = library()
@@ -310,8 +310,9 @@ class _Plain:
         self.delimiter = sniff(_decoded(self.head[:cut]))
         self.address = int(np.frombuffer(self.data, np.uint8).ctypes.data)
 
+    @cached_property
     def lines(self) -> Ints:
-        """Return where every record begins, and the end. Raises Unsure where the text is not written plainly."""
+        """Where every record begins, and the end. Raises Unsure where the text is not written plainly."""
         import numpy as np
 
         loops = library()

@@ -30,12 +30,12 @@ def _found(a: bytes, b: bytes) -> tuple[object, object]:
             path.write_bytes(data)
         try:
             left, right = map(lines._Plain, paths)
-            mine = left.lines()
+            mine = left.lines
         except lines.Unsure:
             return None, None
         right.delimiter = left.delimiter
         try:
-            own = right.lines()
+            own = right.lines
             split = (
                 lines.TextSource(paths[0], left.data, ",", mine),
                 lines.TextSource(paths[1], right.data, ",", own),

@@ -11,6 +11,36 @@ __all__ = ["library"]
 _LIBRARY = Path(__file__).parent / "librows.so"
 
 
+_ADDRESS, _COUNT, _HALF, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64, ctypes.c_int
+_NUMBERS = (_ADDRESS, _ADDRESS, _HALF, _HALF)
+"""Both lanes, and the halves of the seed."""
+_SIDE = (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT)
+"""Both lanes of one side, the order of its rows, and how many."""
+_TEXTS = (_ADDRESS,) * 4
+"""Bytes and places of the records of A, and of B."""
+_SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "mix_fixed": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)),
+    "mix_bytes": (None, (*_NUMBERS, _ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
+    "mix_places": (None, (_ADDRESS,) * 5 + (_COUNT,)),
+    "mix_lines": (None, (*_NUMBERS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
+    "number_bytes": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
+    "partition": (None, (_ADDRESS, _COUNT, _INT, _ADDRESS, _ADDRESS)),
+    "pair": (_INT, (*_SIDE, *_SIDE, _ADDRESS, _ADDRESS)),
+    "survey": (_COUNT, (_ADDRESS, _COUNT, _ADDRESS)),
+    "find_lines": (_COUNT, (_ADDRESS, _COUNT, _INT, _INT, _INT, _ADDRESS)),
+    "follow_lines": (_INT, (_ADDRESS, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _INT, _ADDRESS, _ADDRESS)),
+    "lines_differ": (_COUNT, (*_TEXTS, _COUNT, _COUNT, _ADDRESS)),
+    "cells_differ": (_INT, (*_TEXTS, _ADDRESS, _COUNT, _INT, _COUNT, _ADDRESS)),
+    "gather_lines": (_COUNT, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS)),
+    "column_rises": (_INT, (_ADDRESS, _ADDRESS, _COUNT, _COUNT, _INT, _COUNT)),
+    "sqlite_rows": (
+        _COUNT,
+        (_INT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _HALF, _HALF, _ADDRESS, _COUNT, *(_ADDRESS,) * 5),
+    ),
+}
+"""What each loop returns and takes; see rows.c."""
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """Return the compiled loops, None where there are none."""
@@ -18,41 +48,7 @@ def library() -> ctypes.CDLL | None:
         loops = ctypes.CDLL(str(_LIBRARY))
     except OSError:
         return None
-    address, count, half = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64
-    loops.kfm_mix_fixed.argtypes = [address, address, address, count, address, count, count]
-    loops.kfm_mix_bytes.argtypes = [address, address, half, half, address, address, address, count, count]
-    loops.kfm_mix_places.argtypes = [address, address, address, address, address, count]
-    loops.kfm_number_bytes.argtypes = [address, address, address, address, count, count]
-    loops.kfm_partition.argtypes = [address, count, ctypes.c_int, address, address]
-    side = (address, address, address, count)
-    loops.kfm_pair.argtypes = [*side, *side, address, address]
-    for name in ("mix_fixed", "mix_bytes", "mix_places", "number_bytes", "partition"):
-        getattr(loops, f"kfm_{name}").restype = None
-    loops.kfm_pair.restype = ctypes.c_int
-    loops.kfm_survey.argtypes = [address, count, address]
-    loops.kfm_find_lines.argtypes = [address, count, ctypes.c_int, ctypes.c_int, ctypes.c_int, address]
-    loops.kfm_follow_lines.argtypes = [
-        address,
-        address,
-        count,
-        address,
-        count,
-        ctypes.c_int,
-        address,
-        address,
-    ]
-    loops.kfm_follow_lines.restype = ctypes.c_int
-    loops.kfm_lines_differ.argtypes = [address, address, address, address, count, count, address]
-    loops.kfm_cells_differ.argtypes = [*(address,) * 5, count, ctypes.c_int, count, address]
-    loops.kfm_cells_differ.restype = ctypes.c_int
-    loops.kfm_gather_lines.argtypes = [address, address, address, count, address]
-    loops.kfm_mix_lines.argtypes = [address, address, half, half, address, address, count, count]
-    loops.kfm_column_rises.argtypes = [address, address, count, count, ctypes.c_int, count]
-    for name in ("survey", "find_lines", "lines_differ", "gather_lines"):
-        getattr(loops, f"kfm_{name}").restype = count
-    loops.kfm_mix_lines.restype = None
-    loops.kfm_column_rises.restype = ctypes.c_int
-    pages = (ctypes.c_int, count, count, address, count)
-    loops.kfm_sqlite_rows.argtypes = [*pages, count, half, half, address, count, *[address] * 5]
-    loops.kfm_sqlite_rows.restype = count
+    for name, (returned, taken) in _SIGNATURES.items():
+        loop = getattr(loops, f"kfm_{name}")
+        loop.restype, loop.argtypes = returned, taken
     return loops
