@@ -37,6 +37,7 @@ from kfm_repro.model.waiver import WaiverState, WaiverUse
 __all__ = [
     "GOLD",
     "HOSTILE",
+    "MARKDOWN_TAGS",
     "empty_report",
     "full_report",
     "hostile_report",
@@ -44,6 +45,11 @@ __all__ = [
     "report_of",
     "without_assets",
 ]
+
+MARKDOWN_TAGS = frozenset(
+    ("h3", "p", "table", "thead", "tbody", "tr", "th", "td", "code", "br", "details", "summary", "ul", "li")
+)
+"""What our Markdown becomes, and nothing else."""
 
 GOLD = Path(__file__).with_name("gold")
 

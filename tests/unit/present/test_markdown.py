@@ -7,7 +7,16 @@ import re
 import msgspec
 import pytest
 from markdown_it import MarkdownIt
-from reports import GOLD, HOSTILE, empty_report, full_report, hostile_report, map_report, report_of
+from reports import (
+    GOLD,
+    HOSTILE,
+    MARKDOWN_TAGS,
+    empty_report,
+    full_report,
+    hostile_report,
+    map_report,
+    report_of,
+)
 
 from kfm_repro.model.finding import Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.waiver import WaiverState, WaiverUse
@@ -30,22 +39,7 @@ def test_a_text_is_read_back_as_it_is_seen(text: str) -> None:
 def test_hostile_reports_have_only_our_tags_and_whole_rows() -> None:
     html = READER.render(render_markdown(hostile_report()))
     tags = set(re.findall(r"<([a-z0-9]+)", html))
-    assert tags <= {
-        "h3",
-        "p",
-        "table",
-        "thead",
-        "tbody",
-        "tr",
-        "th",
-        "td",
-        "code",
-        "br",
-        "details",
-        "summary",
-        "ul",
-        "li",
-    }
+    assert tags <= MARKDOWN_TAGS
     assert html.count("<td") == 6 * (html.count("<tr>") - html.count("<thead>"))
 
 
