@@ -48,7 +48,14 @@ class AgentBuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
         build_data["force_include"][str(built.library)] = f"{_AGENT}/{build.LIBRARY_NAME}"
         rows = Path(self._place.name, "librows.so")
-        command = [*(build.compiler(os.environ) or ["cc"]), *_ROWS_FLAGS, "-o", str(rows), "rows.c"]
+        command = [
+            *(build.compiler(os.environ) or ["cc"]),
+            *_ROWS_FLAGS,
+            "-o",
+            str(rows),
+            "rows.c",
+            "numbers.c",
+        ]
         subprocess.run(command, cwd=Path(self.root, "src", _ROWS), check=True)
         build_data["force_include"][str(rows)] = f"{_ROWS}/librows.so"
         build_data["pure_python"] = False

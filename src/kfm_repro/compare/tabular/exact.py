@@ -161,7 +161,7 @@ def codes(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Ints, Ints]:
     import pyarrow as pa
 
     both = pa.chunked_array([*a.chunks, *b.chunks], type=a.type)
-    if pa.types.is_null(a.type):
+    if pa.types.is_null(a.type) or not len(both):
         numbers: Ints = np.zeros(len(both), np.int64)
     elif pa.types.is_integer(a.type) and both.null_count == 0:
         numbers = numpy_of(both).astype(np.int64, copy=False)

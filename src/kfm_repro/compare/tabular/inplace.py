@@ -5,14 +5,13 @@ A row that differs in no column at its position is equal there, and that is prov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
-from kfm_repro.compare.tabular.workers import workers
+from kfm_repro.compare.tabular.workers import in_parallel
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,26 +20,9 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.filed import FileColumn
     from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["Difference", "differing", "in_parallel", "probe"]
+__all__ = ["Difference", "differing", "probe"]
 
 _PROBED = 20_000
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def in_parallel(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-    """Yield the results in the order of the tasks; as many threads as cores, and few results ahead."""
-    from collections import deque
-
-    with ThreadPoolExecutor(workers()) as pool:
-        waiting: deque[Any] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(work, task))
-            if len(waiting) > workers():
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def probe(column: FileColumn) -> tuple[float, bool]:

@@ -17,12 +17,13 @@ import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
 from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
-from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel, probe
+from kfm_repro.compare.tabular.inplace import Difference, differing, probe
 from kfm_repro.compare.tabular.many import codes_on_demand
 from kfm_repro.compare.tabular.multisets import pair_rows
 from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, labels, plain_type
+from kfm_repro.compare.tabular.workers import in_parallel
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ __all__ = [
     "can_be_reduced",
     "codes_of",
     "file_columns",
-    "number_rows",
     "parts_in_place",
     "reduce",
 ]
@@ -308,23 +308,19 @@ def _with_cells(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> li
 
 
 def _numbers(columns: Sequence[FileColumn]) -> tuple[Numbers, Numbers]:
+    """Return the numbers of all rows of both files."""
     seed = draw_seed()
-    a, b = (
-        number_rows(source, [column.at[side] for column in columns], seed)
-        for side, source in enumerate(columns[0].sources)
-    )
-    return a, b
+    sources = columns[0].sources
+    a, b = (Numbers.unset(source.rows, seed) for source in sources)
 
-
-def number_rows(source: Source, columns: Sequence[int], seed: int) -> Numbers:
-    """Return the numbers of all rows of a file over some columns, in this order."""
-    numbers = Numbers.of(source.rows, seed)
-
-    def mixed(group: int) -> None:
-        part = numbers.part(int(source.starts[group]), int(source.starts[group + 1]))
+    def mixed(task: tuple[int, int]) -> None:
+        side, group = task
+        source = sources[side]
+        part = (a, b)[side].part(int(source.starts[group]), int(source.starts[group + 1]))
+        part.begin()
         for column in columns:
-            part.mix(source.piece(column, group))
+            part.mix(source.piece(column.at[side], group))
 
-    for _ in in_parallel(mixed, range(source.groups)):
+    for _ in in_parallel(mixed, [(side, group) for side in (0, 1) for group in range(sources[side].groups)]):
         pass
-    return numbers
+    return a, b

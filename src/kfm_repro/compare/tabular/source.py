@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
-from kfm_repro.compare.tabular.inplace import in_parallel
 from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start, reads_by_dictionary
-from kfm_repro.compare.tabular.workers import workers
+from kfm_repro.compare.tabular.workers import in_parallel, workers
 from kfm_repro.errors import LimitExceeded
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ _WIDTH = 8
 """Bytes that a row takes at least in a piece, or in the numbers that are made of it."""
 _MUCH = 4
 """Where only cells of the first part in so many are asked for, the rest of a row group is not decoded."""
+_HEAD_BYTES = 1 << 20
+"""Heads of columns up to this size are kept: they are asked for again and again."""
 _DICTIONARY_BYTES = 3
 """A chunk of strings with at most so many bytes per value is coded by a dictionary, and read so."""
 
@@ -57,6 +58,8 @@ class ParquetSource:
         self._open: list[Any] = []
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, int], pa.Array] = {}
+        self._heads: dict[int, tuple[int, pa.Array]] = {}
+        self._rising: dict[int, bool] = {}
         self._bytes = FileBytes(path)
         self._most: int | None = None
         self._checked: set[tuple[int, int]] = set()
@@ -115,7 +118,9 @@ class ParquetSource:
         import pyarrow.parquet as pq
 
         if not hasattr(self._local, "file"):
-            self._local.file = pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=self._coded)
+            self._local.file = pq.ParquetFile(
+                self.path, metadata=self.metadata, read_dictionary=self._coded, buffer_size=_BLOCK
+            )
             with self._lock:
                 self._open.append(self._local.file)
         return self._local.file
@@ -158,7 +163,12 @@ class ParquetSource:
 
         if not self.groups:
             return pa.nulls(0, self.schema.field(column).type)
-        return self._first(column, 0, rows)
+        asked, cells = self._heads.get(column, (-1, None))
+        if asked < rows:
+            asked, cells = rows, self._first(column, 0, rows)
+            if cells.nbytes <= _HEAD_BYTES:
+                self._heads[column] = asked, cells
+        return cells.slice(0, rows)
 
     def _first(self, column: int, group: int, rows: int) -> pa.Array:
         """Return the first cells of a column in a row group, at most ``rows``, without decoding much more."""
@@ -206,6 +216,11 @@ class ParquetSource:
 
     def rises(self, column: int) -> bool:
         """Return whether a column of integers of whatever meaning rises strictly, without null: none occurs twice."""
+        if column not in self._rising:
+            self._rising[column] = self._rises(column)
+        return self._rising[column]
+
+    def _rises(self, column: int) -> bool:
         import pyarrow as pa
 
         last: int | None = None
@@ -222,6 +237,13 @@ class ParquetSource:
                 return False
             last = int(numbers[-1])
         return True
+
+    def ascends(self, column: int) -> bool:
+        """Return whether the values of a column are known to rise strictly; those of floats are not, by their bits."""
+        import pyarrow as pa
+
+        kind = self.schema.field(column).type
+        return self._rising.get(column, False) and (pa.types.is_integer(kind) or pa.types.is_temporal(kind))
 
     def counts_up(self, column: int) -> bool:  # noqa: ARG002 - texts are not looked at for it
         """Return False: numbers are stored as such."""
@@ -254,6 +276,8 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
 
     if column.num_chunks == 1:
         return column.chunk(0)
+    if not column.num_chunks:
+        return pa.nulls(0, column.type)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type):
@@ -261,11 +285,7 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
     elif pa.types.is_binary(column.type):
         column = column.cast(pa.large_binary())
     joined = column.combine_chunks()
-    return (
-        joined
-        if isinstance(joined, pa.Array)
-        else pa.concat_arrays(joined.chunks or [pa.nulls(0, column.type)])
-    )
+    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -14,18 +14,18 @@ _LIBRARY = Path(__file__).parent / "librows.so"
 _ADDRESS, _COUNT, _HALF, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64, ctypes.c_int
 _NUMBERS = (_ADDRESS, _ADDRESS, _HALF, _HALF)
 """Both lanes, and the halves of the seed."""
-_SIDE = (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT)
-"""Both lanes of one side, the order of its rows, and how many."""
+_SIDE = (_ADDRESS,) * 4
+"""Both lanes of one side, the order of its rows by partitions, and where these begin."""
 _TEXTS = (_ADDRESS,) * 4
 """Bytes and places of the records of A, and of B."""
 _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "mix_fixed": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)),
-    "mix_bytes": (None, (*_NUMBERS, _ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
+    "mix_bytes": (None, (*_NUMBERS, _ADDRESS, _COUNT, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
     "mix_places": (None, (_ADDRESS,) * 5 + (_COUNT,)),
     "mix_lines": (None, (*_NUMBERS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
     "number_bytes": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
     "partition": (None, (_ADDRESS, _COUNT, _INT, _ADDRESS, _ADDRESS)),
-    "pair": (_INT, (*_SIDE, *_SIDE, _ADDRESS, _ADDRESS)),
+    "pair": (_INT, (*_SIDE, *_SIDE, _COUNT, _COUNT, _ADDRESS, _ADDRESS)),
     "survey": (_COUNT, (_ADDRESS, _COUNT, _ADDRESS)),
     "find_lines": (_COUNT, (_ADDRESS, _COUNT, _INT, _INT, _INT, _ADDRESS)),
     "follow_lines": (_INT, (_ADDRESS, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _INT, _ADDRESS, _ADDRESS)),
@@ -38,7 +38,7 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
         (_INT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _HALF, _HALF, _ADDRESS, _COUNT, *(_ADDRESS,) * 5),
     ),
 }
-"""What each loop returns and takes; see rows.c."""
+"""What each loop returns and takes; see rows.c and numbers.c."""
 
 
 @cache

@@ -1,130 +1,12 @@
-/* Rows as 128-bit numbers, and the n-th row of a number in A paired with the n-th of that number in B.
- *
- * Two lanes of 64 bits take in one cell after the other; every step is a bijection of the lane, so that two
- * rows that differ in one word never share a lane. rows.py holds the same function in numpy: they must agree
- * bit for bit, on any machine. All arrays are those of Arrow; the caller vouches for their lengths. */
+/* The n-th row of a number in A paired with the n-th of that number in B, the records of delimited text, and the rows
+ * of SQLite tables. All arrays are those of Arrow; the caller vouches for their lengths. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#include "numbers.h"
 
-static const uint64_t K[2] = {0x9E3779B97F4A7C15u, 0xD6E8FEB86659FD93u};
-static const uint64_t L[2] = {0xBF58476D1CE4E5B9u, 0x94D049BB133111EBu};
 #define AHEAD 16 /* rows whose memory is asked for before they are looked at */
-
-static const uint64_t NONE = 0xA0761D6478BD642Fu;
-
-static inline uint64_t mix(uint64_t lane, uint64_t word, int which) {
-  lane = (lane ^ word) * K[which];
-  lane = (lane ^ (lane >> 32)) * L[which];
-  return lane ^ (lane >> 29);
-}
-
-static inline uint64_t mix_null(uint64_t lane, int which) {
-  return mix((lane << 23) | (lane >> 41), NONE, which);
-}
-
-static inline int is_valid(const uint8_t *bits, int64_t at) {
-  return bits == NULL || (bits[at >> 3] >> (at & 7) & 1);
-}
-
-static inline uint64_t little_endian(const uint8_t *from, size_t size) {
-  uint64_t word = 0;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  memcpy(&word, from, size);
-#else
-  for (size_t i = 0; i < size; i++) word |= (uint64_t)from[i] << (8 * i);
-#endif
-  return word;
-}
-
-/* `one` and `two` hold the halves of the seed, and then the number: without a secret to begin with, two strings
- * of one number are found in seconds. */
-static inline void mix_bytes(const uint8_t *from, size_t size, uint64_t *one, uint64_t *two) {
-  uint64_t a = *one, b = *two;
-  size_t at = 0;
-  for (; at + 8 <= size; at += 8) {
-    uint64_t word = little_endian(from + at, 8);
-    a = mix(a, word, 0);
-    b = mix(b, word, 1);
-  }
-  if (at < size) {
-    uint64_t word = little_endian(from + at, size - at);
-    a = mix(a, word, 0);
-    b = mix(b, word, 1);
-  }
-  *one = mix(a, size, 0);
-  *two = mix(b, size, 1);
-}
-
-/* Values of 1, 2, 4 or 8 bytes: zero-extended to one word. */
-EXPORT void kfm_mix_fixed(uint64_t *one, uint64_t *two, const uint8_t *values, int64_t width,
-                          const uint8_t *valid, int64_t offset, int64_t rows) {
-#define LOOP(TYPE)                                                        \
-  do {                                                                    \
-    const TYPE *from = (const TYPE *)values + offset;                     \
-    for (int64_t i = 0; i < rows; i++) {                                  \
-      if (is_valid(valid, offset + i)) {                                  \
-        one[i] = mix(one[i], from[i], 0);                                 \
-        two[i] = mix(two[i], from[i], 1);                                 \
-      } else {                                                            \
-        one[i] = mix_null(one[i], 0);                                     \
-        two[i] = mix_null(two[i], 1);                                     \
-      }                                                                   \
-    }                                                                     \
-  } while (0)
-  if (width == 1) LOOP(uint8_t);
-  else if (width == 2) LOOP(uint16_t);
-  else if (width == 4) LOOP(uint32_t);
-  else LOOP(uint64_t);
-#undef LOOP
-}
-
-/* Byte strings between 64-bit offsets. */
-EXPORT void kfm_mix_bytes(uint64_t *one, uint64_t *two, uint64_t seed_one, uint64_t seed_two,
-                          const int64_t *offsets, const uint8_t *data, const uint8_t *valid, int64_t offset,
-                          int64_t rows) {
-  for (int64_t i = 0; i < rows; i++) {
-    int64_t at = offset + i;
-    if (is_valid(valid, at)) {
-      uint64_t a = seed_one, b = seed_two;
-      mix_bytes(data + offsets[at], (size_t)(offsets[at + 1] - offsets[at]), &a, &b);
-      one[i] = mix(one[i], a, 0);
-      two[i] = mix(two[i], b, 1);
-    } else {
-      one[i] = mix_null(one[i], 0);
-      two[i] = mix_null(two[i], 1);
-    }
-  }
-}
-
-/* The same for strings by their 32-bit place in a dictionary whose numbers are known; negative is null. */
-EXPORT void kfm_mix_places(uint64_t *one, uint64_t *two, const int32_t *places, const uint64_t *first,
-                           const uint64_t *second, int64_t rows) {
-  for (int64_t i = 0; i < rows; i++) {
-    if (places[i] >= 0) {
-      one[i] = mix(one[i], first[places[i]], 0);
-      two[i] = mix(two[i], second[places[i]], 1);
-    } else {
-      one[i] = mix_null(one[i], 0);
-      two[i] = mix_null(two[i], 1);
-    }
-  }
-}
-
-/* The two numbers of every byte string by itself, for kfm_mix_places; one and two begin as the seed's halves. */
-EXPORT void kfm_number_bytes(uint64_t *one, uint64_t *two, const int64_t *offsets, const uint8_t *data,
-                             int64_t offset, int64_t rows) {
-  for (int64_t i = 0; i < rows; i++) {
-    int64_t at = offset + i;
-    mix_bytes(data + offsets[at], (size_t)(offsets[at + 1] - offsets[at]), &one[i], &two[i]);
-  }
-}
 
 /* Order row numbers by the highest `bits` bits of lane one, stably. starts has room for 2^bits + 1. */
 EXPORT void kfm_partition(const uint64_t *one, int64_t rows, int bits, int64_t *starts, uint32_t *order) {
@@ -145,60 +27,86 @@ EXPORT void kfm_partition(const uint64_t *one, int64_t rows, int bits, int64_t *
   free(next);
 }
 
+/* A row of B. The first one of a number stands for all of them: `head` is the next that is free, -1 when none is. */
 typedef struct {
   uint64_t one, two;
-  int32_t head; /* next free row of B with this number, -1 when all are taken */
-  int32_t seen; /* 0 empty, 1 in B, 2 in A too */
-} Slot;
+  int32_t next, head, met; /* met: A has such a row */
+} Row;
 
-static Slot *find(Slot *slots, size_t mask, uint64_t one, uint64_t two) {
+/* One side: both lanes, and its rows ordered by partitions, which begin at `starts`. */
+typedef struct {
+  const uint64_t *one, *two;
+  const uint32_t *order;
+  const int64_t *starts;
+} Side;
+
+/* Where a number is in a table of places in `rows`, or belongs; places count from 1, 0 is none. */
+static inline uint32_t *find(uint32_t *table, size_t mask, const Row *rows, uint64_t one, uint64_t two) {
   size_t at = (size_t)(one ^ two) & mask;
-  while (slots[at].seen && (slots[at].one != one || slots[at].two != two)) at = (at + 1) & mask;
-  return &slots[at];
+  while (table[at] && (rows[table[at] - 1].one != one || rows[table[at] - 1].two != two)) at = (at + 1) & mask;
+  return &table[at];
 }
 
-/* Pair one partition. partner[i]: row of B, -1 no such row in B, -2 B has such rows, but all are taken.
- * state[j]: 0 taken, 1 no such row in A, 2 A has such rows, but fewer. Returns 0, or -1 without memory. */
-EXPORT int kfm_pair(const uint64_t *a1, const uint64_t *a2, const uint32_t *rows_a, int64_t count_a,
-                    const uint64_t *b1, const uint64_t *b2, const uint32_t *rows_b, int64_t count_b,
-                    int64_t *partner, uint8_t *state) {
+static void pair_part(const Side *a, const Side *b, int64_t part, uint32_t *table, Row *rows, int64_t *partner,
+                      uint8_t *state) {
+  const uint32_t *order_a = a->order + a->starts[part], *order_b = b->order + b->starts[part];
+  int64_t count_a = a->starts[part + 1] - a->starts[part], count_b = b->starts[part + 1] - b->starts[part];
   size_t size = 16;
   while (size < (size_t)count_b * 2) size <<= 1;
-  Slot *slots = calloc(size, sizeof *slots);
-  int32_t *next = malloc((size_t)(count_b ? count_b : 1) * sizeof *next);
-  if (slots == NULL || next == NULL) { free(slots); free(next); return -1; }
+  memset(table, 0, size * sizeof *table);
   for (int64_t j = count_b - 1; j >= 0; j--) { /* backwards: the chain then runs forwards */
     if (j >= AHEAD) {
-      __builtin_prefetch(&b1[rows_b[j - AHEAD]]);
-      __builtin_prefetch(&b2[rows_b[j - AHEAD]]);
-      __builtin_prefetch(&state[rows_b[j - AHEAD]], 1);
+      __builtin_prefetch(&b->one[order_b[j - AHEAD]]);
+      __builtin_prefetch(&b->two[order_b[j - AHEAD]]);
+      __builtin_prefetch(&state[order_b[j - AHEAD]], 1);
     }
-    uint64_t one = b1[rows_b[j]], two = b2[rows_b[j]];
-    Slot *slot = find(slots, size - 1, one, two);
-    next[j] = slot->seen ? slot->head : -1;
-    *slot = (Slot){one, two, (int32_t)j, 1};
-    state[rows_b[j]] = 1;
+    uint64_t one = b->one[order_b[j]], two = b->two[order_b[j]];
+    uint32_t *place = find(table, size - 1, rows, one, two);
+    rows[j] = (Row){one, two, -1, (int32_t)j, 0};
+    if (*place) {
+      rows[j].next = rows[*place - 1].head;
+      rows[*place - 1].head = (int32_t)j;
+    } else {
+      *place = (uint32_t)j + 1;
+    }
   }
   for (int64_t i = 0; i < count_a; i++) {
     if (i + AHEAD < count_a) {
-      __builtin_prefetch(&a1[rows_a[i + AHEAD]]);
-      __builtin_prefetch(&a2[rows_a[i + AHEAD]]);
-      __builtin_prefetch(&partner[rows_a[i + AHEAD]], 1);
+      __builtin_prefetch(&a->one[order_a[i + AHEAD]]);
+      __builtin_prefetch(&a->two[order_a[i + AHEAD]]);
+      __builtin_prefetch(&partner[order_a[i + AHEAD]], 1);
     }
-    Slot *slot = find(slots, size - 1, a1[rows_a[i]], a2[rows_a[i]]);
-    if (!slot->seen) { partner[rows_a[i]] = -1; continue; }
-    slot->seen = 2;
-    if (slot->head < 0) { partner[rows_a[i]] = -2; continue; }
-    partner[rows_a[i]] = rows_b[slot->head];
-    state[rows_b[slot->head]] = 0;
-    slot->head = next[slot->head];
+    uint32_t place = *find(table, size - 1, rows, a->one[order_a[i]], a->two[order_a[i]]);
+    if (!place) { partner[order_a[i]] = -1; continue; }
+    Row *row = &rows[place - 1];
+    row->met = 1;
+    if (row->head < 0) { partner[order_a[i]] = -2; continue; }
+    partner[order_a[i]] = order_b[row->head];
+    state[order_b[row->head]] = 0;
+    row->head = rows[row->head].next;
   }
-  for (size_t at = 0; at < size; at++)
-    if (slots[at].seen == 2)
-      for (int32_t j = slots[at].head; j >= 0; j = next[j]) state[rows_b[j]] = 2;
-  free(slots);
-  free(next);
-  return 0;
+  for (int64_t j = 0; j < count_b; j++)
+    if (rows[j].met)
+      for (int32_t k = rows[j].head; k >= 0; k = rows[k].next) state[order_b[k]] = 2;
+}
+
+/* Pair some partitions. partner[i]: row of B, -1 no such row in B, -2 B has such rows, but all are taken. state[j],
+ * which is 1: 0 taken, 1 no such row in A, 2 A has such rows, but fewer. Returns 0, or -1 without memory. */
+EXPORT int kfm_pair(const uint64_t *a1, const uint64_t *a2, const uint32_t *order_a, const int64_t *starts_a,
+                    const uint64_t *b1, const uint64_t *b2, const uint32_t *order_b, const int64_t *starts_b,
+                    int64_t first, int64_t last, int64_t *partner, uint8_t *state) {
+  Side a = {a1, a2, order_a, starts_a}, b = {b1, b2, order_b, starts_b};
+  int64_t most = 8;
+  for (int64_t part = first; part < last; part++)
+    if (starts_b[part + 1] - starts_b[part] > most) most = starts_b[part + 1] - starts_b[part];
+  uint32_t *table = malloc((size_t)most * 4 * sizeof *table);
+  Row *rows = malloc((size_t)most * sizeof *rows);
+  int found = table == NULL || rows == NULL ? -1 : 0;
+  for (int64_t part = first; found == 0 && part < last; part++)
+    pair_part(&a, &b, part, table, rows, partner, state);
+  free(table);
+  free(rows);
+  return found;
 }
 
 /* ---- lines of delimited text ---- */
@@ -348,13 +256,21 @@ EXPORT int64_t kfm_lines_differ(const uint8_t *a, const int64_t *starts_a, const
 }
 
 /* Take in every record as one byte string. */
-EXPORT void kfm_mix_lines(uint64_t *one, uint64_t *two, uint64_t seed_one, uint64_t seed_two,
-                          const uint8_t *data, const int64_t *starts, int64_t from, int64_t to) {
-  for (int64_t i = from; i < to; i++) {
-    uint64_t a = seed_one, b = seed_two;
-    mix_bytes(data + starts[i], (size_t)length_of(data, starts, i), &a, &b);
-    one[i] = mix(one[i], a, 0);
-    two[i] = mix(two[i], b, 1);
+WIDE EXPORT void kfm_mix_lines(uint64_t *restrict one, uint64_t *restrict two, uint64_t seed_one, uint64_t seed_two,
+                               const uint8_t *data, const int64_t *starts, int64_t from, int64_t to) {
+  for (int64_t at = from; at < to; at += BLOCK) {
+    Strings strings = {.data = data};
+    uint64_t a[BLOCK], b[BLOCK];
+    int64_t count = to - at < BLOCK ? to - at : BLOCK;
+    for (int64_t i = 0; i < count; i++) {
+      strings.from[i] = (uint64_t)starts[at + i];
+      strings.size[i] = (uint64_t)length_of(data, starts, at + i);
+      a[i] = seed_one;
+      b[i] = seed_two;
+    }
+    number_strings(&strings, (uint64_t)starts[to], count, a, b);
+    for (int64_t i = 0; i < count; i++) one[at + i] = mix(one[at + i], a[i], 0);
+    for (int64_t i = 0; i < count; i++) two[at + i] = mix(two[at + i], b[i], 1);
   }
 }
 
@@ -541,7 +457,7 @@ static int look_at(const uint8_t *record, int64_t size, int64_t column, int64_t 
       *length = -1;
     } else if (kind >= 12 && kind % 2 == 0) {
       *length = here;
-      *head = little_endian(body, here < 8 ? (size_t)here : 8);
+      *head = here < 8 ? part_at(body, (size_t)here) : word_at(body);
     }
   }
   return 0;
