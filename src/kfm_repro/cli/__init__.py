@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -81,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
+    if argv is None:
+        gc.freeze()  # the process ends: nobody needs to look through what is left for circles
     return int(result) if isinstance(result, int) else _OK
 
 

@@ -5,9 +5,9 @@ A row that differs in no column at its position is equal there, and that is prov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.filed import FileColumn
     from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["Difference", "differing", "probe"]
+__all__ = ["Difference", "differing", "probe", "told_apart"]
 
 _PROBED = 20_000
+
+R = TypeVar("R")
 
 
 def probe(column: FileColumn) -> tuple[float, bool]:
@@ -59,15 +61,22 @@ class Difference:
 
 def differing(columns: Sequence[FileColumn], rows: int) -> Iterator[tuple[int, Difference]]:
     """Yield where column ``i`` differs among the first ``rows`` rows, piece by piece, ascending per column."""
+    for i, difference, _ in told_apart(columns, rows, lambda _, __: None):
+        yield i, difference
+
+
+def told_apart(
+    columns: Sequence[FileColumn], rows: int, tell: Callable[[int, Difference], R]
+) -> Iterator[tuple[int, Difference, R]]:
+    """Yield the same with what ``tell``, called by any thread, says of a column and a difference of it."""
     tasks = [(i, group) for i, column in enumerate(columns) for group in _groups(column, rows)]
 
-    def compared(task: tuple[int, int]) -> tuple[int, list[Difference]]:
+    def compared(task: tuple[int, int]) -> list[tuple[int, Difference, R]]:
         i, group = task
-        return i, list(_differences(columns[i], group, rows))
+        return [(i, found, tell(i, found)) for found in _differences(columns[i], group, rows)]
 
-    for i, found in in_parallel(compared, tasks):
-        for difference in found:
-            yield i, difference
+    for found in in_parallel(compared, tasks):
+        yield from found
 
 
 def _groups(column: FileColumn, rows: int) -> list[int]:

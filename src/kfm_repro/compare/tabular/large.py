@@ -17,7 +17,7 @@ import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
 from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
-from kfm_repro.compare.tabular.inplace import Difference, differing, probe
+from kfm_repro.compare.tabular.inplace import Difference, differing, probe, told_apart
 from kfm_repro.compare.tabular.many import codes_on_demand
 from kfm_repro.compare.tabular.multisets import pair_rows
 from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed
@@ -130,17 +130,18 @@ def parts_in_place(
     settled: dict[int, list[Part]] = {}
     left: dict[int, _Left] = {}
     most = max(_LEAST_LOOKED_AT, min(_MOST_LOOKED_AT, task.context.memory // _BYTES_PER_PAIR))
-    others = [i for i in range(len(columns)) if i != anchor]
-    for i, difference in differing([columns[i] for i in others], columns[anchor].sources[0].rows):
-        at = others[i]
-        parts: list[Part] = []
-        if is_plain(columns[at], task):
-            found, here = settle_cells(columns[at], difference.a, difference.b, task)
-            parts = [part.at(difference.places) for part in found]
-        else:
-            here = np.arange(len(difference.places))
-        settled[at] = merged([*settled.get(at, []), *parts])
-        left.setdefault(at, _Left(most)).add(difference.take(here), bounded=not columns[at].is_float)
+    others = [column for i, column in enumerate(columns) if i != anchor]
+
+    def settle(at: int, difference: Difference) -> tuple[list[Part], Ints]:
+        if not is_plain(others[at], task):
+            return [], np.arange(len(difference.places))
+        found, here = settle_cells(others[at], difference.a, difference.b, task)
+        return [part.at(difference.places) for part in found], here
+
+    for at, difference, (parts, here) in told_apart(others, columns[anchor].sources[0].rows, settle):
+        i = at + (at >= anchor)
+        settled[i] = merged([*settled.get(i, []), *parts])
+        left.setdefault(i, _Left(most)).add(difference.take(here), bounded=not columns[i].is_float)
     for i in sorted(settled):
         yield i, merged([*settled[i], *left[i].parts(columns[i], task)])
 

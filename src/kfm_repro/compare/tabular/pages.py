@@ -8,12 +8,14 @@ parquet.thrift (``PageHeader``) in Thrift's compact protocol.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from kfm_repro.compare.tabular.expanded import expanded, leaf_bytes
+from kfm_repro.compare.tabular.native import library
 from kfm_repro.errors import LimitExceeded
 
 if TYPE_CHECKING:
@@ -131,6 +133,10 @@ class FileBytes:
         """Close the file."""
         os.close(self._file)
 
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._file
+
     def read(self, at: int, size: int) -> bytes:
         """Return some bytes; fewer at the end of the file."""
         return os.pread(self._file, size, at)
@@ -148,9 +154,27 @@ def scan(data: FileBytes, chunk: Any) -> Pages:  # noqa: ANN401  # pyarrow has n
     end = at + int(chunk.total_compressed_size)
     if not 0 <= at <= end <= data.size:
         raise ValueError("a column chunk lies outside of the file")
+    return _scanned(data, at, end, int(chunk.num_values)) or _scan(data, at, end, int(chunk.num_values))
+
+
+def _scanned(data: FileBytes, at: int, end: int, most: int) -> Pages | None:
+    """Return `_scan` where all pages are as usual and the loop is compiled, else None."""
+    loops = library()
+    if loops is None or max(end, most) >= 1 << 48:
+        return None
+    found = (ctypes.c_int64 * 7)()
+    if loops.kfm_scan_pages(data.fileno(), at, end, most, _DELTA_BYTE_ARRAY, ctypes.addressof(found)):
+        return None
+    values, decompressed, largest, start, stored, size, prefixed = found
+    dictionary = None if start < 0 else (start, stored, size)
+    return Pages(values, decompressed, largest, dictionary, bool(prefixed))
+
+
+def _scan(data: FileBytes, at: int, end: int, most: int) -> Pages:
+    """Scan the pages between two places of a file until ``most`` values are told of. Raises ValueError."""
     values = decompressed = largest = 0
     dictionary, prefixed = None, False
-    while at < end and values < chunk.num_values:
+    while at < end and values < most:
         at, stored, kind, size, count, encoding = _page(data, at, end)
         decompressed += size
         largest = max(largest, size)

@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.memory import economise
+from kfm_repro.compare.memory import economise, hold
 from kfm_repro.compare.tabular.decoded import check_size, compare_decoded, most_bytes, validate
 from kfm_repro.compare.tabular.diff import NO_CLASSIFIERS, compare_sources
 from kfm_repro.compare.tabular.expanded import WIDTH
@@ -61,6 +61,8 @@ def compare_in_pieces(
 
     Raises LimitExceeded when the smallest pieces do not fit into the memory that is allowed.
     """
+    if context.options.memory_bytes is None:
+        hold()
     with ParquetSource(*a) as source_a, ParquetSource(*b) as source_b:
         for source in (source_a, source_b):
             source.bound(context.memory)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetSource"]
 
-_BLOCK = 1 << 20
+_BLOCK = _READ = 1 << 18
+"""Bytes that are compared, or read to be decoded, at a time: they are still in the cache then."""
 _PIECES = 2
 _WIDTH = 8
 """Bytes that a row takes at least in a piece, or in the numbers that are made of it."""
@@ -119,7 +120,11 @@ class ParquetSource:
 
         if not hasattr(self._local, "file"):
             self._local.file = pq.ParquetFile(
-                self.path, metadata=self.metadata, read_dictionary=self._coded, buffer_size=_BLOCK
+                self.path,
+                metadata=self.metadata,
+                read_dictionary=self._coded,
+                buffer_size=_READ,
+                pre_buffer=False,  # would read a whole chunk, by another thread, before any of it is decoded
             )
             with self._lock:
                 self._open.append(self._local.file)
@@ -221,21 +226,26 @@ class ParquetSource:
         return self._rising[column]
 
     def _rises(self, column: int) -> bool:
+        import numpy as np
         import pyarrow as pa
 
-        last: int | None = None
-        for _, piece in self.pieces(column):
-            values = (
-                piece if pa.types.is_dictionary(piece.type) else exact(pa.chunked_array([piece])).chunk(0)
-            )
-            if not pa.types.is_integer(values.type) or values.null_count:
-                return False
+        kind, types = self.schema.field(column).type, pa.types
+        if not (types.is_integer(kind) or types.is_temporal(kind) or types.is_floating(kind)):
+            return False
+
+        def ends(group: int) -> tuple[int, int] | None:
+            """Return the first and the last number of a piece that rises; None for one that does not."""
+            values = exact(pa.chunked_array([self.piece(column, group)])).chunk(0)
+            if values.null_count:
+                return None
             numbers = numpy_of(values)
-            if not len(numbers):
-                continue
-            if (last is not None and int(numbers[0]) <= last) or not (numbers[1:] > numbers[:-1]).all():
+            return (int(numbers[0]), int(numbers[-1])) if (numbers[1:] > numbers[:-1]).all() else None
+
+        last: int | None = None
+        for found in in_parallel(ends, [group for group, rows in enumerate(np.diff(self.starts)) if rows]):
+            if found is None or (last is not None and found[0] <= last):
                 return False
-            last = int(numbers[-1])
+            last = found[1]
         return True
 
     def ascends(self, column: int) -> bool:

@@ -1,4 +1,4 @@
-"""The inner loops over rows in C; a wheel has them compiled where it was built with a C compiler."""
+"""The inner loops over rows and pages in C; a wheel has them compiled where it was built with a C compiler."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "cells_differ": (_INT, (*_TEXTS, _ADDRESS, _COUNT, _INT, _COUNT, _ADDRESS)),
     "gather_lines": (_COUNT, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS)),
     "column_rises": (_INT, (_ADDRESS, _ADDRESS, _COUNT, _COUNT, _INT, _COUNT)),
+    "scan_pages": (_INT, (_INT, _COUNT, _COUNT, _COUNT, _COUNT, _ADDRESS)),
     "sqlite_rows": (
         _COUNT,
         (_INT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _HALF, _HALF, _ADDRESS, _COUNT, *(_ADDRESS,) * 5),
     ),
 }
-"""What each loop returns and takes; see rows.c and numbers.c."""
+"""What each loop returns and takes; see rows.c, numbers.c and pages.c."""
 
 
 @cache
