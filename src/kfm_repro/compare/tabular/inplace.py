@@ -134,8 +134,11 @@ def _unequal_places(a: pa.DictionaryArray, b: pa.DictionaryArray) -> Mask | None
     sides = []
     for side, values, missing in ((a, values_a, -3), (b, values_b, -2)):
         places = numpy_of(filled(pc.index_in(values, value_set=values_a, skip_nulls=True), missing))
+        if not side.indices.null_count and np.array_equal(places, np.arange(len(places))):
+            sides.append(numpy_of(side.indices))  # each is in its own place
+            continue
         places = np.append(places, -1)  # the last one stands for null
-        sides.append(places[numpy_of(filled(side.indices, len(places) - 1))])
+        sides.append(places.take(numpy_of(filled(side.indices, len(places) - 1))))
     mask: Mask = sides[0] != sides[1]
     return mask if mask.any() else None
 

@@ -1,7 +1,7 @@
 """Rows as 128-bit numbers, cell by cell, and the rows of two tables paired by them.
 
 The numbering is a pure function of the cells' bits and a seed: the same in every process, version and machine,
-compiled (``native/rows.c``) or not. Two different rows share a number with probability 2**-128; who wants to
+compiled (``native/numbers.c``) or not. Two different rows share a number with probability 2**-128; who wants to
 bring that about would have to know the seed, which a comparison draws anew. Digests of partitions use seed 0.
 """
 
