@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kfm_repro.compare.vector.claims import Pairs, claim
 from kfm_repro.compare.vector.measure import azimuth, is_rounded, offsets, ulps
 from kfm_repro.compare.vector.shape import Flat, align, all_per, closed, flatten, same_structure
+from kfm_repro.compare.vector.turned import STARTED_ELSEWHERE, WOUND_THE_OTHER_WAY
 from kfm_repro.model.finding import Kind, Rung
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
-__all__ = ["axes", "displaced", "noise", "orders", "parts", "signed_zero"]
+__all__ = ["as_told", "axes", "displaced", "noise", "orders", "parts", "signed_zero"]
 
 _MAX_ULP = 4
 _MAX_DECIMALS = 15
@@ -76,16 +77,24 @@ def orders(pairs: Pairs) -> list[Classified]:
     """Claim rings with another start or direction; and lines the other way, which is data."""
     laid = _lay(pairs)
     same = laid.same(laid.flat.xyzm, laid.other)
-    line = laid.line & laid.reversed
-    found = []
-    ring = same & ~laid.line
-    for mask, kind, rung, evidence in (
-        (same & line, Kind.LINE_DIRECTION, Rung.VALUE, "the same vertices from the other end"),
-        (ring & laid.reversed, Kind.RING_ORIENTATION, Rung.NOISE, "the same rings, wound the other way"),
-        (ring & ~laid.reversed, Kind.RING_START, Rung.NOISE, "the same rings, started at another vertex"),
-    ):
-        found += claim(laid.spread(mask, len(pairs.a)), kind, rung, evidence)
-    return found
+    size = len(pairs.a)
+    line, ring = same & laid.line & laid.reversed, same & ~laid.line
+    evidence = "the same vertices from the other end"
+    found = claim(laid.spread(line, size), Kind.LINE_DIRECTION, Rung.VALUE, evidence)
+    turned = (laid.spread(mask, size) for mask in (ring & laid.reversed, ring & ~laid.reversed))
+    return found + _turned_rings(*turned)
+
+
+def as_told(told: npt.NDArray[np.uint8]) -> list[Classified]:
+    """Claim the same of pairs of which `turned` has told it already."""
+    return _turned_rings(told == WOUND_THE_OTHER_WAY, told == STARTED_ELSEWHERE)
+
+
+def _turned_rings(wound: Bools, started: Bools) -> list[Classified]:
+    evidence = "the same rings, wound the other way"
+    found = claim(wound, Kind.RING_ORIENTATION, Rung.NOISE, evidence)
+    evidence = "the same rings, started at another vertex"
+    return found + claim(started, Kind.RING_START, Rung.NOISE, evidence)
 
 
 def parts(pairs: Pairs) -> list[Classified]:

@@ -15,6 +15,8 @@ __all__ = ["geometries", "strip_header"]
 _MAX_NESTING = 32
 _HEADER = 5
 _POINT, _LINE, _POLYGON, _FIRST_MULTI = 1, 2, 3, 4
+_SIMPLE = frozenset(struct.pack("<BI", 1, kind) for kind in (_POINT, _LINE, _POLYGON))
+"""How most values begin; they nest nothing."""
 _SRID_FLAG = 0x2000_0000
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 _GPB_HEADER = 8
@@ -29,7 +31,10 @@ def geometries(values: Sequence[bytes | None]) -> npt.NDArray[np.object_]:
     import shapely
 
     safe = np.empty(len(values), object)
-    safe[:] = [value if isinstance(value, bytes) and not _too_deep(value) else None for value in values]
+    safe[:] = [
+        value if isinstance(value, bytes) and (value[:_HEADER] in _SIMPLE or not _too_deep(value)) else None
+        for value in values
+    ]
     try:
         return np.asarray(shapely.from_wkb(safe, on_invalid="ignore"), dtype=object)
     except NotImplementedError:

@@ -37,6 +37,7 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
         _COUNT,
         (_INT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _HALF, _HALF, _ADDRESS, _COUNT, *(_ADDRESS,) * 5),
     ),
+    "rings_turned": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS)),
 }
 """What each loop returns and takes; see rows.c."""
 
