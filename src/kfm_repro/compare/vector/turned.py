@@ -31,18 +31,11 @@ def turned(a: Sequence[bytes | None], b: Sequence[bytes | None]) -> npt.NDArray[
     loops = library()
     if loops is None or len(a) < _FEW:
         return told
-    sizes = np.fromiter(map(_size, a, b), np.int64, len(a))
-    sides = [
-        (ctypes.c_char_p * len(side))(*(value if isinstance(value, bytes) else None for value in side))
-        for side in (a, b)
-    ]
+    both = [[value if isinstance(value, bytes) else None for value in side] for side in (a, b)]
+    sizes, others = (np.array([-1 if v is None else len(v) for v in side], np.int64) for side in both)
+    sizes[sizes != others] = -1
+    sides = [(ctypes.c_char_p * len(side))(*side) for side in both]
     loops.kfm_rings_turned(
         *(ctypes.addressof(side) for side in sides), sizes.ctypes.data, len(a), told.ctypes.data
     )
     return told
-
-
-def _size(a: bytes | None, b: bytes | None) -> int:
-    """Return the size of both values, -1 where they are not of one size."""
-    both = isinstance(a, bytes) and isinstance(b, bytes) and len(a) == len(b)
-    return len(a) if both and a is not None else -1
