@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import kfm_repro.compare.tabular.exact as ex
-from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
+from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of, typed
 from kfm_repro.compare.tabular.workers import workers
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
     from kfm_repro.compare.tabular.filed import FileColumn
+    from kfm_repro.compare.tabular.instep import Unlike
     from kfm_repro.compare.tabular.source import ParquetSource
 
 __all__ = ["Difference", "differing", "in_parallel", "probe"]
@@ -102,8 +103,13 @@ def _differences(column: FileColumn, group: int, rows: int) -> Iterator[Differen
     start, stop = int(a.starts[group]), min(rows, int(a.starts[group + 1]))
     other = int(np.searchsorted(b.starts, start, "right")) - 1
     alike = (b.starts[other], b.starts[other + 1]) == (start, a.starts[group + 1])
-    if alike and other == group and at_a == at_b and a.same_bytes(b, at_a, group):
-        return
+    if alike and other == group and at_a == at_b:
+        if a.same_bytes(b, at_a, group):
+            return
+        found = a.unlike_values(b, at_a, group) if stop == a.starts[group + 1] else None
+        if found is not None:
+            yield from _at_hand(found, start, column.a.type)
+            return
     left = a.piece(at_a, group)
     while start < stop:
         end = min(stop, int(b.starts[other + 1]))
@@ -118,6 +124,17 @@ def _differences(column: FileColumn, group: int, rows: int) -> Iterator[Differen
                 yield Difference(places + start, *(_cells(side, places) for side in (mine, theirs)))
             start = end
         other += 1
+
+
+def _at_hand(found: Unlike, first: int, kind: pa.DataType) -> Iterator[Difference]:
+    """Yield the values that differ in a piece whose first row is ``first``, if any do."""
+    import numpy as np
+    import pyarrow as pa
+
+    if found.places:
+        cells = (typed(side, kind) for side in (found.a, found.b))
+        a, b = (side if isinstance(side, pa.ChunkedArray) else _chunked(side) for side in cells)
+        yield Difference(np.array(found.places, np.int64) + first, a, b)
 
 
 def _cells(piece: pa.Array, places: Ints) -> pa.ChunkedArray:

@@ -123,8 +123,11 @@ def anchor_in_place(columns: Sequence[FileColumn], usable: Sequence[int]) -> int
 
 def parts_in_place(
     columns: Sequence[FileColumn], anchor: int, task: Task
-) -> Iterator[tuple[int, list[Part]]]:
-    """Yield per differing column of tables with an anchor what its cells are, told apart; places are rows."""
+) -> Iterator[tuple[int, list[Part], FileColumn]]:
+    """Yield per differing column of tables with an anchor what its cells are, told apart; places are rows.
+
+    The column comes with the cells at hand that were looked at.
+    """
     import numpy as np
 
     settled: dict[int, list[Part]] = {}
@@ -142,7 +145,8 @@ def parts_in_place(
         settled[at] = merged([*settled.get(at, []), *parts])
         left.setdefault(at, _Left(most)).add(difference.take(here), bounded=not columns[at].is_float)
     for i in sorted(settled):
-        yield i, merged([*settled[i], *left[i].parts(columns[i], task)])
+        held = left[i].at_hand(columns[i])
+        yield i, merged([*settled[i], *left[i].parts(held, task)]), held
 
 
 @dataclass
@@ -167,21 +171,22 @@ class _Left:
             if self.beyond_first is None:
                 self.beyond_first = places[room : room + MAX_EXAMPLES].copy()
 
-    def parts(self, column: FileColumn, task: Task) -> list[Part]:
-        """Return what the cells are that were looked at; the others are values."""
-        return [*(self._looked_at(column, task) if self.found else ()), *self._beyond(column, task)]
+    def parts(self, held: FileColumn, task: Task) -> list[Part]:
+        """Return what the cells are that are at hand; the others are values."""
+        return [*(_looked_at(held, task) if self.found else ()), *self._beyond(held, task)]
 
-    def _looked_at(self, column: FileColumn, task: Task) -> list[Part]:
+    def at_hand(self, column: FileColumn) -> FileColumn:
+        """Return the column with the cells at hand that are to be looked at."""
         import numpy as np
 
+        if not self.found:
+            return column
         places = np.concatenate([difference.places for difference in self.found])
         a, b = (
             _of_type(side, [getattr(d, name) for d in self.found])
             for side, name in ((column.a, "a"), (column.b, "b"))
         )
-        held = replace(column, a=a, b=b, rows_a=places, rows_b=places)
-        pairs = Pairs(places, places, *ex.codes(*held.exact))
-        return [part.at(places) for part in looked_at(held, pairs, task)]
+        return replace(column, a=a, b=b, rows_a=places, rows_b=places)
 
     def _beyond(self, column: FileColumn, task: Task) -> list[Part]:
         if self.beyond_first is None:
@@ -191,6 +196,11 @@ class _Left:
         rung = Rung.VALUE if reason is None else Rung.TOLERANCE
         evidence += "" if reason is None else f"; ignored by the settings: {reason}"
         return [Part(str(Kind.VALUE), str(rung), self.beyond, self.beyond_first, evidence)]
+
+
+def _looked_at(held: FileColumn, task: Task) -> list[Part]:
+    pairs = Pairs(held.rows_a, held.rows_a, *ex.codes(*held.exact))
+    return [part.at(held.rows_a) for part in looked_at(held, pairs, task)]
 
 
 def _of_type(like: pa.ChunkedArray, parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:

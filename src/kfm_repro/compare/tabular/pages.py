@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from kfm_repro.compare.tabular.expanded import expanded, leaf_bytes
 from kfm_repro.errors import LimitExceeded
@@ -20,15 +20,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["FileBytes", "Pages", "chunk_bytes", "chunk_start", "reads_by_dictionary", "scan"]
+__all__ = [
+    "DATA",
+    "DICTIONARY",
+    "FileBytes",
+    "Page",
+    "Pages",
+    "chunk_bytes",
+    "chunk_start",
+    "expand",
+    "page_at",
+    "reads_by_dictionary",
+    "scan",
+]
 
-_DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
+DATA, DICTIONARY, _DATA_2 = 0, 2, 3
 """PageType."""
 _DELTA_BYTE_ARRAY = 7
 """Encoding."""
-_HEADERS = {_DATA: (5, 2), _DICTIONARY: (7, 2), _DATA_2: (8, 4)}
+_HEADERS = {DATA: (5, 2), DICTIONARY: (7, 2), _DATA_2: (8, 4)}
 """By type of page: its field in the header, and in that the field of the encoding; the first one counts values."""
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 _DEEPEST = 8
@@ -36,6 +49,21 @@ _HEADER_BYTES = (256, 1 << 16, 1 << 24)
 """How much is read of a page at first, for its header, and where that is not enough."""
 _LONGEST = 10
 """Bytes of the longest variable-length integer of 64 bits."""
+
+
+class Page(NamedTuple):
+    """Where a page ends, its bytes there, its type, its size decompressed, its values and their encoding.
+
+    ``levels`` is the encoding of the definition levels (of pages of the first version).
+    """
+
+    end: int
+    stored: int
+    kind: int
+    size: int
+    values: int
+    encoding: int
+    levels: int
 
 
 @dataclass(frozen=True)
@@ -135,6 +163,10 @@ class FileBytes:
         """Return some bytes; fewer at the end of the file."""
         return os.pread(self._file, size, at)
 
+    def read_into(self, room: memoryview, at: int) -> bool:
+        """Fill some room with bytes and return whether there are as many: memory that is at hand costs least."""
+        return os.preadv(self._file, [room], at) == len(room)
+
 
 def chunk_start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
     """Return where a column chunk begins: at its dictionary, where it has one."""
@@ -151,30 +183,31 @@ def scan(data: FileBytes, chunk: Any) -> Pages:  # noqa: ANN401  # pyarrow has n
     values = decompressed = largest = 0
     dictionary, prefixed = None, False
     while at < end and values < chunk.num_values:
-        at, stored, kind, size, count, encoding = _page(data, at, end)
-        decompressed += size
-        largest = max(largest, size)
-        if kind == _DICTIONARY:
-            dictionary = (at - stored, stored, size)
-        elif kind in _HEADERS:
-            values += count
-            prefixed = prefixed or encoding == _DELTA_BYTE_ARRAY
+        page = page_at(data, at, end)
+        at = page.end
+        decompressed += page.size
+        largest = max(largest, page.size)
+        if page.kind == DICTIONARY:
+            dictionary = (at - page.stored, page.stored, page.size)
+        elif page.kind in _HEADERS:
+            values += page.values
+            prefixed = prefixed or page.encoding == _DELTA_BYTE_ARRAY
     return Pages(values, decompressed, largest, dictionary, prefixed)
 
 
-def _page(data: FileBytes, at: int, end: int) -> tuple[int, int, int, int, int, int]:
-    """Return where a page ends, its bytes there, its type, its size decompressed, its values and their encoding."""
+def page_at(data: FileBytes, at: int, end: int) -> Page:
+    """Read the header of the page that begins at ``at``. Raises ValueError."""
     for size in _HEADER_BYTES:
         try:
-            length, *said = _header(_Reader(data.read(at, min(size, end - at))))
+            page = _header(_Reader(data.read(at, min(size, end - at))))
         except IndexError:  # its statistics hold long texts
             continue
-        return at + length + said[0], said[0], said[1], said[2], said[3], said[4]
+        return page._replace(end=at + page.end + page.stored)
     raise ValueError("a page's header is cut off")
 
 
-def _header(reader: _Reader) -> tuple[int, int, int, int, int, int]:
-    """Return the length of a page's header and what `_page` wants of it."""
+def _header(reader: _Reader) -> Page:
+    """Return what the header of a page says; the page ends, for the time being, where its header does."""
     plain: dict[int, int] = {}
     inner: dict[int, dict[int, int]] = {}
     for number, kind in reader.fields():
@@ -189,7 +222,7 @@ def _header(reader: _Reader) -> tuple[int, int, int, int, int, int]:
         raise ValueError("a page's header lacks its size")
     field, encoding = _HEADERS.get(kind, (0, 0))
     said = inner.get(field, {})
-    return reader.at, stored, kind, size, max(0, said.get(1, 0)), said.get(encoding, 0)
+    return Page(reader.at, stored, kind, size, max(0, said.get(1, 0)), said.get(encoding, 0), said.get(3, 0))
 
 
 def reads_by_dictionary(chunk: Any) -> bool:  # noqa: ANN401  # pyarrow has no types
@@ -234,11 +267,8 @@ def _longest_in_dictionary(opened: FileBytes, pages: Pages, codec: str) -> int:
     if pages.dictionary is None:
         return 0
     start, stored, size = pages.dictionary
-    data = opened.read(start, stored)
     try:
-        if codec != "UNCOMPRESSED":
-            named = "lz4_raw" if codec == "LZ4" else codec.lower()  # pyarrow calls the block format so
-            data = pa.decompress(data, size, named, asbytes=True)
+        data = expand(opened.read(start, stored), size, codec)
     except (pa.ArrowException, OSError, ValueError):  # a codec of Hadoop's, or damaged: Arrow will say so
         return 0
     at = longest = 0
@@ -249,6 +279,16 @@ def _longest_in_dictionary(opened: FileBytes, pages: Pages, codec: str) -> int:
         longest = max(longest, length)
         at += 4 + length
     return longest
+
+
+def expand(data: bytes | pa.Buffer, size: int, codec: str) -> pa.Buffer:
+    """Return the bytes of a page decompressed. Raises ArrowException, OSError or ValueError for what is damaged."""
+    import pyarrow as pa
+
+    if codec == "UNCOMPRESSED":
+        return pa.py_buffer(data)
+    named = "lz4_raw" if codec == "LZ4" else codec.lower()  # pyarrow calls the block format so
+    return pa.decompress(data, size, named)
 
 
 def _counted(file: pq.ParquetFile, path: Path, place: tuple[int, int], step: int, most: int) -> int:

@@ -10,6 +10,7 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
 from kfm_repro.compare.tabular.inplace import in_parallel
+from kfm_repro.compare.tabular.instep import Chunk, unlike_values
 from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start, reads_by_dictionary
 from kfm_repro.compare.tabular.workers import workers
 from kfm_repro.errors import LimitExceeded
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
     from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.instep import Unlike
 
 __all__ = ["ParquetSource"]
 
 _BLOCK = 1 << 20
+_LARGEST_PAGE = 1 << 28
+"""Bytes of a page that is looked into by itself, where no memory is stated."""
 _PIECES = 2
 _WIDTH = 8
 """Bytes that a row takes at least in a piece, or in the numbers that are made of it."""
@@ -246,6 +250,24 @@ class ParquetSource:
             if len(block) != length or block != other._bytes.read(theirs_at + at, length):
                 return False
         return True
+
+
+    def unlike_values(self, other: ParquetSource, column: int, group: int) -> Unlike | None:
+        """Return in which values a piece of byte strings differs from the other's of as many rows.
+
+        None where it takes decoding all of both to tell.
+        """
+        import pyarrow as pa
+
+        leaf, said = self._leaves.column(column), [s.metadata.row_group(group).column(column) for s in (self, other)]
+        if not pa.types.is_binary(self.schema.field(column).type) or not leaf.equals(other._leaves.column(column)):
+            return None
+        rows = self.starts[group + 1] - self.starts[group]
+        if any(chunk.file_path or chunk.num_values != rows for chunk in said):
+            return None
+        most = min(side._most or _LARGEST_PAGE for side in (self, other))
+        chunks = (Chunk(side._bytes, chunk, most) for side, chunk in zip((self, other), said, strict=True))
+        return unlike_values(*chunks, nullable=leaf.max_definition_level > 0)
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:
