@@ -10,7 +10,7 @@ from kfm_repro.compare.vector.measure import GEOGRAPHIC, UNKNOWN_GROUND, Ground
 if TYPE_CHECKING:
     import pyproj
 
-__all__ = ["compare_crs", "ground_of", "ground_of_name", "parse"]
+__all__ = ["compare_crs", "ground_of", "ground_of_name", "ground_of_projjson", "parse"]
 
 _LONGEST = 1 << 20
 """Longest text that is given to the parser, in characters."""
@@ -43,6 +43,32 @@ def ground_of(crs: pyproj.CRS | None) -> Ground:
     if crs.is_projected and len(factors) == 1:
         return Ground(geographic=False, unit=float(factors.pop()) or None)
     return UNKNOWN_GROUND
+
+
+def ground_of_projjson(crs: object) -> Ground:
+    """Return the ground of a CRS as GeoParquet has it; one that says itself to be in degrees is taken at its word."""
+    return GEOGRAPHIC if _is_in_degrees(crs) else ground_of(parse(crs))
+
+
+def _is_in_degrees(crs: object) -> bool:
+    """Return whether a definition is that of a geographic CRS with two axes in degrees (PROJJSON 0.7).
+
+    That is what most files have, and PROJ need not be loaded to read it.
+    """
+    if not isinstance(crs, dict) or crs.get("type") != "GeographicCRS" or not _names_a_datum(crs):
+        return False
+    system = crs.get("coordinate_system")
+    axes = system.get("axis") if isinstance(system, dict) and system.get("subtype") == "ellipsoidal" else None
+    return (
+        isinstance(axes, list)
+        and all(isinstance(axis, dict) and axis.get("unit") == "degree" for axis in axes)
+        and sorted(str(axis.get("direction")) for axis in axes) == ["east", "north"]
+    )
+
+
+def _names_a_datum(crs: dict[str, Any]) -> bool:
+    datum = crs.get("datum", crs.get("datum_ensemble"))
+    return isinstance(crs.get("name"), str) and isinstance(datum, dict) and isinstance(datum.get("ellipsoid"), dict)
 
 
 def ground_of_name(name: str) -> Ground:
