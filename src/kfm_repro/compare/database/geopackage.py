@@ -12,7 +12,7 @@ from kfm_repro.compare.database.read import Database, Entry
 from kfm_repro.compare.database.systems import definition, system_difference
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.vector.crs import ground_of, parse
+from kfm_repro.compare.vector.crs import ground_of_definition
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND, Ground
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -61,7 +61,7 @@ class Package:
     def ground(self, table: str) -> Ground:
         """Return what a unit of a table's coordinates is."""
         system = self.geometries.get(table, {}).get("srs_id")
-        return ground_of(parse(self.definition(system))) if system not in _UNDEFINED else UNKNOWN_GROUND
+        return ground_of_definition(self.definition(system)) if system not in _UNDEFINED else UNKNOWN_GROUND
 
     def definition(self, system: Any) -> str:  # noqa: ANN401 - whatever stands in the cell
         """Return the WKT of a reference system, "" when it is not defined."""

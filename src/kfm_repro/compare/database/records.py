@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -126,12 +127,18 @@ def read_records(
     if headers[0].encoding != headers[1].encoding:
         return
     seed = draw_seed()
-    for side, header, column in zip(sides, headers, looked_at, strict=True):
+
+    def noted(side: Database, header: Header, column: Callable[[str], str]) -> None:
         with _Pages.of(side.path, header) as pages:
             for name in side.tables:
                 records = _records(pages, side, name, column(name), seed)
                 if records is not None:
                     side.records[name] = records
+
+    # The loops let go of the interpreter; each side has a connection of its own.
+    with ThreadPoolExecutor(2 if sqlite3.threadsafety else 1) as pool:
+        for _ in pool.map(noted, sides, headers, looked_at):
+            pass
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from kfm_repro.compare.vector.measure import GEOGRAPHIC, UNKNOWN_GROUND, Ground
 if TYPE_CHECKING:
     import pyproj
 
-__all__ = ["compare_crs", "ground_of", "ground_of_name", "ground_of_projjson", "parse"]
+__all__ = ["compare_crs", "ground_of", "ground_of_definition", "ground_of_name", "parse"]
 
 _LONGEST = 1 << 20
 """Longest text that is given to the parser, in characters."""
+_GEOGRAPHIC_PARTS = (',DATUM["', ',SPHEROID["', ',PRIMEM["', ',UNIT["degree",0.01745329251994')
 
 
 def parse(text: object) -> pyproj.CRS | None:
@@ -45,16 +46,22 @@ def ground_of(crs: pyproj.CRS | None) -> Ground:
     return UNKNOWN_GROUND
 
 
-def ground_of_projjson(crs: object) -> Ground:
-    """Return the ground of a CRS as GeoParquet has it; one that says itself to be in degrees is taken at its word."""
+def ground_of_definition(crs: object) -> Ground:
+    """Return the ground of a CRS given as `parse` takes it; one that says to be in degrees is taken at its word.
+
+    That is what most files have, and PROJ need not be loaded to read it.
+    """
     return GEOGRAPHIC if _is_in_degrees(crs) else ground_of(parse(crs))
 
 
 def _is_in_degrees(crs: object) -> bool:
-    """Return whether a definition is that of a geographic CRS with two axes in degrees (PROJJSON 0.7).
+    """Return whether a definition is, without a doubt, that of a geographic CRS with two axes in degrees.
 
-    That is what most files have, and PROJ need not be loaded to read it.
+    Known here are PROJJSON 0.7 and the WKT of OGC 01-009 as GDAL writes it.
     """
+    if isinstance(crs, str):
+        parts = (crs.startswith('GEOGCS["'), crs.endswith("]"), crs.count("[") == crs.count("]"))
+        return all(parts) and all(part in crs for part in _GEOGRAPHIC_PARTS)
     if not isinstance(crs, dict) or crs.get("type") != "GeographicCRS" or not _names_a_datum(crs):
         return False
     system = crs.get("coordinate_system")
@@ -73,7 +80,7 @@ def _names_a_datum(crs: dict[str, Any]) -> bool:
 
 def ground_of_name(name: str) -> Ground:
     """Return the ground of a CRS by its name; no name means longitude and latitude (GeoJSON, GeoParquet)."""
-    return ground_of(parse(name)) if name else GEOGRAPHIC
+    return ground_of_definition(name) if name else GEOGRAPHIC
 
 
 def compare_crs(a: Any, b: Any) -> tuple[bool, str]:  # noqa: ANN401 - a text or PROJJSON
