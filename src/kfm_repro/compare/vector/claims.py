@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kfm_repro.compare.context import Classified
 from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground, figures
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
+
+T = TypeVar("T")
 
 __all__ = ["Pairs", "Rule", "apply", "claim"]
 
@@ -31,6 +33,15 @@ class Pairs:
     wkb_b: npt.NDArray[np.object_]
     ground: Ground = GEOGRAPHIC
     tolerance: float | None = field(default=None)
+    made: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What rules have made of these very pairs, for the next one."""
+
+    def once(self, name: object, make: Callable[[], T]) -> T:
+        """Return what was made under a name, or make it."""
+        if name not in self.made:
+            self.made[name] = make()
+        found: T = self.made[name]
+        return found
 
     def take(self, chosen: npt.NDArray[np.intp] | Bools) -> Pairs:
         """Return only the pairs at an index array or where a mask holds."""
@@ -40,6 +51,7 @@ class Pairs:
             b=self.b[chosen],
             wkb_a=self.wkb_a[chosen],
             wkb_b=self.wkb_b[chosen],
+            made={},
         )
 
 
@@ -56,13 +68,14 @@ def apply(rules: Iterable[Rule], pairs: Pairs) -> list[Classified]:
         if not left.size:
             break
         free = np.ones(len(left), bool)
-        for group in rule(pairs.take(left)):
+        for group in rule(pairs):
             local = np.asarray(group.indexes, np.intp)
             local = local[free[local]]
             free[local] = False
             if local.size:
                 found.append(replace(group, indexes=tuple(left[local].tolist())))
-        left = left[free]
+        if not free.all():
+            left, pairs = left[free], pairs.take(free)
     return found
 
 
