@@ -30,12 +30,14 @@ from kfm_repro.compare.vector.columns import classify_texts
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
-from kfm_repro.compare.vector.wkb import strip_header
+from kfm_repro.compare.vector.wkb import strip_header, strip_headers
 from kfm_repro.model.finding import Finding, Kind, Rung
 
 __all__ = ["compare"]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
+_MARK = 8
+"""Bytes before the envelope of a geometry: mark, version, flags and SRS id (GeoPackage 1.4, clause 2.1.3)."""
 _CLOCKED = {"gpkg_metadata_reference": "timestamp"}
 
 
@@ -263,12 +265,22 @@ def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> lis
     for package, table, columns in zip(pair.packages, (pair.table_a, pair.table_b), (a, b), strict=True):
         name = package.geometry(table.name)
         values = columns.get(name, [])
-        split = {at: strip_header(value) for at, value in enumerate(values) if isinstance(value, bytes)}
+        head, bodies = _split_column(values)
+        heads.append(head)
         if name in columns:
-            columns[name] = [split[at][1] if at in split else value for at, value in enumerate(values)]
-        headless = [None if value is None else b"" for value in values]
-        heads.append([split[at][0] if at in split else headless[at] for at in range(len(values))])
+            columns[name] = bodies
     return heads
+
+
+def _split_column(values: list[Any]) -> tuple[list[bytes | None], list[Any]]:
+    """Return the headers of geometries and what follows them."""
+    at_once = strip_headers(values)
+    if at_once is not None:
+        return list(at_once[0]), at_once[1]
+    split = {at: strip_header(value) for at, value in enumerate(values) if isinstance(value, bytes)}
+    headless = [None if value is None else b"" for value in values]
+    heads = [split[at][0] if at in split else headless[at] for at in range(len(values))]
+    return heads, [split[at][1] if at in split else value for at, value in enumerate(values)]
 
 
 def _headers(
@@ -276,17 +288,18 @@ def _headers(
 ) -> Iterator[Finding]:
     """Report whether the headers of geometries differ; several SRS ids become a column of the rows."""
     where: dict[str, str | int] = {"layer": pair.table_a.name}
-    flags = [{head[2:4] for head in side if head is not None} for side in heads]
+    # Of many geometries few headers differ before the envelope.
+    marks = [{None if head is None else head[:_MARK] for head in side} for side in heads]
+    flags = [{mark[2:4] for mark in side if mark is not None} for side in marks]
     if flags[0] != flags[1]:
         evidence = "the headers of the geometries differ in flags or in the kind of envelope"
         yield Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where=where, evidence=evidence)
-    systems = [[_system(head) for head in side] for side in heads]
-    shown = [sorted({system for system in side if system is not None}) for side in systems]
+    shown = [sorted({system for mark in side if (system := _system(mark)) is not None}) for side in marks]
     if max(map(len, shown)) > 1:
         label = pair.srs_label
         while label in a or label in b:
             label += " "
-        a[label], b[label] = systems
+        a[label], b[label] = ([_system(head) for head in side] for side in heads)
     elif shown[0] != shown[1] and all(shown) and pair.same_system:
         evidence = f"the geometries name SRS {shown[0][0]} against {shown[1][0]}"
         yield Finding(kind=Kind.CRS, rung=Rung.VALUE, where=where, evidence=evidence)

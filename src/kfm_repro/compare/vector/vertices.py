@@ -120,12 +120,13 @@ def parts(pairs: Pairs) -> list[Classified]:
     import numpy as np
     import shapely
 
-    several = np.flatnonzero(_several(pairs.a) & _several(pairs.b))
+    many = _several(pairs.a)
+    several = np.flatnonzero(many & _several(pairs.b))
     bags_a, bags_b = (_bags(values[several]) for values in (pairs.a, pairs.b))
     pure = np.zeros(len(pairs.a), bool)
     pure[several] = [a == b for a, b in zip(bags_a, bags_b, strict=True)]
     found = claim(pure, Kind.PART_ORDER, Rung.ORDER, "the same parts or holes in another order")
-    polygon = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & ~pure & _several(pairs.a)
+    polygon = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & ~pure & many
     polygon[polygon] = closed(pairs.a[polygon]) & closed(pairs.b[polygon])
     chosen = np.flatnonzero(polygon)
     # A normal form only reorders: two of them alike prove the rest equal, two unlike prove nothing.
@@ -382,15 +383,15 @@ def _lay_alike(pairs: Pairs) -> _Laid:
     return replace(laid, index=chosen[laid.index])
 
 
-def _several(geometries: npt.NDArray[np.object_]) -> Bools:
+def _several(geometries: Objects) -> Bools:
     """Return which geometries have more than one part or ring: one alone stands in no order."""
     import numpy as np
     import shapely
 
-    return np.asarray(
-        (shapely.get_num_geometries(geometries) > 1) | (shapely.get_num_interior_rings(geometries) > 0)
-        | (shapely.get_num_interior_rings(shapely.get_geometry(geometries, 0)) > 0), bool,
-    )  # fmt: skip
+    several = (shapely.get_num_geometries(geometries) > 1) | (shapely.get_num_interior_rings(geometries) > 0)
+    lone = np.flatnonzero(~several & (shapely.get_type_id(geometries) == _POLYGONS[1]))
+    several[lone] = shapely.get_num_interior_rings(shapely.get_geometry(geometries[lone], 0)) > 0
+    return np.asarray(several, bool)
 
 
 def _all_equal(a: Floats, b: Floats) -> Bools:
