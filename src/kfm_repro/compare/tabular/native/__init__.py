@@ -35,7 +35,11 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "column_rises": (_INT, (_ADDRESS, _ADDRESS, _COUNT, _COUNT, _INT, _COUNT)),
     "sqlite_rows": (
         _COUNT,
-        (_INT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _HALF, _HALF, _ADDRESS, _COUNT, *(_ADDRESS,) * 5),
+        (
+            *(_INT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _HALF, _HALF, _ADDRESS, _COUNT),
+            *((_ADDRESS,) * 5),
+            *(_COUNT, _ADDRESS, _ADDRESS),
+        ),
     ),
     "rings_turned": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS)),
 }

@@ -547,13 +547,38 @@ static int look_at(const uint8_t *record, int64_t size, int64_t column, int64_t 
   return 0;
 }
 
+/* Whether a column of a record holds a whole number, and which. */
+static int whole_number(const uint8_t *record, int64_t size, int64_t column, int64_t *number) {
+  static const int64_t sizes[10] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
+  const uint8_t *end = record + size;
+  uint64_t header, kind = 0;
+  int used = variable(record, end, &header);
+  if (used == 0 || header > (uint64_t)size) return 0;
+  const uint8_t *at = record + used, *body = record + header;
+  int64_t width = 0;
+  for (int64_t i = 0; i <= column; i++, body += width) {
+    used = at < record + header ? variable(at, record + header, &kind) : 0;
+    if (used == 0 || kind > (uint64_t)INT64_MAX || kind == 10 || kind == 11) return 0;
+    at += used;
+    width = kind >= 12 ? (int64_t)((kind - 12) / 2) : sizes[kind];
+    if (width > end - body) return 0;
+    if (i == column) break;
+  }
+  if (kind == 0 || kind == 7 || kind > 9) return 0;
+  uint64_t value = kind == 9 ? 1 : kind < 7 && body[0] & 0x80 ? UINT64_MAX : 0;
+  for (int64_t i = 0; i < width; i++) value = value << 8 | body[i];
+  *number = (int64_t)value;
+  return 1;
+}
+
 /* Number the records in `leaves`, which are numbers of pages of the file, from the seed, and note their row numbers;
  * of blobs in `column`, unless it is negative, their lengths and first eight bytes. `spread` is how many bytes may be
- * put together from several pages. Returns how many records there are, at most `rows`. */
+ * put together from several pages. `values` become the whole numbers in the column `named`, and `whole` 0 where it holds
+ * something else. Returns how many records there are, at most `rows`. */
 EXPORT int64_t kfm_sqlite_rows(int file, int64_t page_size, int64_t usable, const int64_t *leaves, int64_t count,
                                int64_t column, uint64_t seed_one, uint64_t seed_two, int64_t *spread,
                                int64_t rows, int64_t *numbers, uint64_t *one, uint64_t *two, int64_t *lengths,
-                               uint64_t *heads) {
+                               uint64_t *heads, int64_t named, int64_t *values, int32_t *whole) {
   Sqlite base = {file, page_size, usable, malloc(WINDOW + (size_t)page_size), malloc((size_t)page_size), 0, 0,
                  NULL, 0, *spread};
   int64_t found = 0, most = usable - 35, least = (usable - 12) * 32 / 255 - 23;
@@ -582,6 +607,7 @@ EXPORT int64_t kfm_sqlite_rows(int file, int64_t page_size, int64_t usable, cons
       const uint8_t *record = local == bytes ? at : put_together(&base, at, local, bytes);
       if (record == NULL) goto broken;
       if (column >= 0 && look_at(record, bytes, column, &lengths[found], &heads[found])) goto broken;
+      if (named >= 0 && *whole) *whole = whole_number(record, bytes, named, &values[found]);
       numbers[found] = (int64_t)number;
       one[found] = seed_one;
       two[found] = seed_two;
