@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
+from kfm_repro.compare.tabular.native import library
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,7 +180,7 @@ def _places(values: pa.Array) -> Ints:
     import pyarrow as pa
 
     long = pa.types.is_large_binary(values.type) and values.nbytes > _LONG * len(values)
-    places = _places_of_long(values) if long else None
+    places = _places_of_long(values) if long and library() is not None else None
     if places is None:
         places = numpy_of(filled(values.dictionary_encode().indices, -1)).astype(np.int64)
     return places
@@ -193,7 +194,7 @@ def _places_of_long(values: pa.LargeBinaryArray) -> Ints | None:
 
     numbers = Numbers.of(len(values), draw_seed())
     numbers.mix(values)
-    places = numpy_of(integers(numbers.one.view(np.int64)).dictionary_encode().indices).astype(np.int64)
+    places: Ints = numpy_of(integers(numbers.one.view(np.int64)).dictionary_encode().indices).astype(np.int64)
     _, first = np.unique(places, return_index=True)
     again = np.flatnonzero(first[places] != np.arange(len(places)))
     if len(again) and not values.take(integers(again)).equals(values.take(integers(first[places[again]]))):

@@ -120,13 +120,18 @@ def _walked(a: Chunk, b: Chunk, first: int, found: Unlike, *, nullable: bool) ->
         b.entries = a.entries if same else _entries(b.expanded(other, theirs), other.values)
         return 0
     by_dictionary = page.encoding in _BY_DICTIONARY
-    if page.kind != DATA or not (by_dictionary or page.encoding == _PLAIN) or (nullable and page.levels != _RLE):
+    if (
+        page.kind != DATA
+        or not (by_dictionary or page.encoding == _PLAIN)
+        or (nullable and page.levels != _RLE)
+    ):
         raise ValueError("a page of another kind")
     if same and (a.entries is b.entries or not by_dictionary):
         return page.values
-    sides = [_values(a.expanded(page, stored), page.values, nullable=nullable)]
-    sides.append(sides[0] if same else _values(b.expanded(other, theirs), page.values, nullable=nullable))
-    pairs = _unlike_entries(a, b, *sides, page.values) if by_dictionary else _unlike_plain(*sides, page.values)
+    left = _values(a.expanded(page, stored), page.values, nullable=nullable)
+    right = left if same else _values(b.expanded(other, theirs), page.values, nullable=nullable)
+    count = page.values
+    pairs = _unlike_entries(a, b, left, right, count) if by_dictionary else _unlike_plain(left, right, count)
     for at, mine, their in pairs:
         found.add(first + at, mine, their)
     return page.values
@@ -171,7 +176,9 @@ def _unlike_plain(a: memoryview, b: memoryview, count: int) -> Iterator[tuple[in
     import numpy as np
 
     starts_a, starts_b = _starts(a, count), _starts(b, count)
-    ends_a, ends_b = (np.append(at[1:] - _NUMBER.size, len(side)) for at, side in ((starts_a, a), (starts_b, b)))
+    ends_a, ends_b = (
+        np.append(at[1:] - _NUMBER.size, len(side)) for at, side in ((starts_a, a), (starts_b, b))
+    )
     which = _unlike_places(a, b, starts_a) if np.array_equal(starts_a, starts_b) else np.arange(count)
     for at in which.tolist():
         mine, their = bytes(a[starts_a[at] : ends_a[at]]), bytes(b[starts_b[at] : ends_b[at]])
@@ -225,7 +232,7 @@ def _are_even(data: memoryview, count: int) -> bool:
 
 
 def _runs(data: memoryview, width: int, count: int) -> NDArray[np.int64]:
-    """Return ``count`` numbers of ``width`` bits each, told in runs and groups of eight. Raises ValueError, IndexError."""
+    """Return ``count`` numbers of ``width`` bits each, from runs and groups of eight; raises as `_walked`."""
     import numpy as np
 
     if not 0 <= width <= _WIDEST:
@@ -238,10 +245,16 @@ def _runs(data: memoryview, width: int, count: int) -> NDArray[np.int64]:
         if head & 1:
             step = (head >> 1) * width
             bits = np.unpackbits(np.frombuffer(data[at : at + step], np.uint8), bitorder="little")
-            part = bits.reshape(-1, width) @ (1 << np.arange(width)) if width else np.zeros(8 * (head >> 1), np.int64)
+            part = (
+                bits.reshape(-1, width) @ (1 << np.arange(width))
+                if width
+                else np.zeros(8 * (head >> 1), np.int64)
+            )
         else:
             step = size
-            part = np.full(min(head >> 1, count - have), int.from_bytes(data[at : at + size], "little"), np.int64)
+            part = np.full(
+                min(head >> 1, count - have), int.from_bytes(data[at : at + size], "little"), np.int64
+            )
         if at + step > len(data) or not len(part):
             raise ValueError("a run is cut off")
         parts.append(part)

@@ -251,7 +251,6 @@ class ParquetSource:
                 return False
         return True
 
-
     def unlike_values(self, other: ParquetSource, column: int, group: int) -> Unlike | None:
         """Return in which values a piece of byte strings differs from the other's of as many rows.
 
@@ -259,15 +258,21 @@ class ParquetSource:
         """
         import pyarrow as pa
 
-        leaf, said = self._leaves.column(column), [s.metadata.row_group(group).column(column) for s in (self, other)]
-        if not pa.types.is_binary(self.schema.field(column).type) or not leaf.equals(other._leaves.column(column)):
+        leaf = self._leaves.column(column)
+        same = leaf.equals(other._leaves.column(column))
+        if not same or not pa.types.is_binary(self.schema.field(column).type):
             return None
-        rows = self.starts[group + 1] - self.starts[group]
-        if any(chunk.file_path or chunk.num_values != rows for chunk in said):
+        mine, theirs = self._chunk(column, group), other._chunk(column, group)
+        if mine is None or theirs is None:
             return None
-        most = min(side._most or _LARGEST_PAGE for side in (self, other))
-        chunks = (Chunk(side._bytes, chunk, most) for side, chunk in zip((self, other), said, strict=True))
-        return unlike_values(*chunks, nullable=leaf.max_definition_level > 0)
+        return unlike_values(mine, theirs, nullable=leaf.max_definition_level > 0)
+
+    def _chunk(self, column: int, group: int) -> Chunk | None:
+        """Return a piece page by page; None where its pages lie in another file, or are not those of its rows."""
+        said = self.metadata.row_group(group).column(column)
+        if said.file_path or said.num_values != self.starts[group + 1] - self.starts[group]:
+            return None
+        return Chunk(self._bytes, said, self._most or _LARGEST_PAGE)
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:

@@ -75,7 +75,11 @@ def _is_in_degrees(crs: object) -> bool:
 
 def _names_a_datum(crs: dict[str, Any]) -> bool:
     datum = crs.get("datum", crs.get("datum_ensemble"))
-    return isinstance(crs.get("name"), str) and isinstance(datum, dict) and isinstance(datum.get("ellipsoid"), dict)
+    return (
+        isinstance(crs.get("name"), str)
+        and isinstance(datum, dict)
+        and isinstance(datum.get("ellipsoid"), dict)
+    )
 
 
 def ground_of_name(name: str) -> Ground:

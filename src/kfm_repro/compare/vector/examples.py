@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ class ShownGeometries:
         pairs = self._meant(wanted)
         return tuple(_rendered(finding, pairs) for finding in findings)
 
-    def _meant(self, wanted: Set[_Shown]) -> dict[_Shown, Pair | None]:
+    def _meant(self, wanted: Collection[_Shown]) -> dict[_Shown, Pair | None]:
         """Return the pair that each example shows, None where several are cut to the same."""
         found: dict[_Shown, Pair | None] = {}
         for column, a, b in self.asked:
@@ -77,7 +77,9 @@ def _start(text: object) -> bytes:
 
 def _rendered(finding: Finding, pairs: Mapping[_Shown, Pair | None]) -> Finding:
     column = str(finding.where.get("column", ""))
-    examples = tuple(_example(example, pairs.get((column, example.a, example.b))) for example in finding.examples)
+    examples = tuple(
+        _example(example, pairs.get((column, example.a, example.b))) for example in finding.examples
+    )
     if examples == finding.examples:
         return finding
     return msgspec.structs.replace(finding, examples=examples)

@@ -100,8 +100,12 @@ def _cleaned(geometries: Objects) -> tuple[Objects, Bools]:
     planar = without_repeats(replace(before, xyzm=before.xyzm[:, :2])).length
     long = (wanted.length == 0) | (wanted.length >= np.where(before.ring, _FEWEST_OF_RING, _FEWEST_OF_LINE))
     good = _dropped(before, wanted) & all_per((wanted.length == planar) & long, before.geometry, before.count)
-    result[chosen[good]] = shapely.remove_repeated_points(result[chosen[good]])
-    changed[chosen[good]] = True
+    for at in chosen[good].tolist():
+        try:
+            result[at] = shapely.remove_repeated_points(result[at])
+        except shapely.errors.GEOSException:  # vertices so near that their distance is none: a ring collapses
+            continue
+        changed[at] = True
     return result, changed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
+    T = TypeVar("T", bound=np.number[Any])
 
 __all__ = [
     "Flat",
@@ -307,8 +308,6 @@ def _rotation(a: Floats, b: Floats, rank: int) -> tuple[Floats, Bools]:
 
 def _errors(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """Return the largest difference in the plane and beyond it per chain; half a NaN is endless."""
-    import numpy as np
-
     apart = _apart(a, b)
     return most(apart[:, :, :2]).max(axis=1), most(apart[:, :, 2:]).max(axis=1)
 
@@ -324,11 +323,11 @@ def _apart(a: Floats, b: Floats) -> Floats:
     return apart
 
 
-def most(values: Floats) -> Floats:
+def most(values: npt.NDArray[T]) -> npt.NDArray[T]:
     """Return the largest along the last axis, which is short; 0 where it has no length."""
     import numpy as np
 
-    found = np.zeros(values.shape[:-1]) if not values.shape[-1] else values[..., 0]
+    found = np.zeros(values.shape[:-1], values.dtype) if not values.shape[-1] else values[..., 0]
     for at in range(1, values.shape[-1]):
         found = np.maximum(found, values[..., at])
     return found

@@ -372,8 +372,6 @@ def _turned(index: npt.NDArray[np.intp], left: Flat, right: Flat, pairs: Pairs, 
 
 def _lay_alike(pairs: Pairs) -> _Laid:
     """Return `_lay` of those pairs that have the same vertices, in whichever order."""
-    import numpy as np
-
     index, left, right = pairs.once("flat", lambda: _flat(pairs.a, pairs.b))
     alike = all_per(bags(left, left.xyzm) == bags(right, right.xyzm), left.geometry, left.count)
     if alike.all():
