@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ __all__ = ["STARTED_ELSEWHERE", "UNTOLD", "WOUND_THE_OTHER_WAY", "turned"]
 UNTOLD, STARTED_ELSEWHERE, WOUND_THE_OTHER_WAY = 0, 1, 2
 _FEW = 64
 """Fewer pairs are judged by the rules sooner than they are laid out for the compiled loop."""
+_AT_ONCE = 512
 
 
 def turned(a: Sequence[bytes | None], b: Sequence[bytes | None]) -> npt.NDArray[np.uint8]:
@@ -31,11 +31,22 @@ def turned(a: Sequence[bytes | None], b: Sequence[bytes | None]) -> npt.NDArray[
     loops = library()
     if loops is None or len(a) < _FEW:
         return told
-    both = [[value if isinstance(value, bytes) else None for value in side] for side in (a, b)]
-    sizes, others = (np.array([-1 if v is None else len(v) for v in side], np.int64) for side in both)
-    sizes[sizes != others] = -1
-    sides = [(ctypes.c_char_p * len(side))(*side) for side in both]
-    loops.kfm_rings_turned(
-        *(ctypes.addressof(side) for side in sides), sizes.ctypes.data, len(a), told.ctypes.data
-    )
+    sizes = np.fromiter(map(_size, a, b), np.int64, len(a))
+    for first in range(0, len(a), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        asked = sizes[part].tolist()
+        sides = [_joined(side[part], asked) for side in (a, b)]
+        starts = np.append(0, np.cumsum(sizes[part]))
+        loops.kfm_rings_turned(*sides, starts.ctypes.data, len(asked), told[part].ctypes.data)
     return told
+
+
+def _size(a: bytes | None, b: bytes | None) -> int:
+    """Return the size of both values, 0 where they are not of one size."""
+    both = isinstance(a, bytes) and isinstance(b, bytes) and len(a) == len(b)
+    return len(a) if both and a is not None else 0
+
+
+def _joined(values: Sequence[bytes | None], asked: Sequence[int]) -> bytes:
+    """Return the values of which something is asked in a row: so many that they stay in the cache."""
+    return b"".join([value for value, size in zip(values, asked, strict=True) if size and value is not None])

@@ -724,9 +724,8 @@ static int turned(const uint8_t *a, const uint8_t *b, int64_t size) {
   return twins.at == twins.end ? found : UNTOLD;
 }
 
-/* Say of pairs of differing geometries of the same size whether they are polygons of the same rings, all laid out
- * alike, some of which are begun elsewhere or wound the other way. A negative size asks nothing. */
-EXPORT void kfm_rings_turned(const uint8_t *const *a, const uint8_t *const *b, const int64_t *sizes, int64_t count,
-                             uint8_t *told) {
-  for (int64_t i = 0; i < count; i++) told[i] = (uint8_t)(sizes[i] < 0 ? UNTOLD : turned(a[i], b[i], sizes[i]));
+/* Say of pairs of differing geometries, each pair of one size, between `starts`, whether they are polygons of the same
+ * rings, laid out alike, some of which are begun elsewhere or wound the other way. */
+EXPORT void kfm_rings_turned(const uint8_t *a, const uint8_t *b, const int64_t *starts, int64_t count, uint8_t *told) {
+  for (int64_t i = 0; i < count; i++) told[i] = (uint8_t)turned(a + starts[i], b + starts[i], starts[i + 1] - starts[i]);
 }
