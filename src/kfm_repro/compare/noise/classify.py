@@ -264,10 +264,10 @@ def _number_label(a: str, b: str, manner: _Manner) -> _Label | None:  # noqa: PL
         if manner.labels or not (is_usual(a) and is_usual(b)):
             return _Label(Kind.VALUE, "the same if they are numbers, but they may be labels")
         return _Label(Kind.ENCODING, _RESPELLED)
-    if not (is_binary(exact_a) and is_binary(exact_b)):
-        return None
     far = distance(float(a), float(b))
-    return _Label(Kind.FLOAT_NOISE, "", far) if far.noise else None
+    if not (far.noise and is_binary(exact_a) and is_binary(exact_b)):
+        return None
+    return _Label(Kind.FLOAT_NOISE, "", far)
 
 
 def _spans_label(spans: tuple[Span, ...]) -> _Label:
