@@ -237,7 +237,7 @@ def _text_label(a: str, b: str, context: Context, manner: _Manner) -> _Label:
         label = _number_label(a, b, manner)
         if label is not None:
             return label
-        if all(is_fractional(value) and as_number(value) is not None for value in (a, b)):
+        if is_fractional(a) and is_fractional(b) and None not in (as_number(a), as_number(b)):
             encoding = clock_pair(a, b, context, day_numbers=False)
             return _Label(Kind.TIMESTAMP, encoding) if encoding else _Label(Kind.VALUE)
     if a != b and unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.lines import TextSource
 
 __all__ = ["compare"]
 
@@ -97,7 +99,7 @@ def _in_pieces(
     try:
         if most is not None and size * _COPIES > most:
             return compare_spooled(a, b, context, classifiers)
-        left, right = open_texts(a, b)
+        left, right = _opened(a, b)
         findings = compare_texts(left, right, context, classifiers(left.names))
     except Unsure:
         return None
@@ -106,6 +108,16 @@ def _in_pieces(
     ends = tuple(side.data[len(side.data) - 1 :] == b"\n" for side in (left, right))
     aspects = [("newline at the end", ends)] if ends[0] != ends[1] else []
     return (*findings, *_style_finding(aspects))
+
+
+def _opened(a: Path, b: Path) -> tuple[TextSource, TextSource]:
+    """Open both texts, while what compares them is loaded: the compiled loops leave the interpreter to that."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        opening = pool.submit(open_texts, a, b)
+        import pyarrow.compute
+
+        import kfm_repro.compare.tabular.records  # noqa: F401
+    return opening.result()
 
 
 def _open(source: Text, delimiter: str = "") -> _File:
