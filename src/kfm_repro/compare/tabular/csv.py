@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
@@ -30,6 +31,8 @@ __all__ = ["compare"]
 
 _COPIES = 12
 """So many times its size a text takes while it is compared whole."""
+_NEEDED = ("pyarrow.compute", "kfm_repro.compare.tabular.records")
+"""What takes longest to load of what compares two opened texts."""
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NEWLINES = {"\r\n": "CRLF", "\n": "LF", "\r": "CR", "": "none"}
 
@@ -114,9 +117,8 @@ def _opened(a: Path, b: Path) -> tuple[TextSource, TextSource]:
     """Open both texts, while what compares them is loaded: the compiled loops leave the interpreter to that."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         opening = pool.submit(open_texts, a, b)
-        import pyarrow.compute
-
-        import kfm_repro.compare.tabular.records  # noqa: F401
+        for module in _NEEDED:
+            import_module(module)
     return opening.result()
 
 
