@@ -69,7 +69,9 @@ def compare_large(a: Path, b: Path, rule: Rule) -> Comparison:
             facts = _settled(a, first), _settled(b, second)
         finally:
             stop.set()
-    return Comparison(outputs=tuple(_with_facts(output, *facts, alike=alike.whole) for output in compared.outputs))
+    return Comparison(
+        outputs=tuple(_with_facts(output, *facts, alike=alike.whole) for output in compared.outputs)
+    )
 
 
 def _with_facts(output: OutputComparison, a: FileFacts, b: FileFacts, *, alike: bool) -> OutputComparison:
