@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,8 @@ _COMMANDS = {
 }
 _OK, _NO_VERDICT, _INTERRUPTED = 0, 2, 130
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+_OBJECTS = 50_000
+"""New objects after which garbage is looked for: importing libraries makes many, none of them garbage."""
 
 
 class _LazyGroup(click.Group):
@@ -70,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     own = args[: args.index("--")] if "--" in args else args
     _open_missing_streams()
     _keep_libraries_quiet()
+    gc.set_threshold(_OBJECTS)
     numbers = (signal.SIGTERM, signal.SIGHUP)
     previous = [signal.signal(number, _terminate) for number in numbers]
     try:
@@ -81,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
+        gc.freeze()  # the interpreter is about to end: what lives is not to be looked through for garbage
     return int(result) if isinstance(result, int) else _OK
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from kfm_repro.compare.context import Context
-from kfm_repro.compare.engine import finished, same_bytes
+from kfm_repro.compare.engine import finished
 from kfm_repro.compare.outputs import Output, Rule, compare_outputs
 from kfm_repro.errors import UsageError
 from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, OutputVerdict, Rung
 from kfm_repro.model.report import Comparison
 from kfm_repro.model.verdict import output_verdict
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 __all__ = ["are_large", "compare_large"]
 
@@ -23,6 +30,17 @@ _LARGE = 1 << 20
 """Bytes from which on another thread is worth the while."""
 _BLOCK = 1 << 20
 """Bytes per read: for every block a thread waits for the interpreter, which the comparison keeps for milliseconds."""
+_AHEAD = 4
+"""Blocks that have been compared and wait to be digested, at most."""
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """What two files begin with alike: so many bytes, digested; whether that is all of both."""
+
+    sha: _Hash
+    size: int
+    whole: bool = False
 
 
 def are_large(a: Path, b: Path) -> bool:
@@ -39,10 +57,9 @@ def compare_large(a: Path, b: Path, rule: Rule) -> Comparison:
     sizes = [FileFacts(size_bytes=path.stat().st_size) for path in (a, b)]
     with ThreadPoolExecutor(max_workers=2) as pool:
         try:
-            first = pool.submit(_facts, a, stop)
-            alike = _are_alike(a, b)
-            second = first if alike else pool.submit(_facts, b, stop)
-            known = [_settled(a, first), _settled(b, second)] if alike else sizes
+            alike = _same_beginning(a, b)
+            first, second = (pool.submit(_facts, path, alike, stop) for path in (a, b))
+            known = [_settled(a, first), _settled(b, second)] if alike.whole else sizes
             compared = compare_outputs(
                 {a.name: Output(facts=known[0], file=a)},
                 {a.name: Output(facts=known[1], file=b)},
@@ -52,7 +69,9 @@ def compare_large(a: Path, b: Path, rule: Rule) -> Comparison:
             facts = _settled(a, first), _settled(b, second)
         finally:
             stop.set()
-    return Comparison(outputs=tuple(_with_facts(output, *facts, alike=alike) for output in compared.outputs))
+    return Comparison(
+        outputs=tuple(_with_facts(output, *facts, alike=alike.whole) for output in compared.outputs)
+    )
 
 
 def _with_facts(output: OutputComparison, a: FileFacts, b: FileFacts, *, alike: bool) -> OutputComparison:
@@ -65,17 +84,47 @@ def _with_facts(output: OutputComparison, a: FileFacts, b: FileFacts, *, alike: 
     return msgspec.structs.replace(output, a=a, b=b)
 
 
-def _are_alike(a: Path, b: Path) -> bool:
+def _same_beginning(a: Path, b: Path) -> _Beginning:
+    """Compare two files of one size up to the first block that differs; another thread digests what is alike."""
     try:
-        return same_bytes(a, b)
+        if a.stat().st_size == b.stat().st_size:
+            return _digested_in_step(a, b)
     except OSError:
-        return False  # which of them cannot be read is said when it is digested
+        pass  # which of them cannot be read is said when it is digested
+    return _Beginning(hashlib.sha256(), 0)
 
 
-def _facts(path: Path, stop: Event) -> FileFacts:
-    """Return digest and size of a file, unless nobody wants them any more. Raises OSError."""
+def _digested_in_step(a: Path, b: Path) -> _Beginning:
     sha, size = hashlib.sha256(), 0
+    waiting: deque[Future[None]] = deque()
+    other = bytearray(_BLOCK)
+    with (
+        a.open("rb", buffering=0) as file_a,
+        b.open("rb", buffering=0) as file_b,
+        ThreadPoolExecutor(max_workers=1) as digester,
+    ):
+        for block in cycle([bytearray(_BLOCK) for _ in range(_AHEAD)]):
+            if len(waiting) == _AHEAD:
+                waiting.popleft().result()
+            count, other_count = file_a.readinto(block), file_b.readinto(other)
+            # Whole bytearrays are compared by the C library; views of them byte by byte.
+            same = block == other if count == _BLOCK else block[:count] == other[:count]
+            if count != other_count or not same:
+                whole = False
+                break
+            if not count:
+                whole = True
+                break
+            waiting.append(digester.submit(sha.update, block if count == _BLOCK else block[:count]))
+            size += count
+    return _Beginning(sha, size, whole=whole)
+
+
+def _facts(path: Path, begun: _Beginning, stop: Event) -> FileFacts:
+    """Return digest and size of a file whose beginning is digested, unless nobody wants them. Raises OSError."""
+    sha, size = begun.sha.copy(), begun.size
     with path.open("rb", buffering=0) as file:
+        file.seek(size)
         block = bytearray(_BLOCK)
         view = memoryview(block)
         while not stop.is_set() and (count := file.readinto(block)):

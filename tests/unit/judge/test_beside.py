@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from kfm_repro.compare import engine
 from kfm_repro.errors import UsageError
 from kfm_repro.judge import beside
 from kfm_repro.judge.diff import compare_paths
@@ -47,17 +46,35 @@ def test_files_of_the_same_bytes_are_identical(tmp_path: Path) -> None:
     assert output.a.sha256 == hashlib.sha256(_ROWS).hexdigest()
 
 
+@pytest.mark.parametrize("blocks", [0, 1, 5, 9])
+def test_what_both_begin_with_is_digested_once(tmp_path: Path, blocks: int) -> None:
+    many = _ROWS * 8
+    at = blocks * beside._BLOCK + 7
+    changed = many[:at] + b"#" + many[at + 1 :]
+    a, b = tmp_path / "a.bin", tmp_path / "b.bin"
+    a.write_bytes(many)
+    b.write_bytes(changed)
+    begun = beside._same_beginning(a, b)
+    assert (begun.size, begun.whole) == (blocks * beside._BLOCK, False)
+    output = _compared(a, b)
+    for facts, data in ((output.a, many), (output.b, changed)):
+        assert facts is not None
+        assert (facts.sha256, facts.size_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
+
+
 def test_a_file_that_is_written_meanwhile_is_neither_equal_nor_different(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = _pair(tmp_path, _ROWS.replace(b"row 1\n", b"row 2\n"))
 
-    def and_mended(left: Path, right: Path) -> bool:
-        found = engine.same_bytes(left, right)
+    begin = beside._same_beginning
+
+    def and_mended(left: Path, right: Path) -> beside._Beginning:
+        found = begin(left, right)
         right.write_bytes(_ROWS)
         return found
 
-    monkeypatch.setattr(beside, "same_bytes", and_mended)
+    monkeypatch.setattr(beside, "_same_beginning", and_mended)
     output = _compared(a, b)
     assert output.verdict == "unknown"
     assert "still wrote to the file" in output.findings[0].evidence
@@ -66,10 +83,13 @@ def test_a_file_that_is_written_meanwhile_is_neither_equal_nor_different(
 def test_one_that_goes_away_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = _pair(tmp_path, _ROWS)
 
-    def gone(left: Path, right: Path) -> bool:
-        right.unlink()
-        return not left.exists()
+    begin = beside._same_beginning
 
-    monkeypatch.setattr(beside, "same_bytes", gone)
+    def gone(left: Path, right: Path) -> beside._Beginning:
+        found = begin(left, right)
+        right.unlink()
+        return found
+
+    monkeypatch.setattr(beside, "_same_beginning", gone)
     with pytest.raises(UsageError, match=r"cannot be read: .*b\.csv"):
         compare_paths(a, b)

@@ -237,7 +237,7 @@ def _text_label(a: str, b: str, context: Context, manner: _Manner) -> _Label:
         label = _number_label(a, b, manner)
         if label is not None:
             return label
-        if all(is_fractional(value) and as_number(value) is not None for value in (a, b)):
+        if is_fractional(a) and is_fractional(b) and None not in (as_number(a), as_number(b)):
             encoding = clock_pair(a, b, context, day_numbers=False)
             return _Label(Kind.TIMESTAMP, encoding) if encoding else _Label(Kind.VALUE)
     if a != b and unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b):
@@ -264,10 +264,10 @@ def _number_label(a: str, b: str, manner: _Manner) -> _Label | None:  # noqa: PL
         if manner.labels or not (is_usual(a) and is_usual(b)):
             return _Label(Kind.VALUE, "the same if they are numbers, but they may be labels")
         return _Label(Kind.ENCODING, _RESPELLED)
-    if not (is_binary(exact_a) and is_binary(exact_b)):
-        return None
     far = distance(float(a), float(b))
-    return _Label(Kind.FLOAT_NOISE, "", far) if far.noise else None
+    if not (far.noise and is_binary(exact_a) and is_binary(exact_b)):
+        return None
+    return _Label(Kind.FLOAT_NOISE, "", far)
 
 
 def _spans_label(spans: tuple[Span, ...]) -> _Label:

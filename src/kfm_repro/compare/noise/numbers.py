@@ -53,7 +53,7 @@ def as_number(text: str) -> Decimal | None:
 
 def is_fractional(text: str) -> bool:
     """Return whether a number is written with a decimal point or an exponent."""
-    return any(mark in text for mark in ".eE")
+    return "." in text or "e" in text or "E" in text
 
 
 def is_binary(number: Decimal) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.context import Context
+    from kfm_repro.compare.tabular.lines import TextSource
 
 __all__ = ["compare"]
 
 _COPIES = 12
 """So many times its size a text takes while it is compared whole."""
+_NEEDED = ("pyarrow.compute", "kfm_repro.compare.tabular.records")
+"""What takes longest to load of what compares two opened texts."""
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NEWLINES = {"\r\n": "CRLF", "\n": "LF", "\r": "CR", "": "none"}
 
@@ -97,7 +102,7 @@ def _in_pieces(
     try:
         if most is not None and size * _COPIES > most:
             return compare_spooled(a, b, context, classifiers)
-        left, right = open_texts(a, b)
+        left, right = _opened(a, b)
         findings = compare_texts(left, right, context, classifiers(left.names))
     except Unsure:
         return None
@@ -106,6 +111,15 @@ def _in_pieces(
     ends = tuple(side.data[len(side.data) - 1 :] == b"\n" for side in (left, right))
     aspects = [("newline at the end", ends)] if ends[0] != ends[1] else []
     return (*findings, *_style_finding(aspects))
+
+
+def _opened(a: Path, b: Path) -> tuple[TextSource, TextSource]:
+    """Open both texts, while what compares them is loaded: the compiled loops leave the interpreter to that."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        opening = pool.submit(open_texts, a, b)
+        for module in _NEEDED:
+            import_module(module)
+    return opening.result()
 
 
 def _open(source: Text, delimiter: str = "") -> _File:

@@ -43,6 +43,8 @@ _HEAD_BYTES = 1 << 19
 _HEAD_ROWS = 2_000
 _GLANCE = 1 << 16
 _BLOCK_ROWS = 1 << 17
+_SHORT = 1 << 20
+"""Bytes of text that one thread has read before others have started."""
 _NATURAL = 2
 """What the compiled loop answers of rising cells that are natural numbers."""
 
@@ -181,7 +183,9 @@ class TextSource:
         try:
             table = arrow_csv.read_csv(
                 pa.py_buffer(text),
-                read_options=arrow_csv.ReadOptions(column_names=[f"f{i}" for i in range(len(self.names))]),
+                read_options=arrow_csv.ReadOptions(
+                    column_names=[f"f{i}" for i in range(len(self.names))], use_threads=len(text) > _SHORT
+                ),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=self.delimiter, newlines_in_values=True, ignore_empty_lines=False
                 ),
@@ -332,16 +336,16 @@ class _Plain:
         return TextSource(self.path, self.data, self.delimiter, lines, unlike)
 
 
-def differing_lines(a: TextSource, b: TextSource) -> Ints:
-    """Return the rows whose records differ in place, of two texts with the same number of rows."""
+def differing_lines(a: TextSource, b: TextSource, rows: int) -> Ints:
+    """Return which of the first ``rows`` have records that differ in place; both texts have as many."""
     import numpy as np
 
     if b.unlike is not None:
-        return np.flatnonzero(b.unlike[1:])
+        return np.flatnonzero(b.unlike[1 : rows + 1])
     loops = library()
     assert loops is not None  # noqa: S101  # open_texts asked
-    mask: Mask = np.zeros(a.rows + 1, np.bool_)
-    ends = np.linspace(1, a.rows + 1, workers() + 1).astype(int).tolist()
+    mask: Mask = np.zeros(rows + 1, np.bool_)
+    ends = np.linspace(1, rows + 1, workers() + 1).astype(int).tolist()
 
     def compare(part: tuple[int, int]) -> int:
         return int(

@@ -87,6 +87,8 @@ def _moved(
     """Return where the order differs, cheapest proof first; None when shared rows are in the same order."""
     import numpy as np
 
+    if _all_in_place(counts, rest, pairing):
+        return None
     partner = _partners(counts, rest, pairing)
     if counts[0] == counts[1] and (partner >= 0).all():
         ranks = _places_of_others(partner, rest, pairing)
@@ -101,6 +103,19 @@ def _moved(
     if not len(ranks) or _in_order(labels_a, labels_b):
         return None
     return _Moved(shared_a[ranks], shared_b[ranks], ranks, len(shared_a))
+
+
+def _all_in_place(counts: tuple[int, int], rest: Residue, pairing: Pairing) -> bool:
+    """Return whether every row with a partner stands where that stands, without a look at each."""
+    import numpy as np
+
+    return (
+        rest.partner is None
+        and counts[0] == counts[1]
+        and not len(rest.equal_a)
+        and np.array_equal(rest.a, rest.b)
+        and np.array_equal(pairing.a, pairing.b)
+    )
 
 
 def _places_of_others(partner: Ints, rest: Residue, pairing: Pairing) -> Ints:

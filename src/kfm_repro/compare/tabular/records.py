@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["reduce_texts"]
 
-_FIRST_LOOK = 1_000
-"""Differing records that tell whether any column may be equal in place."""
+_FIRST_LOOK = 2_000
+"""Records that tell, where many differ, whether any column may be equal in place."""
 _COPIES = 12
 """So many times their size records take while they are compared as rows."""
 
@@ -73,11 +73,13 @@ def _in_place(
     import numpy as np
 
     a, b = cast("tuple[TextSource, TextSource]", columns[0].sources)
-    at = differing_lines(a, b)
-    if len(at) > MOST_IN_PLACE * a.rows:
-        first = changed_columns(a, b, at[:_FIRST_LOOK])
-        if all(first[columns[i].at[0]] for i in usable):
-            return None
+    at = np.zeros(0, np.int64)
+    for rows in (min(_FIRST_LOOK, a.rows), a.rows):
+        at = differing_lines(a, b, rows)
+        if len(at) > MOST_IN_PLACE * rows:
+            first = changed_columns(a, b, at[:_FIRST_LOOK])
+            if all(first[columns[i].at[0]] for i in usable):
+                return None
     counts = changed_columns(a, b, at)
     changed = [i for i, column in enumerate(columns) if counts[column.at[0]]]
     held = _with_cells(columns, changed, (at, at), memory)

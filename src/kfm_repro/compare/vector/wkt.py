@@ -8,8 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.noise.classify import classify_pairs
-from kfm_repro.compare.vector.geometry import classify_geometries
-from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
 
 if TYPE_CHECKING:
     from kfm_repro.compare.context import Classified, Context
@@ -36,6 +34,9 @@ def classify_wkt(a: list[Any], b: list[Any], context: Context) -> tuple[Classifi
 
     A table of texts has no reference system, so that distances are in the units of the coordinates.
     """
+    from kfm_repro.compare.vector.geometry import classify_geometries
+    from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
+
     geometric = [
         at for at, pair in enumerate(zip(a, b, strict=True)) if all(map(_is_wkt, pair)) and any(pair)
     ]
