@@ -79,6 +79,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1", tail=b"PAR1"
     ),
+    Format("parquet", "columnar:compare", Kind.LAYOUT, (), b"PARE", tail=b"PARE"),
     Format(
         "arrow",
         "tabular.ipc:compare",

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from kfm_repro.compare.tabular.expanded import expanded, leaf_bytes
+from kfm_repro.compare.tabular.thrift import I32, STRUCT, Fields
 from kfm_repro.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow.parquet as pq
@@ -30,12 +30,8 @@ _DELTA_BYTE_ARRAY = 7
 """Encoding."""
 _HEADERS = {_DATA: (5, 2), _DICTIONARY: (7, 2), _DATA_2: (8, 4)}
 """By type of page: its field in the header, and in that the field of the encoding; the first one counts values."""
-_STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
-_DEEPEST = 8
 _HEADER_BYTES = (256, 1 << 16, 1 << 24)
 """How much is read of a page at first, for its header, and where that is not enough."""
-_LONGEST = 10
-"""Bytes of the longest variable-length integer of 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -51,67 +47,6 @@ class Pages:
     largest: int = 0
     dictionary: tuple[int, int, int] | None = None
     prefixed: bool = False
-
-
-class _Reader:
-    """The fields of Thrift structs, one after the other. Raises IndexError or ValueError at what is none."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
-
-    def varint(self) -> int:
-        data, at = self.data, self.at
-        number = shift = 0
-        for _ in range(_LONGEST):
-            byte = data[at]
-            at += 1
-            number |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004 - the highest bit says that more follows
-                self.at = at
-                return number
-            shift += 7
-        raise ValueError("a page's header is damaged")
-
-    def integer(self) -> int:
-        number = self.varint()
-        return (number >> 1) ^ -(number & 1)
-
-    def fields(self) -> Iterator[tuple[int, int]]:
-        """Yield number and type of each field; who is yielded to takes or skips the value."""
-        number = 0
-        while byte := self.data[self.at]:
-            self.at += 1
-            number = number + (byte >> 4) if byte >> 4 else self.integer()
-            yield number, byte & 0x0F
-        self.at += 1
-
-    def skip(self, kind: int, depth: int = 0) -> None:
-        if depth > _DEEPEST:
-            raise ValueError("a page's header is nested too deeply")
-        if kind in (_TRUE, _FALSE):
-            return
-        if kind in (_I16, _I32, _I64):
-            self.varint()
-        elif kind == _BINARY:
-            length = self.varint()
-            self.at += length
-        elif kind == _STRUCT:
-            for _, inner in self.fields():
-                self.skip(inner, depth + 1)
-        elif kind in (_BYTE, _DOUBLE):
-            self.at += 1 if kind == _BYTE else 8
-        else:
-            raise ValueError(f"a page's header holds what none does (type {kind})")
-
-    def numbers(self, wanted: int) -> dict[int, int]:
-        """Return the integers of a struct up to a field; its others are skipped."""
-        found: dict[int, int] = {}
-        for number, kind in self.fields():
-            if kind == _I32 and number <= wanted:
-                found[number] = self.integer()
-            else:
-                self.skip(kind)
-        return found
 
 
 class FileBytes:
@@ -166,21 +101,21 @@ def _page(data: FileBytes, at: int, end: int) -> tuple[int, int, int, int, int, 
     """Return where a page ends, its bytes there, its type, its size decompressed, its values and their encoding."""
     for size in _HEADER_BYTES:
         try:
-            length, *said = _header(_Reader(data.read(at, min(size, end - at))))
+            length, *said = _header(Fields(data.read(at, min(size, end - at))))
         except IndexError:  # its statistics hold long texts
             continue
         return at + length + said[0], said[0], said[1], said[2], said[3], said[4]
     raise ValueError("a page's header is cut off")
 
 
-def _header(reader: _Reader) -> tuple[int, int, int, int, int, int]:
+def _header(reader: Fields) -> tuple[int, int, int, int, int, int]:
     """Return the length of a page's header and what `_page` wants of it."""
     plain: dict[int, int] = {}
     inner: dict[int, dict[int, int]] = {}
     for number, kind in reader.fields():
-        if kind == _I32:
+        if kind == I32:
             plain[number] = reader.integer()
-        elif kind == _STRUCT:
+        elif kind == STRUCT:
             inner[number] = reader.numbers(4)
         else:
             reader.skip(kind)
