@@ -291,10 +291,12 @@ def _indexes(left: Derived, right: Derived, renamed: dict[str, str], together: B
     broken = [f"A's index of {name}" for name in a.geometries if not left.index_fits(name)]
     broken += [f"B's index of {name}" for name in b.geometries if not right.index_fits(name)]
     if broken:
-        evidence = f"{broken[0]} has not as many entries as there are geometries"
+        evidence = f"{broken[0]} does not lead to each geometry: it has other entries than there are"
         yield Finding(kind=Kind.SPATIAL_INDEX, rung=Rung.VALUE, count=len(broken), evidence=evidence[:300])
     elif not renamed:
         evidence = "the tables of the spatial index differ: it follows from the geometries and their order"
+        if not all(side.is_searched(name) for side in (left, right) for name in side.package.geometries):
+            evidence += ", of which only the number was looked at"
         yield Finding(
             kind=Kind.SPATIAL_INDEX, rung=Rung.CONTAINER, count=len(changed), evidence=evidence,
             examples=tuple(Example(key={"table": name}) for name in changed[:3]),

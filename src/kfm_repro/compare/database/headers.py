@@ -1,0 +1,108 @@
+"""The headers of geometries in a GeoPackage (GeoPackage 1.4, clause 2.1.3), held against their geometries."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from kfm_repro.compare.samples import scalar
+from kfm_repro.compare.vector.extent import each_extent, fits
+from kfm_repro.compare.vector.wkb import geometries, strip_header
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kfm_repro.compare.vector.extent import Floats
+
+
+__all__ = ["belied", "split"]
+
+_EMPTY, _EXTENDED = 0x10, 0x20
+_ENVELOPES = {0: 0, 1: 4, 2: 6, 3: 6, 4: 8}
+"""Doubles in an envelope by its kind."""
+_HIGH = (2, 4)
+"""The kinds of envelope in which heights follow."""
+_HEAD = 8
+
+
+def split(names: Sequence[str], *sides: dict[str, list[Any]]) -> list[list[bytes | None]]:
+    """Cut the headers off the geometries of both sides, in place, and return them.
+
+    ``names`` are the geometry columns of A and of B. A header is empty where a value has none, and None where
+    there is no value.
+    """
+    heads: list[list[bytes | None]] = []
+    for name, columns in zip(names, sides, strict=True):
+        values = columns.get(name, [])
+        cut = {at: strip_header(value) for at, value in enumerate(values) if isinstance(value, bytes)}
+        if name in columns:
+            columns[name] = [cut[at][1] if at in cut else value for at, value in enumerate(values)]
+        headless = [None if value is None else b"" for value in values]
+        heads.append([cut[at][0] if at in cut else headless[at] for at in range(len(values))])
+    return heads
+
+
+def belied(
+    layer: str, names: Sequence[str], heads: list[list[bytes | None]], *sides: Mapping[str, list[Any]]
+) -> list[Finding]:
+    """Report headers that say of their geometry what it is not, and that one side alone has.
+
+    Readers take the envelope for the extent of the geometry, and a flag for whether it is empty. ``heads`` is
+    what `split` returned, ``sides`` the columns that it left.
+    """
+    bodies = [columns.get(name, []) for name, columns in zip(names, sides, strict=True)]
+    rows = [[*zip(*side, strict=True)] for side in zip(heads, bodies, strict=True)]
+    known = [set(side) for side in rows]
+    wrong = [
+        _wrong([row for row in side if row[0] and row not in other])
+        for side, other in zip(rows, reversed(known), strict=True)
+    ]
+    if Counter(wrong[0]) == Counter(wrong[1]):
+        return []
+    a, b = (scalar(found[0]) if found else None for found in wrong)
+    which = "A" if len(wrong[0]) > len(wrong[1]) else "B"
+    return [
+        Finding(
+            kind=Kind.EXTENT_METADATA,
+            rung=Rung.VALUE,
+            where={"layer": layer, "column": names[0]},
+            count=max(map(len, wrong)),
+            examples=(Example(a=a, b=b),),
+            evidence=f"headers of geometries in {which} state an extent, or to be empty, which the geometries are not",
+        )
+    ]
+
+
+def _wrong(rows: list[tuple[bytes | None, Any]]) -> list[bytes]:
+    """Return the headers that do not fit the geometry they stand before; those of unreadable ones fit."""
+    import shapely
+
+    bodies = [body if isinstance(body, bytes) else None for _, body in rows]
+    found = []
+    for (head, _), shape, extent in zip(rows, geometries(bodies), each_extent(bodies), strict=True):
+        if shape is None or not head:
+            continue
+        stated = _envelope(head)
+        plain = not head[2] and not head[3] & _EXTENDED
+        empty = bool(head[3] & _EMPTY) == bool(shapely.is_empty(shape))
+        if not plain or not empty or (stated is not None and not fits(stated, extent, single=True)):
+            found.append(head)
+    return found
+
+
+def _envelope(head: bytes) -> Floats | None:
+    """Return the extent that a header states, float64 of shape (6,) with NaN for what it does not."""
+    import numpy as np
+
+    kind = (head[3] >> 1) & 7
+    count = _ENVELOPES.get(kind, 0)
+    if not count:
+        return None
+    bounds = struct.unpack_from(f"{'<' if head[3] & 1 else '>'}{count}d", head, _HEAD)
+    stated = np.full(6, np.nan)
+    stated[[0, 3, 1, 4]] = bounds[:4]
+    if kind in _HIGH:
+        stated[[2, 5]] = bounds[4:6]
+    return stated
