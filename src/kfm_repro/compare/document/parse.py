@@ -37,7 +37,10 @@ def read_json(raw: bytes, context: Context) -> object:
 
 
 def read_toml(raw: bytes, context: Context) -> object:
-    """Return the parsed document; dates and times are `Plain`. Raises ValueError, LimitExceeded; ``context`` is unused."""
+    """Return the parsed document; dates and times are `Plain`. ``context`` is unused.
+
+    Raises ValueError, and LimitExceeded for times of more digits than can be told apart.
+    """
     del context
     text = raw.decode()
     read = tomllib.loads(text, parse_float=_toml_float)
