@@ -150,6 +150,8 @@ FORMATS: tuple[Format, ...] = (
     Format("turtle", "document.rdf:compare_turtle", Kind.ENCODING, (".ttl",)),
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, _XML, b"<?xml", old=True),
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), b"\xef\xbb\xbf<?xml"),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), "\ufeff<?xml".encode("utf-16-le")),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), "\ufeff<?xml".encode("utf-16-be")),
     Format("mvt", "tiles.pyramid:compare_tile_pair", Kind.LAYOUT, (".mvt", ".pbf")),
     Format("dbase", "dbase:compare", Kind.LAYOUT, (".dat",)),
     Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
