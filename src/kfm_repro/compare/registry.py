@@ -21,6 +21,7 @@ __all__ = [
     "TEXT",
     "Comparator",
     "Format",
+    "are_one",
     "candidates",
     "format_by_content",
     "format_by_name",
@@ -251,6 +252,12 @@ def format_by_content(path: Path) -> str:
     if begun:
         return begun.name if look.whole(begun) else ""
     return "text" if look.head and not look.binary else ""
+
+
+def are_one(name: str, other: str) -> bool:
+    """Return whether one comparator reads both formats: Arrow files and streams are the same table."""
+    read = [{row.comparator for row in FORMATS if row.name == one} for one in (name, other)]
+    return read[0] == read[1] != set()
 
 
 def _look(path: Path) -> _Look:
