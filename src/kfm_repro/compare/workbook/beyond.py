@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.workbook.package import STRINGS, Differing, sheet_names
+from kfm_repro.compare.workbook.sheet import number_of
 from kfm_repro.model.finding import MAX_EXAMPLES, Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["beyond_values"]
 
-_PLACE = re.compile(r"([A-Z]+)([0-9]+)")
+_ROW = re.compile(r"(?<=[A-Z])([0-9]+)")
+"""The number of a row in a formula, where it is no fixed one."""
+_TEXTS = ("s", "inlineStr")
+"""The types of cells whose own text is a number or lies elsewhere."""
 _NEAR = 2.0**-50
 """How far numbers of at most 4 ulp lie apart, of themselves."""
 
@@ -102,23 +106,21 @@ def _sheet(
 
 def _rows(sheet: Sheet, values: list[list[Any]], told: _Told) -> Counter[tuple[Any, ...]]:
     """Count the rows of a sheet by what their cells say; a formula that names its own row says so wherever it is."""
-    rows: dict[int, list[tuple[Any, ...]]] = {}
+    rows: dict[str, list[tuple[Any, ...]]] = {}
     for cell, raw in sheet.cells.items():
-        match = _PLACE.fullmatch(cell)
-        if match is None:
-            continue
-        column, row = match[1], int(match[2])
-        formula = re.sub(rf"(?<=[A-Z]){row}(?![0-9])", "\0", sheet.formulas.get(cell, "\0"))
-        text = _text(values, column, row) if raw[0] in ("s", "inlineStr") else told.digits(raw)
-        rows.setdefault(row, []).append(("" if told.columns else column, *raw[:2], text, formula))
+        name = cell.rstrip("0123456789")
+        column, row = number_of(name), cell[len(name) :]
+        formula = sheet.formulas.get(cell)
+        if formula is not None:
+            formula = "\0".join("" if part == row else part for part in _ROW.split(formula))
+        text = _text(values, column, int(row)) if raw[0] in _TEXTS else told.digits(raw)
+        rows.setdefault(row, []).append((0 if told.columns else column, *raw[:2], text, formula or ""))
     return Counter(tuple(sorted(cells)) for cells in rows.values())
 
 
-def _text(values: list[list[Any]], column: str, row: int) -> str:
-    at = 0
-    for letter in column:
-        at = at * 26 + ord(letter) - ord("A") + 1
-    return str(values[row - 1][at - 1]) if row <= len(values) and at <= len(values[row - 1]) else ""
+def _text(values: list[list[Any]], column: int, row: int) -> str:
+    """Return the text of a cell, which may lie beyond those that have values."""
+    return str(values[row - 1][column - 1]) if row <= len(values) and column <= len(values[row - 1]) else ""
 
 
 def _formulas(member: str, cells: list[str], a: Sheet, b: Sheet) -> list[Finding]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 from xml.parsers import expat
 
-__all__ = ["Sheet", "events", "feed", "letters", "parser", "read_sheet"]
+__all__ = ["Sheet", "events", "feed", "letters", "number_of", "parser", "read_sheet"]
 
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _LETTERS = 26
@@ -56,7 +57,7 @@ class _Reader:
         self._text: list[str] = []
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = tag.rpartition(":")[2]
+        name = tag.rpartition(":")[2] if ":" in tag else tag
         if name == "row":
             self._row, self._column = int(attributes.get("r", self._row + 1)), 0
             attributes = {**attributes, "r": str(self._row)}
@@ -73,7 +74,7 @@ class _Reader:
         self._text = []
         if not self._keep:
             return
-        name = tag.rpartition(":")[2]
+        name = tag.rpartition(":")[2] if ":" in tag else tag
         if name == "f":
             self.sheet.formulas[self._cell] = text
         elif name == "v":
@@ -88,9 +89,12 @@ class _Reader:
         self._text.append(data)
 
     def _raw(self, text: str) -> tuple[str, str, str]:
-        more = {name: said for name, said in self._said.items() if name not in ("r", "s", "t")}
-        style = self._said.get("s", "")
-        return self._said.get("t", "n"), f"{style} {sorted(more.items())}" if more else style, text
+        said = self._said
+        kind, style = said.get("t", "n"), said.get("s", "")
+        if len(said) > ("r" in said) + ("t" in said) + ("s" in said):
+            more = sorted((name, value) for name, value in said.items() if name not in ("r", "s", "t"))
+            style = f"{style} {more}"
+        return kind, style, text
 
     def _place(self, stated: str | None) -> str:
         """Return where a cell is, which it need not say: then beside the one before (ECMA-376-1, 18.3.1.4)."""
@@ -100,13 +104,15 @@ class _Reader:
             match = _CELL.fullmatch(stated)
             if match is None:
                 raise ValueError("a cell does not say where it is")
-            self._column, self._row = _number(match[1]), int(match[2])
+            self._column, self._row = number_of(match[1]), int(match[2])
         self.sheet.rows = max(self.sheet.rows, self._row)
         self.sheet.columns = max(self.sheet.columns, self._column)
         return stated or f"{letters(self._column - 1)}{self._row}"
 
 
-def _number(name: str) -> int:
+@cache
+def number_of(name: str) -> int:
+    """Return the number of a column, from 1."""
     column = 0
     for letter in name:
         column = column * _LETTERS + ord(letter) - ord("A") + 1
