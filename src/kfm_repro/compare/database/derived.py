@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.database.beside import quoted
+from kfm_repro.compare.database.headers import BEGINNING, stated_extents
 from kfm_repro.compare.database.rtree import leads_to
 from kfm_repro.compare.vector.extent import each_extent, fits
 from kfm_repro.compare.vector.wkb import strip_header
@@ -103,13 +104,20 @@ class Derived:
         return bool(table and table.row_number and self.database.count(layer) <= MOST_SEARCHED)
 
     def _leads(self, layer: str, nodes: str) -> bool:
-        extents = self.extents(layer)
-        if extents is None:
+        geometry = self.package.geometry(layer)
+        table = self.database.tables[layer]
+        if geometry not in table.names:
             return False
-        number = self.database.tables[layer].row_number
+        beginning = f"substr({quoted(geometry)}, 1, {BEGINNING})"
+        rows = self.database.query(layer, f"{quoted(table.row_number)}, {beginning}")
+        extents = None
+        if all(head is None or isinstance(head, bytes) for _, head in rows):
+            extents = stated_extents([head for _, head in rows])
+        if extents is None:
+            extents = self.extents(layer)
         stored = self.database.rows(nodes)
         tree = dict(zip(stored.get("nodeno", ()), stored.get("data", ()), strict=True))
-        return leads_to(tree, self.database.rows(layer, (number,))[number], extents)
+        return extents is not None and leads_to(tree, [number for number, _ in rows], extents)
 
     def _not_empty(self, layer: str) -> int:
         """Return how many geometries do not say of themselves that they are empty, -1 where there are none.

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from kfm_repro.compare.vector.extent import Floats
 
 
-__all__ = ["belied", "split"]
+__all__ = ["BEGINNING", "belied", "split", "stated_extents"]
 
 _EMPTY, _EXTENDED = 0x10, 0x20
 _ENVELOPES = {0: 0, 1: 4, 2: 6, 3: 6, 4: 8}
 """Doubles in an envelope by its kind."""
 _HIGH = (2, 4)
 """The kinds of envelope in which heights follow."""
-_HEAD = 8
+_HEAD, BEGINNING = 8, 40
+"""Bytes before the envelope, and up to the end of one in two dimensions."""
 
 
 def split(names: Sequence[str], *sides: dict[str, list[Any]]) -> list[list[bytes | None]]:
@@ -73,6 +74,30 @@ def belied(
             evidence=f"headers of geometries in {which} state an extent, or to be empty, which the geometries are not",
         )
     ]
+
+
+def stated_extents(beginnings: Sequence[bytes | None]) -> Floats | None:
+    """Return the extent of each geometry by its first `BEGINNING` bytes, float64 of shape (n, 6), z as NaN.
+
+    That is the envelope of the header, or a point itself; NaN for none and for empty ones. None where the
+    beginning of a geometry does not tell, or has its numbers the other way round.
+    """
+    import numpy as np
+
+    padded = b"".join((head or b"GP\0\x11").ljust(BEGINNING, b"\0") for head in beginnings)
+    heads = np.frombuffer(padded, np.uint8).reshape(-1, BEGINNING)
+    flags = heads[:, 3]
+    kind, empty = (flags >> 1) & 7, (flags & _EMPTY) != 0
+    envelope = heads[:, _HEAD:].copy().view("<f8")
+    is_point = (kind == 0) & (heads[:, _HEAD] == 1) & (heads[:, 9:13].copy().view("<u4")[:, 0] % 1000 == 1)
+    known = (heads[:, :2] == np.frombuffer(b"GP", np.uint8)).all(axis=1) & ((flags & 1) == 1)
+    if not (known & (empty | is_point | np.isin(kind, (1, 2, 3, 4)))).all():
+        return None
+    point = heads[:, 13:29].copy().view("<f8")
+    bounds = np.where(is_point[:, None], point[:, [0, 0, 1, 1]], envelope)
+    found = np.full((len(heads), 6), np.nan)
+    found[:, [0, 3, 1, 4]] = np.where(empty[:, None], np.nan, bounds)
+    return found
 
 
 def _wrong(rows: list[tuple[bytes | None, Any]]) -> list[bytes]:
