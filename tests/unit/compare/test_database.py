@@ -517,7 +517,12 @@ def boxed(path: Path, *box: float) -> Path:
     return path
 
 
-def test_an_index_that_leads_astray_is_a_value(tmp_path: Path, counties: Any) -> None:
+@pytest.mark.parametrize("shape", ["areas", "points", "lines with heights"])
+def test_an_index_that_leads_astray_is_a_value(tmp_path: Path, counties: Any, shape: str) -> None:
+    if shape != "areas":
+        middles = shapely.centroid(counties.geometry.to_numpy())
+        lines = shapely.force_3d(shapely.boundary(counties.geometry.to_numpy()), 7.0)
+        counties = counties.set_geometry(gpd.GeoSeries(middles if shape == "points" else lines, crs=4326))
     a = altered(tmp_path, counties, side="a")
     wide = boxed(altered(tmp_path, counties), -180, 180)
     assert ("spatial-index", "container") in {(f.kind, f.rung) for f in compare(a, wide, Context())}
