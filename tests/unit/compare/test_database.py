@@ -519,6 +519,7 @@ def boxed(path: Path, *box: float) -> Path:
 
 @pytest.mark.parametrize("shape", ["areas", "points", "lines with heights"])
 def test_an_index_that_leads_astray_is_a_value(tmp_path: Path, counties: Any, shape: str) -> None:
+    counties = counties[:20]
     if shape != "areas":
         middles = shapely.centroid(counties.geometry.to_numpy())
         lines = shapely.force_3d(shapely.boundary(counties.geometry.to_numpy()), 7.0)
@@ -542,15 +543,15 @@ def header(path: Path, change: Callable[[bytearray], None]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("shuffled", [False, True])
 @pytest.mark.parametrize(
-    ("at", "value"),
-    [(3, 0x13), (3, 0x23), (2, 5), (15, 0x41)],
-    ids=["empty", "extended", "version", "envelope"],
+    ("at", "value", "shuffled"),
+    [(3, 0x13, False), (3, 0x23, False), (2, 5, False), (15, 0x41, False), (15, 0x41, True)],
+    ids=["empty", "extended", "version", "envelope", "envelope of shuffled ones"],
 )
 def test_a_header_that_is_wrong_about_its_geometry_is_a_value(
     tmp_path: Path, counties: Any, at: int, value: int, *, shuffled: bool
 ) -> None:
+    counties = counties[:20]
     a = altered(tmp_path, counties[::-1] if shuffled else counties, side="a")
     b = header(altered(tmp_path, counties), lambda blob: blob.__setitem__(at, value))
     for sides in ((a, b), (b, a)):
