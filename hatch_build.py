@@ -19,6 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _AGENT = "kfm_repro/execute/perturb/agent"
 _ROWS = "kfm_repro/compare/tabular/native"
+_ROWS_SOURCES = ("numbers.c", "pages.c", "rows.c")
 _ROWS_FLAGS = (
     "-std=c11",
     "-O3",
@@ -48,7 +49,8 @@ class AgentBuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
         build_data["force_include"][str(built.library)] = f"{_AGENT}/{build.LIBRARY_NAME}"
         rows = Path(self._place.name, "librows.so")
-        command = [*(build.compiler(os.environ) or ["cc"]), *_ROWS_FLAGS, "-o", str(rows), "rows.c"]
+        compiler = build.compiler(os.environ) or ["cc"]
+        command = [*compiler, *_ROWS_FLAGS, "-o", str(rows), *_ROWS_SOURCES]
         subprocess.run(command, cwd=Path(self.root, "src", _ROWS), check=True)
         build_data["force_include"][str(rows)] = f"{_ROWS}/librows.so"
         build_data["pure_python"] = False

@@ -85,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)
-        gc.freeze()  # the interpreter is about to end: what lives is not to be looked through for garbage
+    if argv is None:
+        gc.freeze()  # the process ends: nobody needs to look through what is left for circles
     return int(result) if isinstance(result, int) else _OK
 
 

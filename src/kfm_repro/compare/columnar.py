@@ -20,9 +20,10 @@ _GEO = b"geo"
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two Parquet files; one with the ``geo`` key of GeoParquet on either side is vector data.
 
-    Raises Unreadable for a damaged file and LimitExceeded for one that would decode to too much.
+    Raises Unreadable for a damaged file and LimitExceeded for one that would decode to too much or is encrypted.
     """
-    with parquet.open_parquet(a) as left, parquet.open_parquet(b) as right:
+    opened = (parquet.open_parquet(path, columns=False) for path in (a, b))
+    with next(opened) as left, next(opened) as right:
         geographic = any(_GEO in (file.metadata.metadata or {}) for file in (left, right))
     if geographic:
         from kfm_repro.compare.vector.geoparquet import compare_geoparquet

@@ -13,7 +13,15 @@ from pathlib import Path
 from kfm_repro.compare.advice import advised
 from kfm_repro.compare.arrays.chunks import is_chunk
 from kfm_repro.compare.context import Context
-from kfm_repro.compare.registry import BINARY, CHUNK, Format, candidates, format_by_content, recognise
+from kfm_repro.compare.registry import (
+    BINARY,
+    CHUNK,
+    Format,
+    are_one,
+    candidates,
+    format_by_content,
+    recognise,
+)
 from kfm_repro.errors import LimitExceeded, NotInstalled, Unreadable
 from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, Rung
 from kfm_repro.model.verdict import output_verdict
@@ -85,9 +93,9 @@ def _format_name(a: Path, b: Path, name: str) -> str:
 
 
 def _of_two_formats(a: Path, b: Path) -> tuple[Finding, ...]:
-    """Report two files that are each whole, but not of one format, by their first bytes."""
+    """Report two files that are each whole, but of formats that nobody compares, by their first bytes."""
     names = format_by_content(a), format_by_content(b)
-    if names[0] == names[1] or "" in names:
+    if names[0] == names[1] or "" in names or are_one(*names):
         return ()
     evidence = f"A is {names[0]}, B is {names[1]}"
     return (Finding(kind=Kind.TYPE, rung=Rung.VALUE, evidence=evidence),)

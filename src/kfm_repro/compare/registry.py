@@ -21,6 +21,7 @@ __all__ = [
     "TEXT",
     "Comparator",
     "Format",
+    "are_one",
     "candidates",
     "format_by_content",
     "format_by_name",
@@ -79,6 +80,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "parquet", "columnar:compare", Kind.LAYOUT, (".parquet", ".geoparquet", ".pq"), b"PAR1", tail=b"PAR1"
     ),
+    Format("parquet", "columnar:compare", Kind.LAYOUT, (), b"PARE", tail=b"PARE"),
     Format(
         "arrow",
         "tabular.ipc:compare",
@@ -149,6 +151,8 @@ FORMATS: tuple[Format, ...] = (
     Format("turtle", "document.rdf:compare_turtle", Kind.ENCODING, (".ttl",)),
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, _XML, b"<?xml", old=True),
     Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), b"\xef\xbb\xbf<?xml"),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), "\ufeff<?xml".encode("utf-16-le")),
+    Format("xml", "document.xml:compare_xml", Kind.ENCODING, (), "\ufeff<?xml".encode("utf-16-be")),
     Format("mvt", "tiles.pyramid:compare_tile_pair", Kind.LAYOUT, (".mvt", ".pbf")),
     Format("dbase", "dbase:compare", Kind.LAYOUT, (".dat",)),
     Format("toml", "document:compare_toml", Kind.ENCODING, (".toml",)),
@@ -248,6 +252,12 @@ def format_by_content(path: Path) -> str:
     if begun:
         return begun.name if look.whole(begun) else ""
     return "text" if look.head and not look.binary else ""
+
+
+def are_one(name: str, other: str) -> bool:
+    """Return whether one comparator reads both formats: Arrow files and streams are the same table."""
+    read = [{row.comparator for row in FORMATS if row.name == one} for one in (name, other)]
+    return read[0] == read[1] != set()
 
 
 def _look(path: Path) -> _Look:

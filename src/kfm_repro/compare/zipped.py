@@ -5,11 +5,13 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING
 
+from kfm_repro.compare.samples import scalar
+from kfm_repro.model.finding import Example, Finding, Kind, Rung
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kfm_repro.compare.context import Context
-    from kfm_repro.model.finding import Finding
 
 __all__ = ["compare"]
 
@@ -24,7 +26,27 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         return zarr_zip.compare(a, b, context)
     from kfm_repro.compare.archive import compare_zip
 
-    return compare_zip(a, b, context)
+    found = compare_zip(a, b, context)
+    return (*_first_document(a, b, context), *found)
+
+
+def _first_document(a: Path, b: Path, context: Context) -> list[Finding]:
+    """Report which document of a KMZ is shown, where the order of entries decides it.
+
+    It is the first KML file in the root, whatever its name (OGC 07-147r2, on KMZ).
+    """
+    if not context.name.lower().endswith(".kmz"):
+        return []
+    names = [_names(path) for path in (a, b)]
+    first = [
+        next((name for name in side if name.lower().endswith(".kml") and "/" not in name), "")
+        for side in names
+    ]
+    if first[0] == first[1] or first[0] not in names[1] or first[1] not in names[0]:
+        return []
+    evidence = "another KML file stands first in the archive, which is the one that is shown"
+    shown = (Example(key={"field": "document"}, a=scalar(first[0]), b=scalar(first[1])),)
+    return [Finding(kind=Kind.VALUE, rung=Rung.VALUE, examples=shown, evidence=evidence)]
 
 
 def _names(path: Path) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from kfm_repro.compare.context import Context, Options
 from kfm_repro.compare.outputs import Rule, compare_outputs
 from kfm_repro.errors import KfmReproError, RootNotFound, RunNotFound, UsageError
+from kfm_repro.judge.belonging import belonging
 from kfm_repro.judge.beside import are_large, compare_large
 from kfm_repro.judge.folders import file_outputs, folder_outputs
 from kfm_repro.model.report import NOTHING_COMPARED, Comparison, Report, Scope, count_verdicts
@@ -85,7 +86,7 @@ def compare_paths(
     if a.is_dir() != b.is_dir():
         raise UsageError(f"{a} and {b} are not of one sort", hint="compare two files or two folders")
     rule = Rule(options=options or Options(key=key), accept=accept or Accept.IDENTICAL)
-    if a.is_file() and are_large(a, b) and a.suffix.lower() != ".shp":  # to which other files belong
+    if a.is_file() and are_large(a, b) and not (belonging(a, a) or belonging(b, a)):
         return compare_large(a, b, rule)
     left, right = folder_outputs(a, b) if a.is_dir() else file_outputs(a, b)
     return compare_outputs(left, right, Context(), lambda _: rule)

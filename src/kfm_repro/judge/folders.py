@@ -10,6 +10,7 @@ from pathlib import Path
 from kfm_repro.compare.engine import same_bytes
 from kfm_repro.compare.outputs import Output
 from kfm_repro.errors import UsageError
+from kfm_repro.judge.belonging import belonging
 from kfm_repro.model.finding import FileFacts
 from kfm_repro.runs.hashing import Digest, digest_many
 from kfm_repro.runs.paths import kind_of, real_path
@@ -17,8 +18,6 @@ from kfm_repro.runs.paths import kind_of, real_path
 __all__ = ["file_outputs", "folder_outputs"]
 
 
-_OF_SHAPES = (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx")
-"""What readers take into account beside the shapes."""
 _LARGE = 1 << 20
 """Bytes from which on comparing two files is worth the while before they are digested."""
 
@@ -33,25 +32,12 @@ class _Found:
 
 
 def file_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]]:
-    """Return two files as outputs of one name; two Shapefiles with the files that belong to them.
+    """Return two files as outputs of one name; two Shapefiles with their parts, databases with their logs.
 
     Raises UsageError when one cannot be read.
     """
-    names = [{a.name: a}, {a.name: b}]
-    if a.suffix.lower() == b.suffix.lower() == ".shp":
-        for found, path in zip(names, (a, b), strict=True):
-            for suffix in _OF_SHAPES:
-                file = next(
-                    (
-                        f
-                        for f in (path.with_suffix(s) for s in (suffix, suffix.upper()))
-                        if kind_of(f) == "file"
-                    ),
-                    None,
-                )
-                if file is not None:
-                    found[a.stem + suffix] = file
-    return _digested(names[0], names[1])
+    left, right = ({a.name: path} | belonging(path, a) for path in (a, b))
+    return _digested(left, right)
 
 
 def folder_outputs(a: Path, b: Path) -> tuple[dict[str, Output], dict[str, Output]]:

@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import warnings
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -506,6 +507,72 @@ def test_an_emptied_spatial_index_is_a_value(tmp_path: Path, counties: Any) -> N
     )
     found = [f for f in compare(a, b, Context()) if f.rung == "value"]
     assert [f.kind for f in found] == ["spatial-index"]
+
+
+def boxed(path: Path, *box: float) -> Path:
+    """Change the box of one entry in the spatial index of a GeoPackage."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("update rtree_counties_geom set minx = ?, maxx = ? where id = 7", box)
+        connection.commit()
+    return path
+
+
+@pytest.mark.parametrize("shape", ["areas", "points", "lines with heights"])
+def test_an_index_that_leads_astray_is_a_value(tmp_path: Path, counties: Any, shape: str) -> None:
+    counties = counties[:20]
+    if shape != "areas":
+        middles = shapely.centroid(counties.geometry.to_numpy())
+        lines = shapely.force_3d(shapely.boundary(counties.geometry.to_numpy()), 7.0)
+        counties = counties.set_geometry(gpd.GeoSeries(middles if shape == "points" else lines, crs=4326))
+    a = altered(tmp_path, counties, side="a")
+    wide = boxed(altered(tmp_path, counties), -180, 180)
+    assert ("spatial-index", "container") in {(f.kind, f.rung) for f in compare(a, wide, Context())}
+    astray = boxed(altered(tmp_path, counties), 9, 10)
+    for sides in ((a, astray), (astray, a)):
+        assert [f.kind for f in compare(*sides, Context()) if f.rung == "value"] == ["spatial-index"]
+
+
+def header(path: Path, change: Callable[[bytearray], None]) -> Path:
+    """Change the header of one geometry."""
+    with closing(sqlite3.connect(path)) as connection:
+        (blob,) = connection.execute("select geom from counties where fid = 7").fetchone()
+        changed = bytearray(blob)
+        change(changed)
+        connection.execute("update counties set geom = ? where fid = 7", (bytes(changed),))
+        connection.commit()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "shuffled"),
+    [(3, 0x13, False), (3, 0x23, False), (2, 5, False), (15, 0x41, False), (15, 0x41, True)],
+    ids=["empty", "extended", "version", "envelope", "envelope of shuffled ones"],
+)
+def test_a_header_that_is_wrong_about_its_geometry_is_a_value(
+    tmp_path: Path, counties: Any, at: int, value: int, *, shuffled: bool
+) -> None:
+    counties = counties[:20]
+    a = altered(tmp_path, counties[::-1] if shuffled else counties, side="a")
+    b = header(altered(tmp_path, counties), lambda blob: blob.__setitem__(at, value))
+    for sides in ((a, b), (b, a)):
+        told = [f for f in compare(*sides, Context()) if f.rung == "value"]
+        (found,) = (f for f in told if f.kind != "spatial-index")  # what a wrong header leads to as well
+        assert (found.kind, found.where, found.count) == (
+            "extent-metadata",
+            {"layer": "counties", "column": "geom"},
+            1,
+        )
+
+
+def test_a_header_without_an_envelope_is_packaging(tmp_path: Path, counties: Any) -> None:
+    def without(blob: bytearray) -> None:
+        del blob[8:40]
+        blob[3] &= 0xF1
+
+    a = altered(tmp_path, counties, side="a")
+    assert not [
+        f for f in compare(a, header(altered(tmp_path, counties), without), Context()) if f.rung == "value"
+    ]
 
 
 def test_a_table_of_the_user_named_like_an_index_is_data(tmp_path: Path, counties: Any) -> None:

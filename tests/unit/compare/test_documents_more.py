@@ -37,6 +37,14 @@ def test_postscript_date_is_packaging_and_the_drawing_is_not(tmp_path: Path) -> 
         ("a = 2020-01-01", "a = '2020-01-01'", {"type:value@/a"}),
         ("a = 2026-02-03T21:14:08Z", "a = 2026-11-22T10:00:01Z", {"timestamp:value@/a"}),
         ("[t]\na = 1", "t = {a = 1}", {"encoding:container"}),
+        ("a = 00:00:00.123456789", "a = 00:00:00.123456788", {"value:value@/a"}),
+        (
+            "b = '00:00:00.1234567'\na = [2020-01-01T00:00:00.0000001Z]",
+            "b = '00:00:00.1234567'\na = [2020-01-01T00:00:00.0000002Z]",
+            {"value:value@/a/0"},
+        ),
+        ("a = 00:00:00.1234567", "a = 00:00:00.12345670  # the same", {"encoding:container"}),
+        ("a = 00:00:00.1234561234567", "a = 00:00:00.1234561234568", {"bytes:unknown"}),
     ],
 )
 def test_toml_by_what_it_says(tmp_path: Path, a: str, b: str, expected: set[str]) -> None:

@@ -87,6 +87,42 @@ def test_a_formula_that_went_to_another_row_is_no_order(tmp_path: Path) -> None:
     assert found(*sides) == ("different", {("row-order", "order"), ("attributes", "value")})
 
 
+CELL = '<table:table-cell office:value-type="float" office:value="3"/>'
+
+
+@pytest.mark.parametrize(
+    ("cell", "other"),
+    [
+        (
+            ">{}<text:p>3</text:p></table:table-cell>",
+            ("", "<office:annotation><text:p>b</text:p></office:annotation>"),
+        ),
+        ("><text:p>{}</text:p></table:table-cell>", ("3.0", "4.0")),
+        (' office:currency="{}"/>', ("EUR", "USD")),
+    ],
+    ids=["comment", "shown", "currency"],
+)
+def test_noise_in_one_cell_excuses_nothing_in_another(
+    tmp_path: Path, cell: str, other: tuple[str, str]
+) -> None:
+    source = written(tmp_path / "source.ods")
+    noise = 'office:value="0.1000000000000000"', 'office:value="0.10000000000000002"'
+    a, b, c = (
+        rewritten(
+            source,
+            tmp_path / f"{name}.ods",
+            lambda text, new=new, to=to: text.replace(CELL, CELL[:-2] + new).replace(noise[0], to),
+        )
+        for name, new, to in (
+            ("a", cell.format(other[0]), noise[0]),
+            ("b", cell.format(other[0]), noise[1]),
+            ("c", cell.format(other[1]), noise[1]),
+        )
+    )
+    assert found(a, b) == ("equivalent", {("float-noise", "noise")})
+    assert found(a, c) == ("different", {("float-noise", "noise"), ("attributes", "value")})
+
+
 def test_repeated_rows_and_cells_are_what_they_stand_for(tmp_path: Path) -> None:
     twice = pd.DataFrame({"a": [1, 1, 2], "b": [1, 1, 3]})
     a = written(tmp_path / "a.ods", twice)

@@ -249,3 +249,27 @@ def rows_in(path: Path) -> Any:
     with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as base:
         base.text_factory = bytes
         return base.execute("SELECT * FROM t NOT INDEXED").fetchall()
+
+
+WHOLE = [0, 1, -1, 127, -128, 128, 1 << 15, -(1 << 23), (1 << 31) - 1, -(1 << 47), (1 << 63) - 1, -(1 << 63)]
+
+
+@pytest.mark.parametrize("odd", [None, 1.5, "x", b"1"])
+def test_whole_numbers_are_noted_where_a_column_holds_nothing_else(tmp_path: Path, odd: object) -> None:
+    for name, added in (("whole", 7), ("odd", odd)):
+        path = tmp_path / f"{name}.db"
+        with closing(sqlite3.connect(path)) as base:
+            base.execute("CREATE TABLE t (fid INTEGER PRIMARY KEY, shape POINT, x TEXT, n MEDIUMINT)")
+            rows = [
+                (bytes(900 * (at % 7)), "x" * at if at % 3 else None, n)
+                for at, n in enumerate([*WHOLE, added])
+            ]
+            base.executemany("INSERT INTO t (shape, x, n) VALUES (?, ?, ?)", rows)
+            base.commit()
+        with opened(path) as base_read:
+            header = read_header(path)
+            records.read_records(
+                (base_read, base_read), (header, header), (lambda _: "shape", lambda _: "shape")
+            )
+            noted = {column: values.tolist() for column, values in base_read.records["t"].named.items()}
+        assert noted == ({"n": [*WHOLE, 7]} if name == "whole" else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     *((i, f"county {i % 7}", i * 1.25 + 0.1, day(1 + i)) for i in range(20)),
 )  # fmt: skip
 NOON = day(1) + dt.timedelta(hours=12)
+SHEET = "xl/worksheets/sheet1.xml"
 BOOKKEEPING = {(Kind.TIMESTAMP, Rung.CONTAINER)}
 
 
@@ -158,7 +160,126 @@ def repacked(source: Path, target: Path, name: str, old: bytes, new: bytes) -> P
     return target
 
 
-SHEET = "xl/worksheets/sheet1.xml"
+BOLD = b'<rPr><b/><sz val="11"/><color theme="1"/><rFont val="Calibri"/><family val="2"/><scheme val="minor"/></rPr>'
+
+
+def framed(path: Path) -> Path:
+    """Write a sheet with everything that says over which cells it goes, and texts of two formats."""
+    workbook = xlsxwriter.Workbook(path)
+    workbook.set_properties({"created": NOON})
+    bold = workbook.add_format({"bold": True})
+    sheet = workbook.add_worksheet("counties")
+    for number, row in enumerate(ROWS):
+        sheet.write_row(number, 0, [str(cell) for cell in row])
+    sheet.merge_range("F1:G1", "merged")
+    sheet.autofilter("A1:C9")
+    sheet.write_array_formula("I1:I2", "=A1:A2", None, 1)
+    sheet.write_url("J1", "internal:'counties'!A1")
+    sheet.write_rich_string("K1", "x", bold, "y")
+    workbook.close()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("member", "old", "new"),
+    [
+        (SHEET, b'mergeCell ref="F1:G1"', b'mergeCell ref="F1:H1"'),
+        (SHEET, b'autoFilter ref="A1:C9"', b'autoFilter ref="A1:C8"'),
+        (SHEET, b'ref="I1:I2"', b'ref="I1:I3"'),
+        (SHEET, b'hyperlink ref="J1"', b'hyperlink ref="J2"'),
+        (SHEET, b'<c r="I1"', b'<c r="I1" cm="1"'),
+        (
+            "xl/sharedStrings.xml",
+            b"<r><t>x</t></r><r>" + BOLD + b"<t>y</t></r>",
+            b"<r>" + BOLD + b"<t>x</t></r><r><t>y</t></r>",
+        ),
+    ],
+    ids=["merged", "filter", "array", "link", "dynamic", "bold"],
+)
+def test_over_which_cells_something_goes_is_said(tmp_path: Path, member: str, old: bytes, new: bytes) -> None:
+    a = framed(tmp_path / "a.xlsx")
+    assert zipfile.ZipFile(a).read(member).count(old) == 1
+    assert kinds(outcome(a, repacked(a, tmp_path / "b.xlsx", member, old, new))) == {
+        (Kind.ATTRIBUTES, Rung.VALUE)
+    }
+
+
+def test_cells_and_rows_need_not_say_where_they_are(tmp_path: Path) -> None:
+    a = book(tmp_path / "a.xlsx")
+    b, target = tmp_path / "b.xlsx", tmp_path / "c.xlsx"
+    with zipfile.ZipFile(a) as file:
+        sheet = file.read(SHEET)
+    repacked(a, b, SHEET, sheet, re.sub(rb'<(c|row) r="[A-Z0-9]+"', rb"<\1", sheet))
+    assert kinds(outcome(a, b)) == {(Kind.LAYOUT, Rung.CONTAINER)}
+    repacked(b, target, SHEET, b"<v>0.1</v>", b"<v>9</v>")
+    assert kinds(outcome(a, target)) == {(Kind.VALUE, Rung.VALUE)}
+
+
+OTHER = "xl/worksheets/sheet2.xml"
+
+
+def two_sheets(path: Path, rows: Iterable[tuple[Any, ...]] = ROWS) -> Path:
+    """Write rows into a first sheet, and into both an error, a date and formulas of one value."""
+    workbook = xlsxwriter.Workbook(path, {"default_date_format": "yyyy-mm-dd hh:mm"})
+    workbook.set_properties({"created": NOON})
+    for name, cells in (("counties", rows), ("more", ROWS[:4])):
+        sheet = workbook.add_worksheet(name)
+        for number, row in enumerate(cells):
+            sheet.write_row(number, 0, row)
+        sheet.write_datetime(2, 6, NOON)
+        sheet.write_formula(2, 8, "=NA()", None, "#N/A")
+        sheet.write_formula(2, 9, "=1+2", None, 3)
+        sheet.write_formula(3, 9, "=3+0", None, 3)
+    workbook.close()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (edited(4, 2, 3.8500000000000005), (Kind.FLOAT_NOISE, Rung.NOISE)),
+        ([*ROWS[:12], ROWS[13], ROWS[12], *ROWS[14:]], (Kind.ROW_ORDER, Rung.ORDER)),
+    ],
+    ids=["noise", "order"],
+)
+def test_a_milder_difference_of_one_cell_excuses_nothing_in_another(
+    tmp_path: Path, rows: list[tuple[Any, ...]], told: tuple[Kind, Rung]
+) -> None:
+    a, b = two_sheets(tmp_path / "a.xlsx"), two_sheets(tmp_path / "b.xlsx", rows)
+    assert kinds(outcome(a, b)) == {told}
+    for member in (SHEET, OTHER):
+        for old, new in (
+            (b"#N/A", b"#REF!"),
+            (b"<v>43831.5</v>", b"<v>43831.500000001</v>"),
+            (b"<f>1+2</f>", b"<f>2+1</f>"),
+            (b"<f>1+2</f>", b"<f>3+0</f>"),
+        ):
+            assert old in zipfile.ZipFile(b).read(member)
+            output = outcome(a, repacked(b, tmp_path / "c.xlsx", member, old, new))
+            assert output.verdict is OutputVerdict.DIFFERENT, (member, old, new)
+        swapped = zipfile.ZipFile(b).read(member).replace(b"1+2", b"-").replace(b"3+0", b"1+2")
+        whole = zipfile.ZipFile(b).read(member)
+        repacked(b, tmp_path / "c.xlsx", member, whole, swapped.replace(b"<f>-<", b"<f>3+0<"))
+        assert outcome(a, tmp_path / "c.xlsx").verdict is OutputVerdict.DIFFERENT, member
+
+
+def test_rows_take_formulas_that_name_their_own_row_with_them(tmp_path: Path) -> None:
+    def formulas(name: str, order: Iterable[int]) -> Path:
+        workbook = xlsxwriter.Workbook(tmp_path / name)
+        workbook.set_properties({"created": NOON})
+        sheet = workbook.add_worksheet("counties")
+        sheet.write_row(0, 0, ["id", "double", "first"])
+        for number, row in enumerate(order, 2):
+            sheet.write_row(number - 1, 0, [row])
+            sheet.write_formula(number - 1, 1, f"=A{number}*2", None, row * 2)
+            sheet.write_formula(number - 1, 2, "=$A$2", None, 0)
+        workbook.close()
+        return tmp_path / name
+
+    a, b = formulas("a.xlsx", range(12)), formulas("b.xlsx", reversed(range(12)))
+    assert kinds(outcome(a, b)) == {(Kind.ROW_ORDER, Rung.ORDER)}
+    c = repacked(b, tmp_path / "c.xlsx", SHEET, b"<f>A2*2</f>", b"<f>A3*2</f>")
+    assert outcome(a, c).verdict is OutputVerdict.DIFFERENT
 
 
 @pytest.mark.parametrize(
@@ -166,8 +287,9 @@ SHEET = "xl/worksheets/sheet1.xml"
     [
         (b'r="A1"', b'r="XFD1048576"', "span more than"),
         (b"</sheetData>", b" " * (64 << 20) + b"</sheetData>", "unpacks to"),
+        (b"</sheetData>", b'<row><x:c xmlns:x="y" r="XFD1048576"/></row></sheetData>', "span more than"),
     ],
-    ids=["far cell", "bomb"],
+    ids=["far cell", "bomb", "prefix"],
 )
 def test_a_workbook_that_asks_for_too_much_is_unknown(
     tmp_path: Path, old: bytes, new: bytes, said: str
@@ -176,6 +298,18 @@ def test_a_workbook_that_asks_for_too_much_is_unknown(
     output = outcome(a, repacked(a, tmp_path / "b.xlsx", SHEET, old, new))
     assert output.verdict is OutputVerdict.UNKNOWN
     assert said in output.findings[0].evidence
+
+
+def test_a_sheet_that_lies_elsewhere_is_bounded_too(tmp_path: Path) -> None:
+    a = book(tmp_path / "a.xlsx")
+    moved, far = tmp_path / "moved.xlsx", tmp_path / "far.xlsx"
+    with zipfile.ZipFile(a) as file, zipfile.ZipFile(moved, "w") as to:
+        for info in file.infolist():
+            data = file.read(info).replace(b"worksheets/sheet1.xml", b"s/one.bin")
+            to.writestr(info.filename.replace("worksheets/sheet1.xml", "s/one.bin"), data)
+    assert outcome(a, moved).verdict is not OutputVerdict.UNKNOWN
+    output = outcome(moved, repacked(moved, far, "xl/s/one.bin", b'r="A1"', b'r="XFD1048576"'))
+    assert "span more than" in output.findings[0].evidence
 
 
 def test_entities_are_refused(tmp_path: Path) -> None:

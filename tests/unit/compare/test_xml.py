@@ -53,6 +53,15 @@ def test_xml_by_what_it_says(tmp_path: Path, a: str, b: str, expected: set[str])
     assert brief(compared(tmp_path, a.encode(), b.encode(), "x.xml")) == expected
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_xml_in_another_encoding_says_what_it_says(tmp_path: Path, encoding: str) -> None:
+    text = '<?xml version="1.0" encoding="{}"?><a><b>é</b></a>'
+    other = f"\ufeff{text.format('utf-16')}".encode(encoding)
+    assert brief(compared(tmp_path, xml(text, "utf-8"), other, "x.xml")) == {"encoding:container"}
+    changed = other.replace("é".encode(encoding), "è".encode(encoding))
+    assert brief(compared(tmp_path, xml(text, "utf-8"), changed, "x.xml")) == {"value:value@/a/b"}
+
+
 @pytest.mark.parametrize("context", [RUNS, Context()])
 def test_dates_of_office_files_are_packaging_and_titles_are_not(tmp_path: Path, context: Context) -> None:
     a = xml(CORE, "2026-02-03T21:14:08Z", "t")

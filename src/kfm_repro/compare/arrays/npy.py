@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kfm_repro.compare.arrays.blocks import ArrayDiff, windows
+from kfm_repro.compare.arrays.blocks import windows
+from kfm_repro.compare.arrays.fields import FieldDiffs
 from kfm_repro.compare.context import reading
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
@@ -28,11 +29,11 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     left, right = _opened(a), _opened(b)
     if left.shape != right.shape or left.dtype != right.dtype:
         return (_shape_finding(left, right),)
-    diff = ArrayDiff(Kind.VALUE, {}, context, context.options.tolerance.get("*"))
+    diff = FieldDiffs(Kind.VALUE, {}, context, context.options.tolerance.get("*"))
     for window in windows(left.shape, left.dtype.itemsize):
         diff.add(left[window], right[window], [part.start for part in window])
     found = diff.findings()
-    if _rest(a, left) != _rest(b, right):
+    if not _same_rest((a, left), (b, right)):
         evidence = "bytes after the last element"
         found = (*found, Finding(kind=Kind.BYTES, rung=Rung.VALUE, evidence=evidence))
     return found
@@ -43,7 +44,7 @@ def _opened(path: Path) -> Any:  # noqa: ANN401  # a memory map of any dtype
 
     import numpy as np
 
-    with reading(path, "a NumPy array", SyntaxError, tokenize.TokenError):
+    with reading(path, "a NumPy array", OverflowError, SyntaxError, tokenize.TokenError):
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except ValueError as exc:
@@ -55,11 +56,15 @@ def _opened(path: Path) -> Any:  # noqa: ANN401  # a memory map of any dtype
         return np.load(path, allow_pickle=False)  # no elements, which nothing can map
 
 
-def _rest(path: Path, array: Any) -> bytes:  # noqa: ANN401  # as above
-    """Return the bytes after the last element."""
-    with path.open("rb") as file:
-        file.seek(getattr(array, "offset", path.stat().st_size) + array.nbytes)
-        return file.read(_BLOCK)
+def _same_rest(*sides: tuple[Path, Any]) -> bool:
+    """Return whether the same bytes follow the last element."""
+    with sides[0][0].open("rb") as left, sides[1][0].open("rb") as right:
+        for file, (path, array) in zip((left, right), sides, strict=True):
+            file.seek(getattr(array, "offset", path.stat().st_size) + array.nbytes)
+        while True:
+            blocks = left.read(_BLOCK), right.read(_BLOCK)
+            if blocks[0] != blocks[1] or not blocks[0]:
+                return blocks[0] == blocks[1]
 
 
 def _shape_finding(a: Any, b: Any) -> Finding:  # noqa: ANN401  # as above

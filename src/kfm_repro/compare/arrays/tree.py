@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kfm_repro.compare.arrays.blocks import ArrayDiff, same_bits, windows
+from kfm_repro.compare.arrays.fields import FieldDiffs
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.noise.grouping import merge_many
 from kfm_repro.compare.samples import scalar
@@ -167,9 +168,11 @@ def _attribute(place: str, name: str, a: Any, b: Any, context: Context) -> Itera
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # as above
-    """Return NumPy scalars and arrays as Python values, bytes that are text as text."""
+    """Return NumPy scalars and arrays, also within arrays, as Python values, bytes that are text as text."""
     if hasattr(value, "tolist"):
         value = value.tolist()
+    if isinstance(value, list):
+        return [member if isinstance(member, bytes) else _plain(member) for member in value]
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -233,16 +236,11 @@ def _elements(path: str, a: Node, b: Node, context: Context) -> Iterator[Finding
     chunks = _common_chunks(a, b)
     tolerance = context.options.tolerance
     limit = tolerance.get(path.lstrip("/"), tolerance.get("*"))
-    diffs: dict[str, ArrayDiff] = {}
+    diffs = FieldDiffs(Kind.VALUE, {"pointer": path}, context, limit)
     for window in windows(a.shape, max(1, a.dtype.itemsize), chunks):
         left, right = _native(a.read(window)), _native(b.read(window))
-        origin = [part.start for part in window]
-        for name in left.dtype.names or ("",):
-            where: dict[str, str | int] = {"pointer": path, **({"column": name} if name else {})}
-            diff = diffs.setdefault(name, ArrayDiff(Kind.VALUE, where, context, limit))
-            diff.add(left[name] if name else left, right[name] if name else right, origin)
-    for diff in diffs.values():
-        yield from diff.findings()
+        diffs.add(left, right, [part.start for part in window])
+    yield from diffs.findings()
 
 
 def _common_chunks(a: Node, b: Node) -> tuple[int, ...] | None:

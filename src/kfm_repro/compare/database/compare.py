@@ -17,6 +17,7 @@ from kfm_repro.compare.database.derived import Derived
 from kfm_repro.compare.database.elsewhere import moved_rows
 from kfm_repro.compare.database.geopackage import Package, package_findings, read_package
 from kfm_repro.compare.database.header import header_findings, read_header
+from kfm_repro.compare.database.headers import belied, split
 from kfm_repro.compare.database.integrity import integrity_findings
 from kfm_repro.compare.database.numbering import counting_column, reference, renumbered
 from kfm_repro.compare.database.read import Database, Table, opened
@@ -30,12 +31,13 @@ from kfm_repro.compare.vector.columns import classify_texts
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND
-from kfm_repro.compare.vector.wkb import strip_header
 from kfm_repro.model.finding import Finding, Kind, Rung
 
 __all__ = ["compare"]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
+_MARK = 8
+"""Bytes before the envelope of a geometry: mark, version, flags and SRS id (GeoPackage 1.4, clause 2.1.3)."""
 _CLOCKED = {"gpkg_metadata_reference": "timestamp"}
 
 
@@ -135,12 +137,15 @@ class _Pair(msgspec.Struct, frozen=True):
         return f"{self.packages[0].geometry(self.table_a.name)} srs_id"
 
     @property
+    def geometries(self) -> list[str]:
+        """Return the name of the geometry column of each side, "" where there is none."""
+        sides = zip(self.packages, (self.table_a, self.table_b), strict=True)
+        return [package.geometry(table.name) for package, table in sides]
+
+    @property
     def spatial(self) -> bool:
         """Return whether rows are features."""
-        return (
-            self.packages[0].geometry(self.table_a.name) != ""
-            or self.packages[1].geometry(self.table_b.name) != ""
-        )
+        return any(self.geometries)
 
     @property
     def unit(self) -> str:
@@ -157,19 +162,18 @@ def _geometry_last(a: dict[str, Any], b: dict[str, Any], name: str) -> None:
 
 def _rows(pair: _Pair, context: Context) -> Iterator[Finding]:
     name = pair.table_a.name
-    geometries = [
-        p.geometry(t.name) for p, t in zip(pair.packages, (pair.table_a, pair.table_b), strict=True)
-    ]
-    in_place = settled(pair.together, pair.table_a, pair.table_b, geometries, context)
+    in_place = settled(pair.together, pair.table_a, pair.table_b, pair.geometries, context)
     if in_place is not None:
         yield from _in_place(pair, in_place, context)
         return
-    moved = _moved(pair, geometries, context)
+    moved = _moved(pair, pair.geometries, context)
     if moved is not None:
         yield from renumbered(moved, pair.table_a.row_number, name, _reference(pair))
         return
     columns_a, columns_b = pair.a.rows(pair.table_a.name), pair.b.rows(pair.table_b.name)
-    yield from _headers(pair, columns_a, columns_b, _split(pair, columns_a, columns_b))
+    heads = split(pair.geometries, columns_a, columns_b)
+    yield from belied(name, pair.geometries, heads, columns_a, columns_b)
+    yield from _headers(pair, columns_a, columns_b, heads)
     _geometry_last(columns_a, columns_b, pair.packages[0].geometry(name))
     numbers = counting_column((pair.table_a, pair.table_b), (columns_a, columns_b))
     bare = [{k: v for k, v in side.items() if k != numbers} for side in (columns_a, columns_b)]
@@ -185,7 +189,8 @@ def _in_place(pair: _Pair, found: Settled, context: Context) -> Iterator[Finding
     if not found.a:
         return
     name = pair.table_a.name
-    _split(pair, found.a, found.b)
+    heads = split(pair.geometries, found.a, found.b)
+    yield from belied(name, pair.geometries, heads, found.a, found.b)
     yield from _headers(pair, found.a, found.b, found.heads)
     _geometry_last(found.a, found.b, pair.packages[0].geometry(name))
     of = pair.a.count(name)
@@ -254,39 +259,23 @@ def _is_time(value: object) -> bool:
     return isinstance(value, str) and bool(_TIME.fullmatch(value))
 
 
-def _split(pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]]) -> list[list[bytes | None]]:
-    """Cut the GeoPackage headers off the geometries, in place, and return them.
-
-    They are empty where a value has none, and None where there is no value.
-    """
-    heads: list[list[bytes | None]] = []
-    for package, table, columns in zip(pair.packages, (pair.table_a, pair.table_b), (a, b), strict=True):
-        name = package.geometry(table.name)
-        values = columns.get(name, [])
-        split = {at: strip_header(value) for at, value in enumerate(values) if isinstance(value, bytes)}
-        if name in columns:
-            columns[name] = [split[at][1] if at in split else value for at, value in enumerate(values)]
-        headless = [None if value is None else b"" for value in values]
-        heads.append([split[at][0] if at in split else headless[at] for at in range(len(values))])
-    return heads
-
-
 def _headers(
     pair: _Pair, a: dict[str, list[Any]], b: dict[str, list[Any]], heads: Sequence[Sequence[bytes | None]]
 ) -> Iterator[Finding]:
     """Report whether the headers of geometries differ; several SRS ids become a column of the rows."""
     where: dict[str, str | int] = {"layer": pair.table_a.name}
-    flags = [{head[2:4] for head in side if head is not None} for side in heads]
+    # Of many geometries few headers differ before the envelope.
+    marks = [{None if head is None else head[:_MARK] for head in side} for side in heads]
+    flags = [{mark[2:4] for mark in side if mark is not None} for side in marks]
     if flags[0] != flags[1]:
         evidence = "the headers of the geometries differ in flags or in the kind of envelope"
         yield Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, where=where, evidence=evidence)
-    systems = [[_system(head) for head in side] for side in heads]
-    shown = [sorted({system for system in side if system is not None}) for side in systems]
+    shown = [sorted({system for mark in side if (system := _system(mark)) is not None}) for side in marks]
     if max(map(len, shown)) > 1:
         label = pair.srs_label
         while label in a or label in b:
             label += " "
-        a[label], b[label] = systems
+        a[label], b[label] = ([_system(head) for head in side] for side in heads)
     elif shown[0] != shown[1] and all(shown) and pair.same_system:
         evidence = f"the geometries name SRS {shown[0][0]} against {shown[1][0]}"
         yield Finding(kind=Kind.CRS, rung=Rung.VALUE, where=where, evidence=evidence)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.database.beside import quoted
+from kfm_repro.compare.database.headers import BEGINNING, stated_extents
+from kfm_repro.compare.database.rtree import leads_to
 from kfm_repro.compare.vector.extent import each_extent, fits
 from kfm_repro.compare.vector.wkb import strip_header
 
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     from kfm_repro.compare.database.read import Database
     from kfm_repro.compare.vector.extent import Floats
 
-__all__ = ["Derived"]
+__all__ = ["MOST_SEARCHED", "Derived"]
+
+MOST_SEARCHED = 100_000
+"""Features of a layer of which each is looked for in the spatial index: it takes reading them all."""
 
 _TEXT = 1e-14
 """GDAL writes the bounds into SQL as decimals of 15 or 16 digits."""
@@ -72,18 +77,47 @@ class Derived:
         return type(stated) is int and stated == self.database.count(layer)
 
     def index_fits(self, layer: str) -> bool:
-        """Return whether the spatial index, if there is one, has an entry for each geometry that is not empty."""
+        """Return whether the spatial index, if there is one, leads to each geometry that is not empty.
+
+        Beyond `MOST_SEARCHED` features only their number is held against that of the entries.
+        """
         import numpy as np
 
-        name = self.package.index_of(layer) + "_rowid"
-        table = next((table for table in self.package.indexes if table.lower() == name), None)
+        name = self.package.index_of(layer)
+        table, nodes = (
+            next((table for table in self.package.indexes if table.lower() == name + end), None)
+            for end in ("_rowid", "_node")
+        )
         if table is None:
             return True
         entries = self.database.count(table)
+        if nodes is not None and self.is_searched(layer):
+            return self._leads(layer, nodes)
         if entries == self._not_empty(layer):
             return True
         extents = self.extents(layer)
         return extents is not None and entries == int(np.count_nonzero(~np.isnan(extents[:, 0])))
+
+    def is_searched(self, layer: str) -> bool:
+        """Return whether a layer has few enough rows, and named by numbers, for its index to be read."""
+        table = self.database.tables.get(layer)
+        return bool(table and table.row_number and self.database.count(layer) <= MOST_SEARCHED)
+
+    def _leads(self, layer: str, nodes: str) -> bool:
+        geometry = self.package.geometry(layer)
+        table = self.database.tables[layer]
+        if geometry not in table.names:
+            return False
+        beginning = f"substr({quoted(geometry)}, 1, {BEGINNING})"
+        rows = self.database.query(layer, f"{quoted(table.row_number)}, {beginning}")
+        extents = None
+        if all(head is None or isinstance(head, bytes) for _, head in rows):
+            extents = stated_extents([head for _, head in rows])
+        if extents is None:
+            extents = self.extents(layer)
+        stored = self.database.rows(nodes)
+        tree = dict(zip(stored.get("nodeno", ()), stored.get("data", ()), strict=True))
+        return extents is not None and leads_to(tree, [number for number, _ in rows], extents)
 
     def _not_empty(self, layer: str) -> int:
         """Return how many geometries do not say of themselves that they are empty, -1 where there are none.

@@ -121,6 +121,9 @@ class _Geometries:
     def rises(self, column: int) -> bool:  # noqa: ARG002 - as above
         return False
 
+    def ascends(self, column: int) -> bool:  # noqa: ARG002 - as above
+        return False
+
     def counts_up(self, column: int) -> bool:  # noqa: ARG002 - as above
         return False
 

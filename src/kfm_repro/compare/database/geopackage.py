@@ -12,7 +12,7 @@ from kfm_repro.compare.database.read import Database, Entry
 from kfm_repro.compare.database.systems import definition, system_difference
 from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.vector.crs import ground_of, parse
+from kfm_repro.compare.vector.crs import ground_of_definition
 from kfm_repro.compare.vector.measure import UNKNOWN_GROUND, Ground
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -61,7 +61,7 @@ class Package:
     def ground(self, table: str) -> Ground:
         """Return what a unit of a table's coordinates is."""
         system = self.geometries.get(table, {}).get("srs_id")
-        return ground_of(parse(self.definition(system))) if system not in _UNDEFINED else UNKNOWN_GROUND
+        return ground_of_definition(self.definition(system)) if system not in _UNDEFINED else UNKNOWN_GROUND
 
     def definition(self, system: Any) -> str:  # noqa: ANN401 - whatever stands in the cell
         """Return the WKT of a reference system, "" when it is not defined."""
@@ -291,10 +291,12 @@ def _indexes(left: Derived, right: Derived, renamed: dict[str, str], together: B
     broken = [f"A's index of {name}" for name in a.geometries if not left.index_fits(name)]
     broken += [f"B's index of {name}" for name in b.geometries if not right.index_fits(name)]
     if broken:
-        evidence = f"{broken[0]} has not as many entries as there are geometries"
+        evidence = f"{broken[0]} does not lead to each geometry: it has other entries than there are"
         yield Finding(kind=Kind.SPATIAL_INDEX, rung=Rung.VALUE, count=len(broken), evidence=evidence[:300])
     elif not renamed:
         evidence = "the tables of the spatial index differ: it follows from the geometries and their order"
+        if not all(side.is_searched(name) for side in (left, right) for name in side.package.geometries):
+            evidence += ", of which only the number was looked at"
         yield Finding(
             kind=Kind.SPATIAL_INDEX, rung=Rung.CONTAINER, count=len(changed), evidence=evidence,
             examples=tuple(Example(key={"table": name}) for name in changed[:3]),

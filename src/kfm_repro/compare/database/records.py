@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.tabular.native import library
 from kfm_repro.compare.tabular.numbering import Numbers, draw_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from kfm_repro.compare.database.header import Header
-    from kfm_repro.compare.database.read import Database
+    from kfm_repro.compare.database.read import Database, Table
     from kfm_repro.compare.tabular.exact import Ints
 
 __all__ = ["Records", "read_records"]
@@ -54,13 +55,15 @@ class Records:
     """The rows of one table in the order in which they are stored: their row numbers, int64, and their numbers.
 
     ``lengths``, int64, and ``heads``, the first eight bytes as a little-endian uint64, are those of the blobs in one
-    column.
+    column. ``named`` are the whole numbers in the column that may name the rows, by its name; empty where there is no
+    such column, or something else is in it.
     """
 
     rows: Ints
     numbers: Numbers
     lengths: Ints
     heads: NDArray[np.uint64]
+    named: Mapping[str, Ints] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -126,12 +129,18 @@ def read_records(
     if headers[0].encoding != headers[1].encoding:
         return
     seed = draw_seed()
-    for side, header, column in zip(sides, headers, looked_at, strict=True):
+
+    def noted(side: Database, header: Header, column: Callable[[str], str]) -> None:
         with _Pages.of(side.path, header) as pages:
             for name in side.tables:
                 records = _records(pages, side, name, column(name), seed)
                 if records is not None:
                     side.records[name] = records
+
+    # The loops let go of the interpreter; each side has a connection of its own.
+    with ThreadPoolExecutor(2 if sqlite3.threadsafety else 1) as pool:
+        for _ in pool.map(noted, sides, headers, looked_at):
+            pass
 
 
 @dataclass(frozen=True)
@@ -156,13 +165,22 @@ class _Pages:
 
 
 def _records(pages: _Pages, database: Database, name: str, column: str, seed: int) -> Records | None:
-    names = database.tables[name].names
+    table = database.tables[name]
     leaves = _leaves(pages, _root(database, name))
-    return (
-        None
-        if leaves is None
-        else _numbered(pages, leaves, names.index(column) if column in names else -1, seed)
+    if leaves is None:
+        return None
+    looked_at = table.names.index(column) if column in table.names else -1
+    return _numbered(pages, leaves, looked_at, _may_name(table, column), seed)
+
+
+def _may_name(table: Table, geometry: str) -> tuple[int, str]:
+    """Return place and name of the first column of whole numbers besides the row number; -1 for none."""
+    whole = (
+        (at, column.name)
+        for at, column in enumerate(table.columns)
+        if "INT" in column.type.upper() and column.name not in (table.row_number, geometry)
     )
+    return (-1, "") if table.unnumbered or table.computed else next(whole, (-1, ""))
 
 
 def _root(database: Database, table: str) -> int:
@@ -221,7 +239,9 @@ def _children(pages: _Pages, number: int) -> list[int]:
     return found
 
 
-def _numbered(pages: _Pages, leaves: list[int], column: int, seed: int) -> Records | None:
+def _numbered(
+    pages: _Pages, leaves: list[int], column: int, naming: tuple[int, str], seed: int
+) -> Records | None:
     """Return the records in some leaves; None when one of them is not as it should be."""
     import numpy as np
 
@@ -230,21 +250,25 @@ def _numbered(pages: _Pages, leaves: list[int], column: int, seed: int) -> Recor
         return None
     at_once = max(1, _BYTES_AT_ONCE // pages.size)
     room = at_once * (pages.usable // _LEAST_CELL + 1)
-    made = [np.empty(room, kind) for kind in (np.int64, np.uint64, np.uint64, np.int64, np.uint64)]
+    kinds = (np.int64, np.uint64, np.uint64, np.int64, np.uint64, np.int64)
+    made = [np.empty(room, kind) for kind in kinds]
+    whole = np.ones(1, np.int32)
     parts = []
     for first in range(0, len(leaves), at_once):
         some = np.array(leaves[first : first + at_once], np.int64)
         count = loops.kfm_sqlite_rows(
             *(pages.file, pages.size, pages.usable, some.ctypes.data, len(some), column),
             *(seed & (1 << 64) - 1, seed >> 64, spread.ctypes.data, room),
-            *(array.ctypes.data for array in made),
+            *(array.ctypes.data for array in made[:-1]),
+            *(naming[0], made[-1].ctypes.data, whole.ctypes.data),
         )
         if count < 0:
             return None
         parts.append([array[:count].copy() for array in made])
-    rows, one, two, lengths, heads = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    rows, one, two, lengths, heads, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     if not (rows[1:] > rows[:-1]).all():
         return None
     if column < 0:
         lengths[:] = _NOT_A_BLOB
-    return Records(rows, Numbers(one, two), lengths, heads)
+    named = {naming[1]: values} if naming[0] >= 0 and whole[0] else {}
+    return Records(rows, Numbers(one, two), lengths, heads, named)

@@ -107,9 +107,21 @@ def _key(side: Database, table: Table, alike: Sequence[str], numbers: list[int],
             if not counts(column, numbers):
                 return column
             continue
-        if all(_names_rows(_values(side, table.name, quoted(column), most)) for most in (_SAMPLE, -1)):
+        if _names_rows_in(side, table.name, column):
             return column
     return ""
+
+
+def _names_rows_in(side: Database, table: str, column: str) -> bool:
+    """Return `_names_rows` of a column: of the records, where they have noted its numbers."""
+    import numpy as np
+
+    records = side.records.get(table)
+    known = None if records is None else records.named.get(column)
+    if known is not None:
+        ordered = np.sort(known)
+        return bool(len(ordered)) and not (ordered[1:] == ordered[:-1]).any()
+    return all(_names_rows(_values(side, table, quoted(column), most)) for most in (_SAMPLE, -1))
 
 
 def _names_rows(values: list[Any]) -> bool:

@@ -9,6 +9,8 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from kfm_repro.compare import text
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.document import compare_json
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["compare_jsonld", "compare_ntriples", "compare_turtle"]
 
 _MOST_BYTES = 16 << 20
+_ORDERED = (b'"@list"', b'"@json"')
+"""What makes the order of an array data in whatever term is declared so (JSON-LD 1.1, 4.3.1 and 4.2.2)."""
 _MOST_BLANK = 20_000
 """Blank nodes beyond which their names are not settled: it may take forever."""
 
@@ -54,9 +58,21 @@ def compare_jsonld(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
         mapped = _objects(a, context) == _objects(b, context)
     except DuplicateKey:
         mapped = False
-    if not mapped or _refers_to_context(a) or _refers_to_context(b):
+    elsewhere = _refers_to_context(a) or _refers_to_context(b)
+    if elsewhere or any(word in path.read_bytes() for path in (a, b) for word in _ORDERED):
+        meant = tuple(map(_meant, found))
+        mapped, found = mapped and meant == found, meant
+    if not mapped or elsewhere:
         return found
     return _compare(a, b, context, "json-ld", found)
+
+
+def _meant(found: Finding) -> Finding:
+    """Return a finding with the order of an array as data: a context may make a list of what JSON has as an array."""
+    if found.kind is not Kind.ARRAY_ORDER:
+        return found
+    evidence = f"{found.evidence}; a context says, or may say where it lies elsewhere, that the order is data"
+    return structs.replace(found, kind=Kind.VALUE, rung=Rung.VALUE, evidence=evidence)
 
 
 def _compare(

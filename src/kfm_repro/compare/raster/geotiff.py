@@ -26,6 +26,7 @@ _LAYOUT = {
     256: "width", 257: "height", 258: "bits", 259: "compression", 266: "fill order", 273: "offsets",
     277: "samples", 278: "rows of a strip", 279: "sizes", 284: "interleaving", 317: "predictor",
     322: "tile width", 323: "tile height", 324: "offsets", 325: "sizes", 347: "JPEG tables",
+    50674: "LERC parameters",
 }  # fmt: skip
 _PALETTE = 320
 _SHOWN = (259, 266, 278, 284, 317, 322, 323)

@@ -19,6 +19,11 @@ __all__ = ["HIDDEN_DOMAINS", "item_findings"]
 _METADATA = 42112
 HIDDEN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "TIFF", "COLOR_PROFILE")
 """Domains that GDAL fills in by how a file is stored; what a file itself says in them is compared here."""
+_PACKED = frozenset((
+    "COMPRESSION_REVERSIBILITY", "MAX_Z_ERROR", "MAX_Z_ERROR_OVERVIEW", "JPEG_QUALITY", "JPEGTABLESMODE",
+    "JXL_LOSSLESS", "JXL_DISTANCE", "JXL_ALPHA_DISTANCE", "JXL_EFFORT", "WEBP_LOSSLESS", "WEBP_LEVEL",
+))  # fmt: skip
+"""How blocks were packed, in IMAGE_STRUCTURE: layout of the pixels, which are compared themselves."""
 _TOLD_ROLES = ("", "description", "scale", "offset", "unittype", "colorinterp")
 
 
@@ -51,5 +56,7 @@ def _is_told(child: Any) -> bool:  # noqa: ANN401  # an element or a text
     if not isinstance(child, list) or child[0] != "Item":
         return not isinstance(child, list) and not child.strip()
     said = child[1]
+    if said.get("domain") == "IMAGE_STRUCTURE" and said.get("name") in _PACKED:
+        return True
     known = set(said) <= {"name", "sample", "role", "domain"}
     return known and said.get("role", "") in _TOLD_ROLES and said.get("domain", "") not in HIDDEN_DOMAINS

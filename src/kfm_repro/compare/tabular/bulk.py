@@ -32,6 +32,8 @@ __all__ = ["Part", "is_plain", "merged", "settle", "settle_cells"]
 _NONE: Mapping[str, object] = MappingProxyType({})
 _MANY = 2_000
 """Fewer pairs are looked at one by one sooner than numpy would be done."""
+_BLOCK = 1 << 15
+"""As many pairs are settled at a time: what is computed of them stays in the cache."""
 _WIDEST = 64
 _FRACTION = r"^-?(0|[1-9][0-9]{0,14})\.[0-9]{1,16}$"
 _SURE_LENGTH = 16
@@ -116,6 +118,20 @@ def settle_cells(
     column: Column, a: pa.ChunkedArray, b: pa.ChunkedArray, task: Task
 ) -> tuple[list[Part], Ints]:
     """Do the same for the cells of a column that `is_plain`, all of which differ."""
+    import numpy as np
+
+    parts: list[Part] = []
+    left: list[Ints] = []
+    for start in range(0, len(a), _BLOCK):
+        found, places = _settle_block(column, a.slice(start, _BLOCK), b.slice(start, _BLOCK), task)
+        parts = merged([*parts, *(replace(part, first=part.first + start) for part in found)])
+        left.append(places + start)
+    return parts, np.concatenate(left) if left else np.zeros(0, np.int64)
+
+
+def _settle_block(
+    column: Column, a: pa.ChunkedArray, b: pa.ChunkedArray, task: Task
+) -> tuple[list[Part], Ints]:
     import numpy as np
 
     if _is_text(column):
@@ -259,7 +275,7 @@ def _noise_part(
     most = int(ulp.max())
     evidence = f"at most {most} ulp apart" + (f" (binary{width})" if width != _WIDEST else "")
     detail = {"max_ulp": most, "max_rel": float(rel.max()), "max_abs": float(gap.max())}
-    counts = dict(zip(*(part.tolist() for part in np.unique(ulp, return_counts=True)), strict=True))
+    counts = {apart: count for apart, count in enumerate(np.bincount(ulp.view(np.int64)).tolist()) if count}
     return replace(
         Part.of(Kind.FLOAT_NOISE, Rung.NOISE, places, evidence, detail), figures=figures.of_ulps(counts)
     )

@@ -30,6 +30,9 @@ __all__ = ["PairClassifier", "Pairs", "Task", "column_findings", "looked_at", "p
 _FIRST_LOOK = 2_000
 """Distinct pairs of a column that are looked at before it is decided whether to look at the others."""
 
+_FEW = 50
+"""Distinct pairs of a column with a classifier of its own that are looked at before those."""
+
 PairClassifier = Callable[[list[Any], list[Any], Context], tuple[Classified, ...]]
 """Tells the differing values of one column apart: A's values, B's values at the same indexes, context."""
 
@@ -159,7 +162,7 @@ def looked_at(column: Column, pairs: Pairs, task: Task) -> list[Part]:
     unseen = np.arange(len(first))[most:]
     first = first[:most]
     parts: list[Classified] = []
-    if len(first) > 4 * _FIRST_LOOK and not column.is_float:
+    if len(first) > 4 * _FIRST_LOOK and not column.is_float and _may_be_values(column, pairs, first, task):
         parts = _classified_rows(column, pairs, first[:_FIRST_LOOK], task)
     if parts and all(part.kind == Kind.VALUE for part in parts):  # a look at more would be idle
         unseen = np.arange(_FIRST_LOOK, len(first) + len(unseen))
@@ -179,6 +182,13 @@ def looked_at(column: Column, pairs: Pairs, task: Task) -> list[Part]:
         )
         for part in (*parts, *_unseen(unseen, column, task))
     ]
+
+
+def _may_be_values(column: Column, pairs: Pairs, which: Ints, task: Task) -> bool:
+    """Return whether nothing but values may be found: those who tell a column apart are asked about a few first."""
+    if column.label not in task.classifiers:
+        return True
+    return all(part.kind == Kind.VALUE for part in _classified_rows(column, pairs, which[:_FEW], task))
 
 
 def _classified_rows(column: Column, pairs: Pairs, which: Ints, task: Task) -> list[Classified]:

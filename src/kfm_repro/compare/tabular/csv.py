@@ -96,11 +96,12 @@ def _in_pieces(
     a: Path, b: Path, context: Context, classifiers: Classifiers = lambda _: {}
 ) -> tuple[Finding, ...] | None:
     """Compare two large files by their records; None for small, odd or too many ones."""
-    if min(a.stat().st_size, b.stat().st_size) < context.limits.whole_text_bytes:
+    sizes, most = (a.stat().st_size, b.stat().st_size), context.options.memory_bytes
+    beyond = most is not None and sum(sizes) * _COPIES > most
+    if min(sizes) < context.limits.whole_text_bytes and not beyond:
         return None
-    most, size = context.options.memory_bytes, a.stat().st_size + b.stat().st_size
     try:
-        if most is not None and size * _COPIES > most:
+        if beyond:
             return compare_spooled(a, b, context, classifiers)
         left, right = _opened(a, b)
         findings = compare_texts(left, right, context, classifiers(left.names))

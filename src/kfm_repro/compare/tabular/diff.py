@@ -99,9 +99,10 @@ def compare_sources(
             return tuple(findings)
         return (*findings, *residue_findings(columns, (a.rows, b.rows), rest, task))
     pairing = anchored(columns, anchor, context)
-    for i, parts in large.parts_in_place(columns, anchor, task):
+    for i, parts, held in large.parts_in_place(columns, anchor, task):
         shown = [(part.first, part.first) for part in parts]
-        findings += part_findings(columns, i, parts, shown, pairing, a.rows, task)
+        known = [*columns[:i], held, *columns[i + 1 :]]
+        findings += part_findings(known, i, parts, shown, pairing, a.rows, task)
     return tuple(findings)
 
 

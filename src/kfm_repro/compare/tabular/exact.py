@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
+from kfm_repro.compare.tabular.native import library
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["codes", "common_values", "exact", "python_values", "taken", "unequal"]
 
 _INTERVAL_BYTES = 16
+_LONG = 128
+"""Bytes per value from which byte strings are told apart by numbers: Arrow would copy all of them."""
 
 
 def exact(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -161,15 +164,43 @@ def codes(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[Ints, Ints]:
     import pyarrow as pa
 
     both = pa.chunked_array([*a.chunks, *b.chunks], type=a.type)
-    if pa.types.is_null(a.type):
+    if pa.types.is_null(a.type) or not len(both):
         numbers: Ints = np.zeros(len(both), np.int64)
     elif pa.types.is_integer(a.type) and both.null_count == 0:
         numbers = numpy_of(both).astype(np.int64, copy=False)
     else:
         # In one piece: of many, each would get a dictionary of all values before it.
-        indices = both.combine_chunks().dictionary_encode().indices
-        numbers = numpy_of(filled(indices, -1)).astype(np.int64)
+        numbers = _places(both.combine_chunks())
     return numbers[: len(a)], numbers[len(a) :]
+
+
+def _places(values: pa.Array) -> Ints:
+    """Return the place of each value among the distinct ones, -1 for null."""
+    import numpy as np
+    import pyarrow as pa
+
+    long = pa.types.is_large_binary(values.type) and values.nbytes > _LONG * len(values)
+    places = _places_of_long(values) if long and library() is not None else None
+    if places is None:
+        places = numpy_of(filled(values.dictionary_encode().indices, -1)).astype(np.int64)
+    return places
+
+
+def _places_of_long(values: pa.LargeBinaryArray) -> Ints | None:
+    """Return the same for long byte strings by their numbers; None in the unheard-of case that two share one."""
+    import numpy as np
+
+    from kfm_repro.compare.tabular.numbering import Numbers, draw_seed
+
+    numbers = Numbers.of(len(values), draw_seed())
+    numbers.mix(values)
+    places: Ints = numpy_of(integers(numbers.one.view(np.int64)).dictionary_encode().indices).astype(np.int64)
+    _, first = np.unique(places, return_index=True)
+    again = np.flatnonzero(first[places] != np.arange(len(places)))
+    if len(again) and not values.take(integers(again)).equals(values.take(integers(first[places[again]]))):
+        return None
+    places[numpy_of(values.is_null())] = -1
+    return places
 
 
 def common_values(a: pa.ChunkedArray, b: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:

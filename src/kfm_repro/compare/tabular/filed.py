@@ -55,6 +55,10 @@ class Source(Protocol):
         """Return whether some strict order of the cells proves that none occurs twice."""
         ...
 
+    def ascends(self, column: int) -> bool:
+        """Return whether the values are known to be ascending, each larger than the last."""
+        ...
+
     def counts_up(self, column: int) -> bool:
         """Return whether the cells are texts that are known to spell natural numbers, each larger than the last."""
         ...
@@ -224,6 +228,8 @@ def _direction(source: Source, at: int, as_column: Callable[[pa.Array], pa.Chunk
     """Return `sorting.direction` of a column in a file, leaving off at the first piece that is not sorted."""
     import pyarrow as pa
 
+    if source.rows > 1 and source.ascends(at):
+        return "ascending"
     try:
         return _direction_of(as_column(piece) for piece in _growing(source, at))
     except pa.ArrowException:  # not all are numbers

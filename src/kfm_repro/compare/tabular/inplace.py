@@ -5,42 +5,27 @@ A row that differs in no column at its position is equal there, and that is prov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import kfm_repro.compare.tabular.exact as ex
-from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of
-from kfm_repro.compare.tabular.workers import workers
+from kfm_repro.compare.tabular.arrays import filled, integers, numpy_of, typed
+from kfm_repro.compare.tabular.workers import in_parallel
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from kfm_repro.compare.tabular.exact import Ints, Mask
     from kfm_repro.compare.tabular.filed import FileColumn
+    from kfm_repro.compare.tabular.instep import Unlike
     from kfm_repro.compare.tabular.source import ParquetSource
 
-__all__ = ["Difference", "differing", "in_parallel", "probe"]
+__all__ = ["Difference", "differing", "probe", "told_apart"]
 
 _PROBED = 20_000
 
-T = TypeVar("T")
 R = TypeVar("R")
-
-
-def in_parallel(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-    """Yield the results in the order of the tasks; as many threads as cores, and few results ahead."""
-    from collections import deque
-
-    with ThreadPoolExecutor(workers()) as pool:
-        waiting: deque[Any] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(work, task))
-            if len(waiting) > workers():
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def probe(column: FileColumn) -> tuple[float, bool]:
@@ -77,15 +62,22 @@ class Difference:
 
 def differing(columns: Sequence[FileColumn], rows: int) -> Iterator[tuple[int, Difference]]:
     """Yield where column ``i`` differs among the first ``rows`` rows, piece by piece, ascending per column."""
+    for i, difference, _ in told_apart(columns, rows, lambda _, __: None):
+        yield i, difference
+
+
+def told_apart(
+    columns: Sequence[FileColumn], rows: int, tell: Callable[[int, Difference], R]
+) -> Iterator[tuple[int, Difference, R]]:
+    """Yield the same with what ``tell``, called by any thread, says of a column and a difference of it."""
     tasks = [(i, group) for i, column in enumerate(columns) for group in _groups(column, rows)]
 
-    def compared(task: tuple[int, int]) -> tuple[int, list[Difference]]:
+    def compared(task: tuple[int, int]) -> list[tuple[int, Difference, R]]:
         i, group = task
-        return i, list(_differences(columns[i], group, rows))
+        return [(i, found, tell(i, found)) for found in _differences(columns[i], group, rows)]
 
-    for i, found in in_parallel(compared, tasks):
-        for difference in found:
-            yield i, difference
+    for found in in_parallel(compared, tasks):
+        yield from found
 
 
 def _groups(column: FileColumn, rows: int) -> list[int]:
@@ -102,8 +94,13 @@ def _differences(column: FileColumn, group: int, rows: int) -> Iterator[Differen
     start, stop = int(a.starts[group]), min(rows, int(a.starts[group + 1]))
     other = int(np.searchsorted(b.starts, start, "right")) - 1
     alike = (b.starts[other], b.starts[other + 1]) == (start, a.starts[group + 1])
-    if alike and other == group and at_a == at_b and a.same_bytes(b, at_a, group):
-        return
+    if alike and other == group and at_a == at_b:
+        if a.same_bytes(b, at_a, group):
+            return
+        found = a.unlike_values(b, at_a, group) if stop == a.starts[group + 1] else None
+        if found is not None:
+            yield from _at_hand(found, start, column.a.type)
+            return
     left = a.piece(at_a, group)
     while start < stop:
         end = min(stop, int(b.starts[other + 1]))
@@ -118,6 +115,17 @@ def _differences(column: FileColumn, group: int, rows: int) -> Iterator[Differen
                 yield Difference(places + start, *(_cells(side, places) for side in (mine, theirs)))
             start = end
         other += 1
+
+
+def _at_hand(found: Unlike, first: int, kind: pa.DataType) -> Iterator[Difference]:
+    """Yield the values that differ in a piece whose first row is ``first``, if any do."""
+    import numpy as np
+    import pyarrow as pa
+
+    if found.places:
+        cells = (typed(side, kind) for side in (found.a, found.b))
+        a, b = (side if isinstance(side, pa.ChunkedArray) else _chunked(side) for side in cells)
+        yield Difference(np.array(found.places, np.int64) + first, a, b)
 
 
 def _cells(piece: pa.Array, places: Ints) -> pa.ChunkedArray:
@@ -143,8 +151,11 @@ def _unequal_places(a: pa.DictionaryArray, b: pa.DictionaryArray) -> Mask | None
     sides = []
     for side, values, missing in ((a, values_a, -3), (b, values_b, -2)):
         places = numpy_of(filled(pc.index_in(values, value_set=values_a, skip_nulls=True), missing))
+        if not side.indices.null_count and np.array_equal(places, np.arange(len(places))):
+            sides.append(numpy_of(side.indices))  # each is in its own place
+            continue
         places = np.append(places, -1)  # the last one stands for null
-        sides.append(places[numpy_of(filled(side.indices, len(places) - 1))])
+        sides.append(places.take(numpy_of(filled(side.indices, len(places) - 1))))
     mask: Mask = sides[0] != sides[1]
     return mask if mask.any() else None
 

@@ -17,12 +17,13 @@ import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
 from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
-from kfm_repro.compare.tabular.inplace import Difference, differing, in_parallel, probe
+from kfm_repro.compare.tabular.inplace import Difference, differing, probe, told_apart
 from kfm_repro.compare.tabular.many import codes_on_demand
 from kfm_repro.compare.tabular.multisets import pair_rows
 from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, labels, plain_type
+from kfm_repro.compare.tabular.workers import in_parallel
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ __all__ = [
     "can_be_reduced",
     "codes_of",
     "file_columns",
-    "number_rows",
     "parts_in_place",
     "reduce",
 ]
@@ -123,26 +123,31 @@ def anchor_in_place(columns: Sequence[FileColumn], usable: Sequence[int]) -> int
 
 def parts_in_place(
     columns: Sequence[FileColumn], anchor: int, task: Task
-) -> Iterator[tuple[int, list[Part]]]:
-    """Yield per differing column of tables with an anchor what its cells are, told apart; places are rows."""
+) -> Iterator[tuple[int, list[Part], FileColumn]]:
+    """Yield per differing column of tables with an anchor what its cells are, told apart; places are rows.
+
+    The column comes with the cells at hand that were looked at.
+    """
     import numpy as np
 
     settled: dict[int, list[Part]] = {}
     left: dict[int, _Left] = {}
     most = max(_LEAST_LOOKED_AT, min(_MOST_LOOKED_AT, task.context.memory // _BYTES_PER_PAIR))
-    others = [i for i in range(len(columns)) if i != anchor]
-    for i, difference in differing([columns[i] for i in others], columns[anchor].sources[0].rows):
-        at = others[i]
-        parts: list[Part] = []
-        if is_plain(columns[at], task):
-            found, here = settle_cells(columns[at], difference.a, difference.b, task)
-            parts = [part.at(difference.places) for part in found]
-        else:
-            here = np.arange(len(difference.places))
-        settled[at] = merged([*settled.get(at, []), *parts])
-        left.setdefault(at, _Left(most)).add(difference.take(here), bounded=not columns[at].is_float)
+    others = [column for i, column in enumerate(columns) if i != anchor]
+
+    def settle(at: int, difference: Difference) -> tuple[list[Part], Ints]:
+        if not is_plain(others[at], task):
+            return [], np.arange(len(difference.places))
+        found, here = settle_cells(others[at], difference.a, difference.b, task)
+        return [part.at(difference.places) for part in found], here
+
+    for at, difference, (parts, here) in told_apart(others, columns[anchor].sources[0].rows, settle):
+        i = at + (at >= anchor)
+        settled[i] = merged([*settled.get(i, []), *parts])
+        left.setdefault(i, _Left(most)).add(difference.take(here), bounded=not columns[i].is_float)
     for i in sorted(settled):
-        yield i, merged([*settled[i], *left[i].parts(columns[i], task)])
+        held = left[i].at_hand(columns[i])
+        yield i, merged([*settled[i], *left[i].parts(held, task)]), held
 
 
 @dataclass
@@ -167,21 +172,22 @@ class _Left:
             if self.beyond_first is None:
                 self.beyond_first = places[room : room + MAX_EXAMPLES].copy()
 
-    def parts(self, column: FileColumn, task: Task) -> list[Part]:
-        """Return what the cells are that were looked at; the others are values."""
-        return [*(self._looked_at(column, task) if self.found else ()), *self._beyond(column, task)]
+    def parts(self, held: FileColumn, task: Task) -> list[Part]:
+        """Return what the cells are that are at hand; the others are values."""
+        return [*(_looked_at(held, task) if self.found else ()), *self._beyond(held, task)]
 
-    def _looked_at(self, column: FileColumn, task: Task) -> list[Part]:
+    def at_hand(self, column: FileColumn) -> FileColumn:
+        """Return the column with the cells at hand that are to be looked at."""
         import numpy as np
 
+        if not self.found:
+            return column
         places = np.concatenate([difference.places for difference in self.found])
         a, b = (
             _of_type(side, [getattr(d, name) for d in self.found])
             for side, name in ((column.a, "a"), (column.b, "b"))
         )
-        held = replace(column, a=a, b=b, rows_a=places, rows_b=places)
-        pairs = Pairs(places, places, *ex.codes(*held.exact))
-        return [part.at(places) for part in looked_at(held, pairs, task)]
+        return replace(column, a=a, b=b, rows_a=places, rows_b=places)
 
     def _beyond(self, column: FileColumn, task: Task) -> list[Part]:
         if self.beyond_first is None:
@@ -191,6 +197,11 @@ class _Left:
         rung = Rung.VALUE if reason is None else Rung.TOLERANCE
         evidence += "" if reason is None else f"; ignored by the settings: {reason}"
         return [Part(str(Kind.VALUE), str(rung), self.beyond, self.beyond_first, evidence)]
+
+
+def _looked_at(held: FileColumn, task: Task) -> list[Part]:
+    pairs = Pairs(held.rows_a, held.rows_a, *ex.codes(*held.exact))
+    return [part.at(held.rows_a) for part in looked_at(held, pairs, task)]
 
 
 def _of_type(like: pa.ChunkedArray, parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
@@ -308,23 +319,19 @@ def _with_cells(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> li
 
 
 def _numbers(columns: Sequence[FileColumn]) -> tuple[Numbers, Numbers]:
+    """Return the numbers of all rows of both files."""
     seed = draw_seed()
-    a, b = (
-        number_rows(source, [column.at[side] for column in columns], seed)
-        for side, source in enumerate(columns[0].sources)
-    )
-    return a, b
+    sources = columns[0].sources
+    a, b = (Numbers.unset(source.rows, seed) for source in sources)
 
-
-def number_rows(source: Source, columns: Sequence[int], seed: int) -> Numbers:
-    """Return the numbers of all rows of a file over some columns, in this order."""
-    numbers = Numbers.of(source.rows, seed)
-
-    def mixed(group: int) -> None:
-        part = numbers.part(int(source.starts[group]), int(source.starts[group + 1]))
+    def mixed(task: tuple[int, int]) -> None:
+        side, group = task
+        source = sources[side]
+        part = (a, b)[side].part(int(source.starts[group]), int(source.starts[group + 1]))
+        part.begin()
         for column in columns:
-            part.mix(source.piece(column, group))
+            part.mix(source.piece(column.at[side], group))
 
-    for _ in in_parallel(mixed, range(source.groups)):
+    for _ in in_parallel(mixed, [(side, group) for side in (0, 1) for group in range(sources[side].groups)]):
         pass
-    return numbers
+    return a, b

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from kfm_repro.compare.tabular.arrays import texts
 from kfm_repro.compare.tabular.dialect import header, sniff
-from kfm_repro.compare.tabular.inplace import in_parallel
 from kfm_repro.compare.tabular.native import library
 from kfm_repro.compare.tabular.numbering import Numbers
 from kfm_repro.compare.tabular.quotes import has_quoted_empty
-from kfm_repro.compare.tabular.workers import workers
+from kfm_repro.compare.tabular.workers import in_parallel, workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -216,6 +215,10 @@ class TextSource:
     def rises(self, column: int) -> bool:
         """Return whether the cells of a column rise strictly, by length and then by bytes: none occurs twice."""
         return self._risen(column) > 0
+
+    def ascends(self, column: int) -> bool:  # noqa: ARG002 - texts have another order than numbers
+        """Return False: how a text is sorted is not how its cells rise."""
+        return False
 
     def counts_up(self, column: int) -> bool:
         """Return whether the cells of a column are natural numbers, without leading zeros, that rise strictly."""

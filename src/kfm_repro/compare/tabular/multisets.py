@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from kfm_repro.compare.tabular.inplace import differing, in_parallel
+from kfm_repro.compare.tabular.inplace import differing
 from kfm_repro.compare.tabular.numbering import ALL_TAKEN, NOWHERE, Numbers, draw_seed, pair_rows_by_number
 from kfm_repro.compare.tabular.spill import BYTES_PER_ROW, pair_spilled
+from kfm_repro.compare.tabular.workers import in_parallel
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,7 +1,7 @@
 """Rows as 128-bit numbers, cell by cell, and the rows of two tables paired by them.
 
 The numbering is a pure function of the cells' bits and a seed: the same in every process, version and machine,
-compiled (``native/rows.c``) or not. Two different rows share a number with probability 2**-128; who wants to
+compiled (``native/numbers.c``) or not. Two different rows share a number with probability 2**-128; who wants to
 bring that about would have to know the seed, which a comparison draws anew. Digests of partitions use seed 0.
 """
 
@@ -15,6 +15,7 @@ from kfm_repro.compare.tabular.arrays import filled, numpy_of
 from kfm_repro.compare.tabular.exact import exact
 from kfm_repro.compare.tabular.native import library
 from kfm_repro.compare.tabular.rows import pair_equal, row_ids
+from kfm_repro.compare.tabular.workers import in_parallel
 
 if TYPE_CHECKING:
     import ctypes
@@ -43,6 +44,8 @@ _NULL_WORD = 0xA0761D6478BD642F
 _WORD = 8
 _PARTITION_ROWS = 4096
 """Rows per partition that fit into the second level of cache, table and all."""
+_PARTITIONS = 64
+"""As many are paired at a time."""
 
 
 def draw_seed() -> int:
@@ -62,11 +65,22 @@ class Numbers:
     @staticmethod
     def of(rows: int, seed: int = 0) -> Numbers:
         """Return the numbers of ``rows`` rows that have no cell yet."""
+        numbers = Numbers.unset(rows, seed)
+        numbers.begin()
+        return numbers
+
+    @staticmethod
+    def unset(rows: int, seed: int = 0) -> Numbers:
+        """Return room for the numbers of ``rows`` rows: who fills a part of it begins it."""
         import numpy as np
 
         halves = (seed & (1 << 64) - 1, seed >> 64)
-        one, two = (np.full(rows, s ^ h, np.uint64) for s, h in zip(_SEEDS, halves, strict=True))
-        return Numbers(one, two, halves)
+        return Numbers(np.empty(rows, np.uint64), np.empty(rows, np.uint64), halves)
+
+    def begin(self) -> None:
+        """Make the numbers those of rows that have no cell yet."""
+        for lane, start, half in zip((self.one, self.two), _SEEDS, self.seed, strict=True):
+            lane.fill(start ^ half)
 
     def part(self, start: int, stop: int) -> Numbers:
         """Return a view of some rows in a row."""
@@ -88,6 +102,9 @@ class Numbers:
         if pa.types.is_dictionary(column.type) and len(column.dictionary) < len(column):
             self._mix_dictionary(column)
             return
+        if library() is not None and (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
+            self._mix_bytes(column)  # as its offsets are
+            return
         array = exact(pa.chunked_array([column])).chunk(0)
         if pa.types.is_null(array.type):
             array = pa.nulls(len(array), pa.int64())
@@ -104,19 +121,22 @@ class Numbers:
         loops = library()
         width = array.type.bit_width // 8
         if loops is not None:
-            valid, values = array.buffers()
             lanes = self.one.ctypes.data, self.two.ctypes.data
-            loops.kfm_mix_fixed(*lanes, _address(values), width, _address(valid), array.offset, len(array))
+            values, valid = _address(array.buffers()[1]), _valid(array)
+            loops.kfm_mix_fixed(*lanes, values, width, valid, array.offset, len(array))
             return
         words = numpy_of(filled(array, 0)).view(f"u{width}").astype("u8")
         self._mix_words(words, words, _nulls(array))
 
     def _mix_bytes(self, array: pa.Array) -> None:
+        import pyarrow as pa
+
         loops = library()
         if loops is not None:
-            valid, offsets, data = array.buffers()
+            _, offsets, data = array.buffers()
             lanes = self.one.ctypes.data, self.two.ctypes.data
-            where = _address(offsets), _address(data), _address(valid)
+            width = 4 if pa.types.is_string(array.type) or pa.types.is_binary(array.type) else 8
+            where = _address(offsets), width, _address(data), _valid(array)
             loops.kfm_mix_bytes(*lanes, *self.seed, *where, array.offset, len(array))
             return
         self._mix_words(*_numbers_of_bytes(array, self.seed), _nulls(array))
@@ -157,6 +177,11 @@ class Numbers:
 
 def _address(buffer: pa.Buffer | None) -> int | None:
     return None if buffer is None else int(buffer.address)
+
+
+def _valid(array: pa.Array) -> int | None:
+    """Return where the bits are that say what is not null, None where nothing is."""
+    return _address(array.buffers()[0]) if array.null_count else None
 
 
 def _nulls(array: pa.Array) -> Any:  # noqa: ANN401  # a mask or None
@@ -245,40 +270,27 @@ def _pair_plainly(a: Numbers, b: Numbers, partner: Ints, state: NDArray[np.uint8
 def _pair_compiled(
     loops: ctypes.CDLL, a: Numbers, b: Numbers, partner: Ints, state: NDArray[np.uint8]
 ) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from kfm_repro.compare.tabular.workers import workers
-
     bits = max(0, (max(len(partner), len(state)) // _PARTITION_ROWS).bit_length() - 1)
-    with ThreadPoolExecutor(workers()) as pool:
-        (starts_a, order_a), (starts_b, order_b) = pool.map(
-            lambda side: _partitioned(loops, side.one, bits), (a, b)
-        )
+    places = list(in_parallel(lambda side: _partitioned(loops, side.one, bits), (a, b)))
+    where = [
+        address.ctypes.data
+        for side, (starts, order) in zip((a, b), places, strict=True)
+        for address in (side.one, side.two, order, starts)
+    ]
 
-        def pair(part: int) -> int:
-            (from_a, to_a), (from_b, to_b) = starts_a[part : part + 2], starts_b[part : part + 2]
-            return int(
-                loops.kfm_pair(
-                    *(a.one.ctypes.data, a.two.ctypes.data, order_a[from_a:].ctypes.data, to_a - from_a),
-                    *(b.one.ctypes.data, b.two.ctypes.data, order_b[from_b:].ctypes.data, to_b - from_b),
-                    *(partner.ctypes.data, state.ctypes.data),
-                )
-            )
+    def pair(first: int) -> int:
+        last = min(first + _PARTITIONS, 1 << bits)
+        return int(loops.kfm_pair(*where, first, last, partner.ctypes.data, state.ctypes.data))
 
-        if any(
-            pool.map(
-                lambda first: max(pair(p) != 0 for p in range(first, min(first + 64, 1 << bits))),
-                range(0, 1 << bits, 64),
-            )
-        ):
-            raise MemoryError("no memory to pair rows")
+    if any(list(in_parallel(pair, range(0, 1 << bits, _PARTITIONS)))):
+        raise MemoryError("no memory to pair rows")
 
 
-def _partitioned(loops: ctypes.CDLL, lane: Words, bits: int) -> tuple[list[int], NDArray[np.uint32]]:
+def _partitioned(loops: ctypes.CDLL, lane: Words, bits: int) -> tuple[Ints, NDArray[np.uint32]]:
     import numpy as np
 
     starts, order = np.zeros((1 << bits) + 1, np.int64), np.empty(len(lane), np.uint32)
     loops.kfm_partition(lane.ctypes.data, len(lane), bits, starts.ctypes.data, order.ctypes.data)
     if starts[-1] != len(lane):
         raise MemoryError("no memory to order rows")
-    return starts.tolist(), order
+    return starts, order

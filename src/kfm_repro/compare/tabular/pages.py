@@ -8,34 +8,60 @@ parquet.thrift (``PageHeader``) in Thrift's compact protocol.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from kfm_repro.compare.tabular.expanded import expanded, leaf_bytes
+from kfm_repro.compare.tabular.native import library
+from kfm_repro.compare.tabular.thrift import I32, STRUCT, Fields
 from kfm_repro.errors import LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["FileBytes", "Pages", "chunk_bytes", "chunk_start", "reads_by_dictionary", "scan"]
+__all__ = [
+    "DATA",
+    "DICTIONARY",
+    "FileBytes",
+    "Page",
+    "Pages",
+    "chunk_bytes",
+    "chunk_start",
+    "expand",
+    "page_at",
+    "reads_by_dictionary",
+    "scan",
+]
 
-_DATA, _DICTIONARY, _DATA_2 = 0, 2, 3
+DATA, DICTIONARY, _DATA_2 = 0, 2, 3
 """PageType."""
 _DELTA_BYTE_ARRAY = 7
 """Encoding."""
-_HEADERS = {_DATA: (5, 2), _DICTIONARY: (7, 2), _DATA_2: (8, 4)}
+_HEADERS = {DATA: (5, 2), DICTIONARY: (7, 2), _DATA_2: (8, 4)}
 """By type of page: its field in the header, and in that the field of the encoding; the first one counts values."""
-_STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
-_DEEPEST = 8
 _HEADER_BYTES = (256, 1 << 16, 1 << 24)
 """How much is read of a page at first, for its header, and where that is not enough."""
-_LONGEST = 10
-"""Bytes of the longest variable-length integer of 64 bits."""
+
+
+class Page(NamedTuple):
+    """Where a page ends, its bytes there, its type, its size decompressed, its values and their encoding.
+
+    ``levels`` is the encoding of the definition levels (of pages of the first version).
+    """
+
+    end: int
+    stored: int
+    kind: int
+    size: int
+    values: int
+    encoding: int
+    levels: int
 
 
 @dataclass(frozen=True)
@@ -51,67 +77,6 @@ class Pages:
     largest: int = 0
     dictionary: tuple[int, int, int] | None = None
     prefixed: bool = False
-
-
-class _Reader:
-    """The fields of Thrift structs, one after the other. Raises IndexError or ValueError at what is none."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
-
-    def varint(self) -> int:
-        data, at = self.data, self.at
-        number = shift = 0
-        for _ in range(_LONGEST):
-            byte = data[at]
-            at += 1
-            number |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004 - the highest bit says that more follows
-                self.at = at
-                return number
-            shift += 7
-        raise ValueError("a page's header is damaged")
-
-    def integer(self) -> int:
-        number = self.varint()
-        return (number >> 1) ^ -(number & 1)
-
-    def fields(self) -> Iterator[tuple[int, int]]:
-        """Yield number and type of each field; who is yielded to takes or skips the value."""
-        number = 0
-        while byte := self.data[self.at]:
-            self.at += 1
-            number = number + (byte >> 4) if byte >> 4 else self.integer()
-            yield number, byte & 0x0F
-        self.at += 1
-
-    def skip(self, kind: int, depth: int = 0) -> None:
-        if depth > _DEEPEST:
-            raise ValueError("a page's header is nested too deeply")
-        if kind in (_TRUE, _FALSE):
-            return
-        if kind in (_I16, _I32, _I64):
-            self.varint()
-        elif kind == _BINARY:
-            length = self.varint()
-            self.at += length
-        elif kind == _STRUCT:
-            for _, inner in self.fields():
-                self.skip(inner, depth + 1)
-        elif kind in (_BYTE, _DOUBLE):
-            self.at += 1 if kind == _BYTE else 8
-        else:
-            raise ValueError(f"a page's header holds what none does (type {kind})")
-
-    def numbers(self, wanted: int) -> dict[int, int]:
-        """Return the integers of a struct up to a field; its others are skipped."""
-        found: dict[int, int] = {}
-        for number, kind in self.fields():
-            if kind == _I32 and number <= wanted:
-                found[number] = self.integer()
-            else:
-                self.skip(kind)
-        return found
 
 
 class FileBytes:
@@ -131,9 +96,17 @@ class FileBytes:
         """Close the file."""
         os.close(self._file)
 
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._file
+
     def read(self, at: int, size: int) -> bytes:
         """Return some bytes; fewer at the end of the file."""
         return os.pread(self._file, size, at)
+
+    def read_into(self, room: memoryview, at: int) -> bool:
+        """Fill some room with bytes and return whether there are as many: memory that is at hand costs least."""
+        return os.preadv(self._file, [room], at) == len(room)
 
 
 def chunk_start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
@@ -148,39 +121,58 @@ def scan(data: FileBytes, chunk: Any) -> Pages:  # noqa: ANN401  # pyarrow has n
     end = at + int(chunk.total_compressed_size)
     if not 0 <= at <= end <= data.size:
         raise ValueError("a column chunk lies outside of the file")
+    return _scanned(data, at, end, int(chunk.num_values)) or _scan(data, at, end, int(chunk.num_values))
+
+
+def _scanned(data: FileBytes, at: int, end: int, most: int) -> Pages | None:
+    """Return `_scan` where all pages are as usual and the loop is compiled, else None."""
+    loops = library()
+    if loops is None or max(end, most) >= 1 << 48:
+        return None
+    found = (ctypes.c_int64 * 7)()
+    if loops.kfm_scan_pages(data.fileno(), at, end, most, _DELTA_BYTE_ARRAY, ctypes.addressof(found)):
+        return None
+    values, decompressed, largest, start, stored, size, prefixed = found
+    dictionary = None if start < 0 else (start, stored, size)
+    return Pages(values, decompressed, largest, dictionary, bool(prefixed))
+
+
+def _scan(data: FileBytes, at: int, end: int, most: int) -> Pages:
+    """Scan the pages between two places of a file until ``most`` values are told of. Raises ValueError."""
     values = decompressed = largest = 0
     dictionary, prefixed = None, False
-    while at < end and values < chunk.num_values:
-        at, stored, kind, size, count, encoding = _page(data, at, end)
-        decompressed += size
-        largest = max(largest, size)
-        if kind == _DICTIONARY:
-            dictionary = (at - stored, stored, size)
-        elif kind in _HEADERS:
-            values += count
-            prefixed = prefixed or encoding == _DELTA_BYTE_ARRAY
+    while at < end and values < most:
+        page = page_at(data, at, end)
+        at = page.end
+        decompressed += page.size
+        largest = max(largest, page.size)
+        if page.kind == DICTIONARY:
+            dictionary = (at - page.stored, page.stored, page.size)
+        elif page.kind in _HEADERS:
+            values += page.values
+            prefixed = prefixed or page.encoding == _DELTA_BYTE_ARRAY
     return Pages(values, decompressed, largest, dictionary, prefixed)
 
 
-def _page(data: FileBytes, at: int, end: int) -> tuple[int, int, int, int, int, int]:
-    """Return where a page ends, its bytes there, its type, its size decompressed, its values and their encoding."""
+def page_at(data: FileBytes, at: int, end: int) -> Page:
+    """Read the header of the page that begins at ``at``. Raises ValueError."""
     for size in _HEADER_BYTES:
         try:
-            length, *said = _header(_Reader(data.read(at, min(size, end - at))))
+            page = _header(Fields(data.read(at, min(size, end - at))))
         except IndexError:  # its statistics hold long texts
             continue
-        return at + length + said[0], said[0], said[1], said[2], said[3], said[4]
+        return page._replace(end=at + page.end + page.stored)
     raise ValueError("a page's header is cut off")
 
 
-def _header(reader: _Reader) -> tuple[int, int, int, int, int, int]:
-    """Return the length of a page's header and what `_page` wants of it."""
+def _header(reader: Fields) -> Page:
+    """Return what the header of a page says; the page ends, for the time being, where its header does."""
     plain: dict[int, int] = {}
     inner: dict[int, dict[int, int]] = {}
     for number, kind in reader.fields():
-        if kind == _I32:
+        if kind == I32:
             plain[number] = reader.integer()
-        elif kind == _STRUCT:
+        elif kind == STRUCT:
             inner[number] = reader.numbers(4)
         else:
             reader.skip(kind)
@@ -189,7 +181,7 @@ def _header(reader: _Reader) -> tuple[int, int, int, int, int, int]:
         raise ValueError("a page's header lacks its size")
     field, encoding = _HEADERS.get(kind, (0, 0))
     said = inner.get(field, {})
-    return reader.at, stored, kind, size, max(0, said.get(1, 0)), said.get(encoding, 0)
+    return Page(reader.at, stored, kind, size, max(0, said.get(1, 0)), said.get(encoding, 0), said.get(3, 0))
 
 
 def reads_by_dictionary(chunk: Any) -> bool:  # noqa: ANN401  # pyarrow has no types
@@ -234,11 +226,8 @@ def _longest_in_dictionary(opened: FileBytes, pages: Pages, codec: str) -> int:
     if pages.dictionary is None:
         return 0
     start, stored, size = pages.dictionary
-    data = opened.read(start, stored)
     try:
-        if codec != "UNCOMPRESSED":
-            named = "lz4_raw" if codec == "LZ4" else codec.lower()  # pyarrow calls the block format so
-            data = pa.decompress(data, size, named, asbytes=True)
+        data = expand(opened.read(start, stored), size, codec)
     except (pa.ArrowException, OSError, ValueError):  # a codec of Hadoop's, or damaged: Arrow will say so
         return 0
     at = longest = 0
@@ -249,6 +238,16 @@ def _longest_in_dictionary(opened: FileBytes, pages: Pages, codec: str) -> int:
         longest = max(longest, length)
         at += 4 + length
     return longest
+
+
+def expand(data: bytes | pa.Buffer, size: int, codec: str) -> pa.Buffer:
+    """Return the bytes of a page decompressed. Raises ArrowException, OSError or ValueError for what is damaged."""
+    import pyarrow as pa
+
+    if codec == "UNCOMPRESSED":
+        return pa.py_buffer(data)
+    named = "lz4_raw" if codec == "LZ4" else codec.lower()  # pyarrow calls the block format so
+    return pa.decompress(data, size, named)
 
 
 def _counted(file: pq.ParquetFile, path: Path, place: tuple[int, int], step: int, most: int) -> int:

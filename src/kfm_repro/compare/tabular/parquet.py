@@ -7,15 +7,17 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.memory import economise
+from kfm_repro.compare.memory import economise, hold
 from kfm_repro.compare.tabular.decoded import check_size, compare_decoded, most_bytes, validate
 from kfm_repro.compare.tabular.diff import NO_CLASSIFIERS, compare_sources
+from kfm_repro.compare.tabular.encrypted import is_encrypted
 from kfm_repro.compare.tabular.expanded import WIDTH
 from kfm_repro.compare.tabular.large import can_be_reduced
 from kfm_repro.compare.tabular.layout import layout_findings
 from kfm_repro.compare.tabular.metadata import key_value_findings
 from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes
 from kfm_repro.compare.tabular.source import ParquetSource
+from kfm_repro.errors import LimitExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,6 +63,8 @@ def compare_in_pieces(
 
     Raises LimitExceeded when the smallest pieces do not fit into the memory that is allowed.
     """
+    if context.options.memory_bytes is None:
+        hold()
     with ParquetSource(*a) as source_a, ParquetSource(*b) as source_b:
         for source in (source_a, source_b):
             source.bound(context.memory)
@@ -83,11 +87,16 @@ def _declared(metadata: pq.FileMetaData) -> int:
 
 
 @contextmanager
-def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file; raises Unreadable when its footer is none."""
+def open_parquet(path: Path, *, columns: bool = True) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file; raises Unreadable when its footer is none, LimitExceeded when it is encrypted.
+
+    Who is not going to ask for ``columns`` may open a file whose columns alone are encrypted.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if is_encrypted(path, columns=columns):
+        raise LimitExceeded("a Parquet file is encrypted: decrypt both, and compare what comes of it")
     with reading(path, "Parquet", pa.ArrowException):
         file = pq.ParquetFile(path)
     try:

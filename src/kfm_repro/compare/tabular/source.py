@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.tabular.arrays import integers, numpy_of
 from kfm_repro.compare.tabular.exact import exact
-from kfm_repro.compare.tabular.inplace import in_parallel
+from kfm_repro.compare.tabular.instep import Chunk, unlike_values
 from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start, reads_by_dictionary
-from kfm_repro.compare.tabular.workers import workers
+from kfm_repro.compare.tabular.workers import in_parallel, workers
 from kfm_repro.errors import LimitExceeded
 
 if TYPE_CHECKING:
@@ -22,15 +22,21 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
     from kfm_repro.compare.tabular.exact import Ints
+    from kfm_repro.compare.tabular.instep import Unlike
 
 __all__ = ["ParquetSource"]
 
-_BLOCK = 1 << 20
+_BLOCK = _READ = 1 << 18
+"""Bytes that are compared, or read to be decoded, at a time: they are still in the cache then."""
+_LARGEST_PAGE = 1 << 28
+"""Bytes of a page that is looked into by itself, where no memory is stated."""
 _PIECES = 2
 _WIDTH = 8
 """Bytes that a row takes at least in a piece, or in the numbers that are made of it."""
 _MUCH = 4
 """Where only cells of the first part in so many are asked for, the rest of a row group is not decoded."""
+_HEAD_BYTES = 1 << 20
+"""Heads of columns up to this size are kept: they are asked for again and again."""
 _DICTIONARY_BYTES = 3
 """A chunk of strings with at most so many bytes per value is coded by a dictionary, and read so."""
 
@@ -57,6 +63,8 @@ class ParquetSource:
         self._open: list[Any] = []
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, int], pa.Array] = {}
+        self._heads: dict[int, tuple[int, pa.Array]] = {}
+        self._rising: dict[int, bool] = {}
         self._bytes = FileBytes(path)
         self._most: int | None = None
         self._checked: set[tuple[int, int]] = set()
@@ -115,7 +123,13 @@ class ParquetSource:
         import pyarrow.parquet as pq
 
         if not hasattr(self._local, "file"):
-            self._local.file = pq.ParquetFile(self.path, metadata=self.metadata, read_dictionary=self._coded)
+            self._local.file = pq.ParquetFile(
+                self.path,
+                metadata=self.metadata,
+                read_dictionary=self._coded,
+                buffer_size=_READ,
+                pre_buffer=False,  # would read a whole chunk, by another thread, before any of it is decoded
+            )
             with self._lock:
                 self._open.append(self._local.file)
         return self._local.file
@@ -158,7 +172,12 @@ class ParquetSource:
 
         if not self.groups:
             return pa.nulls(0, self.schema.field(column).type)
-        return self._first(column, 0, rows)
+        asked, cells = self._heads.get(column, (-1, None))
+        if asked < rows:
+            asked, cells = rows, self._first(column, 0, rows)
+            if cells.nbytes <= _HEAD_BYTES:
+                self._heads[column] = asked, cells
+        return cells.slice(0, rows)
 
     def _first(self, column: int, group: int, rows: int) -> pa.Array:
         """Return the first cells of a column in a row group, at most ``rows``, without decoding much more."""
@@ -206,22 +225,39 @@ class ParquetSource:
 
     def rises(self, column: int) -> bool:
         """Return whether a column of integers of whatever meaning rises strictly, without null: none occurs twice."""
+        if column not in self._rising:
+            self._rising[column] = self._rises(column)
+        return self._rising[column]
+
+    def _rises(self, column: int) -> bool:
+        import numpy as np
         import pyarrow as pa
 
-        last: int | None = None
-        for _, piece in self.pieces(column):
-            values = (
-                piece if pa.types.is_dictionary(piece.type) else exact(pa.chunked_array([piece])).chunk(0)
-            )
-            if not pa.types.is_integer(values.type) or values.null_count:
-                return False
+        kind, types = self.schema.field(column).type, pa.types
+        if not (types.is_integer(kind) or types.is_temporal(kind) or types.is_floating(kind)):
+            return False
+
+        def ends(group: int) -> tuple[int, int] | None:
+            """Return the first and the last number of a piece that rises; None for one that does not."""
+            values = exact(pa.chunked_array([self.piece(column, group)])).chunk(0)
+            if values.null_count:
+                return None
             numbers = numpy_of(values)
-            if not len(numbers):
-                continue
-            if (last is not None and int(numbers[0]) <= last) or not (numbers[1:] > numbers[:-1]).all():
+            return (int(numbers[0]), int(numbers[-1])) if (numbers[1:] > numbers[:-1]).all() else None
+
+        last: int | None = None
+        for found in in_parallel(ends, [group for group, rows in enumerate(np.diff(self.starts)) if rows]):
+            if found is None or (last is not None and found[0] <= last):
                 return False
-            last = int(numbers[-1])
+            last = found[1]
         return True
+
+    def ascends(self, column: int) -> bool:
+        """Return whether the values of a column are known to rise strictly; those of floats are not, by their bits."""
+        import pyarrow as pa
+
+        kind = self.schema.field(column).type
+        return self._rising.get(column, False) and (pa.types.is_integer(kind) or pa.types.is_temporal(kind))
 
     def counts_up(self, column: int) -> bool:  # noqa: ARG002 - texts are not looked at for it
         """Return False: numbers are stored as such."""
@@ -247,6 +283,29 @@ class ParquetSource:
                 return False
         return True
 
+    def unlike_values(self, other: ParquetSource, column: int, group: int) -> Unlike | None:
+        """Return in which values a piece of byte strings differs from the other's of as many rows.
+
+        None where it takes decoding all of both to tell.
+        """
+        import pyarrow as pa
+
+        leaf = self._leaves.column(column)
+        same = leaf.equals(other._leaves.column(column))
+        if not same or not pa.types.is_binary(self.schema.field(column).type):
+            return None
+        mine, theirs = self._chunk(column, group), other._chunk(column, group)
+        if mine is None or theirs is None:
+            return None
+        return unlike_values(mine, theirs, nullable=leaf.max_definition_level > 0)
+
+    def _chunk(self, column: int, group: int) -> Chunk | None:
+        """Return a piece page by page; None where its pages lie in another file, or are not those of its rows."""
+        said = self.metadata.row_group(group).column(column)
+        if said.file_path or said.num_values != self.starts[group + 1] - self.starts[group]:
+            return None
+        return Chunk(self._bytes, said, self._most or _LARGEST_PAGE)
+
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array; where Arrow made chunks of its own, they are put together."""
@@ -254,6 +313,8 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
 
     if column.num_chunks == 1:
         return column.chunk(0)
+    if not column.num_chunks:
+        return pa.nulls(0, column.type)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type):
@@ -261,11 +322,7 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
     elif pa.types.is_binary(column.type):
         column = column.cast(pa.large_binary())
     joined = column.combine_chunks()
-    return (
-        joined
-        if isinstance(joined, pa.Array)
-        else pa.concat_arrays(joined.chunks or [pa.nulls(0, column.type)])
-    )
+    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
+from typing import TypeVar
 
-__all__ = ["workers"]
+__all__ = ["in_parallel", "workers"]
 
 _MOST = 8
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def workers() -> int:
     """Return the number of threads; containers and taskset are heeded."""
     return max(1, min(_MOST, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Return the threads of this process: to start some for every column takes longer than a small piece does."""
+    return ThreadPoolExecutor(workers(), thread_name_prefix="compare")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)
+
+
+def in_parallel(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+    """Yield the results in the order of the tasks; as many threads as cores, and few results ahead.
+
+    What a task does must not wait for `in_parallel` itself. When this returns or raises, no task runs any more.
+    """
+    waiting: deque[Future[R]] = deque()
+    try:
+        for task in tasks:
+            waiting.append(_threads().submit(work, task))
+            if len(waiting) > workers():
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+        wait(waiting)

@@ -124,26 +124,26 @@ def _is_told(finding: Finding, form: _Form) -> bool:
 def _metadata(side: Database) -> dict[str, object] | None:
     """Return the metadata by name, with the one that is JSON parsed; None if it is not what MBTiles has.
 
-    Of a name that stands several times all values count, in order: readers take the first or the last.
+    Of a name that stands several times all values count, each at its place: readers take the first or the last.
     """
     if "metadata" not in side.tables:
         return None
     rows = side.rows("metadata")
     if not {"name", "value"} <= rows.keys():
         return None
-    found: dict[str, object] = {}
+    values: dict[str, list[object]] = {}
     for name, value in zip(rows["name"], rows["value"], strict=True):
         if not isinstance(name, str):
             return None
-        found[name] = [*_listed(found[name]), value] if name in found else value
+        values.setdefault(name, []).append(value)
+    found: dict[str, object] = {
+        name: said[0] if len(said) == 1 else {str(at): value for at, value in enumerate(said)}
+        for name, said in sorted(values.items())
+    }
     with suppress(ValueError, DuplicateKey, RecursionError):
         if isinstance(text := found.get("json"), str):
             found["json"] = read_json(text.encode(), Context())
-    return dict(sorted(found.items()))
-
-
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
+    return found
 
 
 def _joined(

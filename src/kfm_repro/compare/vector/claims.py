@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kfm_repro.compare.context import Classified
 from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground, figures
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
-__all__ = ["Pairs", "Rule", "apply", "claim"]
+T = TypeVar("T")
+
+__all__ = ["Pairs", "Rule", "apply", "are_finite", "claim"]
+
+_MOST_REFUSED = 64
+"""Pairs of finite numbers on which GEOS may give up, per rule: each is found by trying."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,15 @@ class Pairs:
     wkb_b: npt.NDArray[np.object_]
     ground: Ground = GEOGRAPHIC
     tolerance: float | None = field(default=None)
+    made: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What rules have made of these very pairs, for the next one."""
+
+    def once(self, name: object, make: Callable[[], T]) -> T:
+        """Return what was made under a name, or make it."""
+        if name not in self.made:
+            self.made[name] = make()
+        found: T = self.made[name]
+        return found
 
     def take(self, chosen: npt.NDArray[np.intp] | Bools) -> Pairs:
         """Return only the pairs at an index array or where a mask holds."""
@@ -40,6 +54,7 @@ class Pairs:
             b=self.b[chosen],
             wkb_a=self.wkb_a[chosen],
             wkb_b=self.wkb_b[chosen],
+            made={},
         )
 
 
@@ -56,14 +71,63 @@ def apply(rules: Iterable[Rule], pairs: Pairs) -> list[Classified]:
         if not left.size:
             break
         free = np.ones(len(left), bool)
-        for group in rule(pairs.take(left)):
+        for group in _answers(rule, pairs):
             local = np.asarray(group.indexes, np.intp)
             local = local[free[local]]
             free[local] = False
             if local.size:
                 found.append(replace(group, indexes=tuple(left[local].tolist())))
-        left = left[free]
+        if not free.all():
+            left, pairs = left[free], pairs.take(free)
     return found
+
+
+def _answers(rule: Rule, pairs: Pairs) -> list[Classified]:
+    """Return what a rule claims; pairs on which GEOS gives up are left to the rules after it.
+
+    GEOS refuses coordinates that are no finite numbers in some of what it computes, and so far apart ones.
+    """
+    import numpy as np
+    import shapely
+
+    try:
+        return list(rule(pairs))
+    except shapely.errors.GEOSException:
+        at = np.flatnonzero(are_finite(pairs.a) & are_finite(pairs.b))
+        good = _accepted(rule, pairs, at, [_MOST_REFUSED])
+    groups = rule(pairs.take(good)) if good.size else ()
+    return [replace(group, indexes=tuple(good[list(group.indexes)].tolist())) for group in groups]
+
+
+def _accepted(rule: Rule, pairs: Pairs, at: npt.NDArray[np.intp], allowed: list[int]) -> npt.NDArray[np.intp]:
+    """Return those of some pairs on which a rule does not fail, by halves. Raises GEOSException for too many."""
+    import numpy as np
+    import shapely
+
+    if not at.size:
+        return at
+    try:
+        list(rule(pairs.take(at)))
+    except shapely.errors.GEOSException:
+        if at.size == 1:
+            allowed[0] -= 1
+            if not allowed[0]:
+                raise
+            return at[:0]
+    else:
+        return at
+    return np.concatenate([_accepted(rule, pairs, half, allowed) for half in np.array_split(at, 2)])
+
+
+def are_finite(geometries: npt.NDArray[np.object_]) -> Bools:
+    """Return which geometries have only finite numbers for x and y; one that is null has none that is not."""
+    import numpy as np
+    import shapely
+
+    points, owner = shapely.get_coordinates(geometries, return_index=True)
+    finite = np.ones(len(geometries), bool)
+    finite[owner[~np.isfinite(points).all(axis=1)]] = False
+    return finite
 
 
 def claim(

@@ -10,10 +10,11 @@ from kfm_repro.compare.vector.measure import GEOGRAPHIC, UNKNOWN_GROUND, Ground
 if TYPE_CHECKING:
     import pyproj
 
-__all__ = ["compare_crs", "ground_of", "ground_of_name", "parse"]
+__all__ = ["compare_crs", "ground_of", "ground_of_definition", "ground_of_name", "parse"]
 
 _LONGEST = 1 << 20
 """Longest text that is given to the parser, in characters."""
+_GEOGRAPHIC_PARTS = (',DATUM["', ',SPHEROID["', ',PRIMEM["', ',UNIT["degree",0.01745329251994')
 
 
 def parse(text: object) -> pyproj.CRS | None:
@@ -45,9 +46,45 @@ def ground_of(crs: pyproj.CRS | None) -> Ground:
     return UNKNOWN_GROUND
 
 
+def ground_of_definition(crs: object) -> Ground:
+    """Return the ground of a CRS given as `parse` takes it; one that says to be in degrees is taken at its word.
+
+    That is what most files have, and PROJ need not be loaded to read it.
+    """
+    return GEOGRAPHIC if _is_in_degrees(crs) else ground_of(parse(crs))
+
+
+def _is_in_degrees(crs: object) -> bool:
+    """Return whether a definition is, without a doubt, that of a geographic CRS with two axes in degrees.
+
+    Known here are PROJJSON 0.7 and the WKT of OGC 01-009 as GDAL writes it.
+    """
+    if isinstance(crs, str):
+        parts = (crs.startswith('GEOGCS["'), crs.endswith("]"), crs.count("[") == crs.count("]"))
+        return all(parts) and all(part in crs for part in _GEOGRAPHIC_PARTS)
+    if not isinstance(crs, dict) or crs.get("type") != "GeographicCRS" or not _names_a_datum(crs):
+        return False
+    system = crs.get("coordinate_system")
+    axes = system.get("axis") if isinstance(system, dict) and system.get("subtype") == "ellipsoidal" else None
+    return (
+        isinstance(axes, list)
+        and all(isinstance(axis, dict) and axis.get("unit") == "degree" for axis in axes)
+        and sorted(str(axis.get("direction")) for axis in axes) == ["east", "north"]
+    )
+
+
+def _names_a_datum(crs: dict[str, Any]) -> bool:
+    datum = crs.get("datum", crs.get("datum_ensemble"))
+    return (
+        isinstance(crs.get("name"), str)
+        and isinstance(datum, dict)
+        and isinstance(datum.get("ellipsoid"), dict)
+    )
+
+
 def ground_of_name(name: str) -> Ground:
     """Return the ground of a CRS by its name; no name means longitude and latitude (GeoJSON, GeoParquet)."""
-    return ground_of(parse(name)) if name else GEOGRAPHIC
+    return ground_of_definition(name) if name else GEOGRAPHIC
 
 
 def compare_crs(a: Any, b: Any) -> tuple[bool, str]:  # noqa: ANN401 - a text or PROJJSON

@@ -6,16 +6,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kfm_repro.compare.vector.claims import Pairs, are_finite
 from kfm_repro.compare.vector.measure import Ground, offsets
 from kfm_repro.model.figures import GRID, MAX_SHAPES, Density, Drawing, Shape
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-    from kfm_repro.compare.vector.claims import Pairs
 
     Floats = npt.NDArray[np.float64]
 
@@ -59,6 +58,7 @@ def drawing_of(pairs: Pairs, indexes: tuple[int, ...]) -> Drawing | None:
     import shapely
 
     at = np.array([i for i in indexes if pairs.a[i] is not None and pairs.b[i] is not None], np.intp)
+    at = at[are_finite(pairs.a[at]) & are_finite(pairs.b[at])]
     if not at.size:
         return None
     a, b = pairs.a[at], pairs.b[at]
@@ -162,27 +162,50 @@ def _outlines(geometries: npt.NDArray[np.object_], frame: _Frame, most: int) -> 
         tolerance *= 2
     boxed = np.flatnonzero(shapely.is_empty(placed) | (shapely.get_num_coordinates(placed) > most))
     placed[boxed] = shapely.box(*shapely.bounds(whole[boxed]).T)
-    return ["".join(_lines(geometry)) for geometry in placed]
+    return _paths(placed)
 
 
-def _lines(geometry: Any) -> Iterator[str]:  # noqa: ANN401 - a shapely geometry
+def _paths(geometries: npt.NDArray[np.object_]) -> list[str]:
+    """Return the lines of each geometry as a path."""
     import numpy as np
     import shapely
 
-    for part in shapely.get_parts(geometry):
-        if shapely.get_type_id(part) == shapely.GeometryType.GEOMETRYCOLLECTION:
-            yield from _lines(part)
-            continue
-        rings = shapely.get_rings(part) if shapely.get_dimensions(part) == 2 else [part]  # noqa: PLR2004 - areas
-        for ring in rings:
-            rounded = np.rint(shapely.get_coordinates(ring)).astype(np.int64)
-            points = [f"{x} {y}" for x, y in rounded.tolist()]
-            closed = len(points) > 1 and points[0] == points[-1]
-            points = [point for point, _ in groupby(points)]
-            if len(points) == 1:
-                points *= 2
-            text = "L".join(points[:-1] if closed and len(points) > 2 else points)  # noqa: PLR2004
-            yield f"M{text}{'Z' if closed else ''}"
+    parts, owner = _plain_parts(geometries)
+    areas = shapely.get_dimensions(parts) == 2  # noqa: PLR2004
+    rings, ring_of = shapely.get_rings(parts[areas], return_index=True)
+    part_of = np.concatenate([np.flatnonzero(~areas), np.flatnonzero(areas)[ring_of]])
+    order = np.argsort(part_of, kind="stable")
+    chains = np.concatenate([parts[~areas], rings])[order]
+    points = [f"{x} {y}" for x, y in np.rint(shapely.get_coordinates(chains)).astype(np.int64).tolist()]
+    texts = [""] * len(geometries)
+    at = 0
+    for which, length in zip(
+        owner[part_of[order]].tolist(), shapely.get_num_coordinates(chains).tolist(), strict=True
+    ):
+        texts[which] += _line(points[at : at + length])
+        at += length
+    return texts
+
+
+def _plain_parts(geometries: npt.NDArray[np.object_]) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.intp]]:
+    """Return the points, lines and polygons of all geometries, however deep in collections, and whose they are."""
+    import numpy as np
+    import shapely
+
+    parts, owner = shapely.get_parts(geometries, return_index=True)
+    while (shapely.get_type_id(parts) > shapely.GeometryType.POLYGON).any():
+        parts, inner = shapely.get_parts(parts, return_index=True)
+        owner = owner[inner]
+    return parts, np.asarray(owner, np.intp)
+
+
+def _line(points: list[str]) -> str:
+    closed = len(points) > 1 and points[0] == points[-1]
+    points = [point for point, _ in groupby(points)]
+    if len(points) == 1:
+        points *= 2
+    text = "L".join(points[:-1] if closed and len(points) > 2 else points)  # noqa: PLR2004
+    return f"M{text}{'Z' if closed else ''}"
 
 
 def _density(bounds: Floats, frame: _Frame) -> Density:

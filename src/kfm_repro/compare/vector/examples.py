@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,11 @@ __all__ = ["ShownGeometries"]
 _SHORT = 90
 """Longest well-known text that is shown whole, in characters."""
 _MOST_COORDINATES = 1_000_000
+_START = 48
+"""First bytes of a value that are surely shown of it."""
 Pair = tuple[bytes | None, bytes | None]
+_Shown = tuple[str, Any, Any]
+"""A column, and its values on both sides as an example shows them."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +35,61 @@ class ShownGeometries:
     An example of bytes is cut; two pairs that were cut to the same text keep it.
     """
 
-    pairs: dict[tuple[str, Any, Any], Pair | None] = field(default_factory=dict)
+    asked: list[tuple[str, list[Any], list[Any]]] = field(default_factory=list)
 
     def watch(self, column: str, classify: PairClassifier) -> PairClassifier:
         """Return a classifier that remembers the pairs of a column before it asks ``classify``."""
 
         def watching(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:
-            for pair in zip(a, b, strict=True):
-                key = (column, scalar(pair[0]), scalar(pair[1]))
-                self.pairs[key] = pair if self.pairs.get(key, pair) == pair else None
+            self.asked.append((column, a, b))
             return classify(a, b, context)
 
         return watching
 
     def render(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         """Return the findings with geometries in place of the bytes that they were shown as."""
-        return tuple(self._rendered(finding) for finding in findings)
+        wanted = {
+            (str(finding.where.get("column", "")), example.a, example.b)
+            for finding in findings
+            for example in finding.examples
+        }
+        pairs = self._meant(wanted)
+        return tuple(_rendered(finding, pairs) for finding in findings)
 
-    def _rendered(self, finding: Finding) -> Finding:
-        column = str(finding.where.get("column", ""))
-        examples = tuple(self._example(column, example) for example in finding.examples)
-        if examples == finding.examples:
-            return finding
-        return msgspec.structs.replace(finding, examples=examples)
+    def _meant(self, wanted: Collection[_Shown]) -> dict[_Shown, Pair | None]:
+        """Return the pair that each example shows, None where several are cut to the same."""
+        found: dict[_Shown, Pair | None] = {}
+        for column, a, b in self.asked:
+            starts = {_start(text) for name, text, _ in wanted if name == column}
+            for pair in zip(a, b, strict=True):
+                if isinstance(pair[0], bytes) and pair[0][:_START] not in starts:
+                    continue
+                shown = (column, scalar(pair[0]), scalar(pair[1]))
+                if shown in wanted:
+                    found[shown] = pair if found.get(shown, pair) == pair else None
+        return found
 
-    def _example(self, column: str, example: Example) -> Example:
-        pair = self.pairs.get((column, example.a, example.b))
-        if pair is None:
-            return example
-        left, right = _shown(pair)
-        return Example(key=example.key, a=left or example.a, b=right or example.b)
+
+def _start(text: object) -> bytes:
+    """Return the first bytes of a value that is shown as a text."""
+    return bytes.fromhex(str(text)[2 : 2 + 2 * _START]) if str(text).startswith("0x") else b""
+
+
+def _rendered(finding: Finding, pairs: Mapping[_Shown, Pair | None]) -> Finding:
+    column = str(finding.where.get("column", ""))
+    examples = tuple(
+        _example(example, pairs.get((column, example.a, example.b))) for example in finding.examples
+    )
+    if examples == finding.examples:
+        return finding
+    return msgspec.structs.replace(finding, examples=examples)
+
+
+def _example(example: Example, pair: Pair | None) -> Example:
+    if pair is None:
+        return example
+    left, right = _shown(pair)
+    return Example(key=example.key, a=left or example.a, b=right or example.b)
 
 
 def _shown(pair: Pair) -> tuple[str | None, str | None]:

@@ -13,7 +13,7 @@ from kfm_repro.compare.noise.classify import classify_pairs
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.diff import compare_tables
 from kfm_repro.compare.vector.columns import classify_texts
-from kfm_repro.compare.vector.crs import compare_crs, ground_of, parse
+from kfm_repro.compare.vector.crs import compare_crs, ground_of_definition
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.extent import each_extent, fits
 from kfm_repro.compare.vector.flatgeobuf_read import Header, read_header
@@ -85,7 +85,7 @@ def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """
     left, right = _read(a), _read(b)
     shown = ShownGeometries()
-    classify = partial(classify_geometries, ground=ground_of(parse(left.crs)))
+    classify = partial(classify_geometries, ground=ground_of_definition(left.crs))
     classifiers: dict[str, PairClassifier] = {
         c["name"]: classify_texts for c in left.header.columns if c["type"] == "datetime"
     }

@@ -11,6 +11,7 @@ from kfm_repro.compare.vector import exact, reshape, vertices
 from kfm_repro.compare.vector.claims import Pairs, Rule, apply, claim
 from kfm_repro.compare.vector.draw import drawing_of
 from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground
+from kfm_repro.compare.vector.turned import UNTOLD, turned
 from kfm_repro.compare.vector.wkb import geometries
 from kfm_repro.model.figures import Figures
 from kfm_repro.model.finding import Kind, Rung
@@ -23,6 +24,7 @@ __all__ = ["classify_geometries"]
 
 _DRAWN = (Kind.GEOMETRY, Kind.PRECISION, Kind.DENSIFIED)
 """Kinds that a map shows more of than a sentence."""
+_TURNED = (Kind.RING_START, Kind.RING_ORIENTATION)
 
 
 def classify_geometries(
@@ -37,16 +39,26 @@ def classify_geometries(
     says what a unit of the coordinates is; ``context.options.tolerance["geometry"]`` allows displacements
     up to so many metres. The classes and their order: ``docs/findings.md``, geometries.
     """
+    told = turned(a, b)
+    seen = told != UNTOLD
     with _quiet():
         pairs = Pairs(
-            a=geometries(a),
-            b=geometries(b),
+            a=geometries(_unseen(a, seen)),
+            b=geometries(_unseen(b, seen)),
             wkb_a=_objects(a),
             wkb_b=_objects(b),
             ground=ground,
             tolerance=context.options.tolerance.get("geometry"),
         )
-        return tuple(_drawn(group, pairs) for group in _merge(_judge(pairs)))
+        found = apply((lambda _: vertices.as_told(told), *_RULES), pairs)
+        return tuple(_drawn(group, pairs) for group in _merge(found))
+
+
+def _unseen(values: Sequence[bytes | None], seen: npt.NDArray[np.bool_]) -> Sequence[bytes | None]:
+    """Return the values with None for what need not be built."""
+    if not seen.any():
+        return values
+    return [None if known else value for value, known in zip(values, seen.tolist(), strict=True)]
 
 
 def _drawn(group: Classified, pairs: Pairs) -> Classified:
@@ -57,7 +69,7 @@ def _drawn(group: Classified, pairs: Pairs) -> Classified:
 
 
 def _judge(pairs: Pairs) -> list[Classified]:
-    return apply((exact.empty_or_null, exact.unreadable, *_READABLE), pairs)
+    return apply(_RULES, pairs)
 
 
 def _anything(pairs: Pairs) -> list[Classified]:
@@ -88,12 +100,20 @@ _READABLE: tuple[Rule, ...] = (
     reshape.reshaped,
     _anything,
 )
+_RULES: tuple[Rule, ...] = (exact.empty_or_null, exact.unreadable, *_READABLE)
 
 
 def _merge(groups: list[Classified]) -> list[Classified]:
     """Return the groups with ascending indexes, in the order of their first pair."""
+    once: dict[object, Classified] = {}
+    for group in groups:
+        # Rings that were told from their bytes and rings that a rule has turned are one group.
+        one = (group.kind, group.evidence) if group.kind in _TURNED else id(group)
+        known = once.get(one)
+        once[one] = group if known is None else replace(known, indexes=known.indexes + group.indexes)
     ordered = [
-        Classified(g.kind, g.rung, tuple(sorted(g.indexes)), g.evidence, g.detail, g.metres) for g in groups
+        Classified(g.kind, g.rung, tuple(sorted(g.indexes)), g.evidence, g.detail, g.metres)
+        for g in once.values()
     ]
     return sorted(ordered, key=lambda group: group.indexes[0])
 

@@ -19,7 +19,7 @@ from kfm_repro.compare.tabular.parquet import (
     read_table,
 )
 from kfm_repro.compare.vector.columns import canonical
-from kfm_repro.compare.vector.crs import compare_crs, ground_of, parse
+from kfm_repro.compare.vector.crs import compare_crs, ground_of_definition
 from kfm_repro.compare.vector.examples import ShownGeometries
 from kfm_repro.compare.vector.geometry import classify_geometries
 from kfm_repro.compare.vector.measure import GEOGRAPHIC, Ground
@@ -145,7 +145,7 @@ def _classifiers(a: Stated, b: Stated, shown: ShownGeometries) -> dict[str, Pair
 
 
 def _ground(column: dict[str, Any]) -> Ground:
-    return ground_of(parse(column["crs"])) if "crs" in column else GEOGRAPHIC
+    return ground_of_definition(column["crs"]) if "crs" in column else GEOGRAPHIC
 
 
 def _follows(a: list[Any], b: list[Any], context: Context) -> tuple[Classified, ...]:  # noqa: ARG001

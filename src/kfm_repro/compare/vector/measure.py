@@ -99,9 +99,8 @@ def is_rounded(exact: Floats, rounded: Floats, decimals: int) -> Bools:
 
     with np.errstate(invalid="ignore", over="ignore"):
         near = np.abs(rounded - np.round(exact, decimals)) <= 2.0 * np.spacing(np.abs(rounded))
-    beyond = slice(2, None)
-    kept = (exact == rounded) | (np.isnan(exact) & np.isnan(rounded))
-    near[:, beyond] |= kept[:, beyond]
+    beyond = exact[:, 2:], rounded[:, 2:]
+    near[:, 2:] |= (beyond[0] == beyond[1]) | (np.isnan(beyond[0]) & np.isnan(beyond[1]))
     return np.asarray(near, bool)
 
 

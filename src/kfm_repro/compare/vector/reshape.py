@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kfm_repro.compare.vector.claims import Pairs, Rule, apply, claim
 from kfm_repro.compare.vector.measure import Ground, offsets
-from kfm_repro.compare.vector.shape import Flat, align, all_per, flatten, without_repeats
+from kfm_repro.compare.vector.shape import Flat, align, all_per, are_plane, every, flatten, without_repeats
 from kfm_repro.model.finding import Kind, Rung
 
 if TYPE_CHECKING:
@@ -40,12 +40,15 @@ def repeated(pairs: Pairs) -> list[Classified]:
     import shapely
 
     chosen = np.flatnonzero(np.isin(shapely.get_type_id(pairs.a), _CHAINS))
-    whole = [flatten(values[chosen]) for values in (pairs.a, pairs.b)]
+    plane = are_plane(pairs.a[chosen], pairs.b[chosen])
+    whole = [flatten(values[chosen], plane=plane) for values in (pairs.a, pairs.b)]
     flat_a, flat_b = (without_repeats(flat) for flat in whole)
+    if flat_a is whole[0] and flat_b is whole[1]:
+        return []
     even = _same_chains(flat_a, flat_b) & (_dropped(whole[0], flat_a) | _dropped(whole[1], flat_b))
     a, b = _only(flat_a, even), _only(flat_b, even)
     other, _, backwards = align(a, b)
-    same = all_per(((a.xyzm == other) | (np.isnan(a.xyzm) & np.isnan(other))).all(axis=1), a.owner, a.count)
+    same = all_per(every((a.xyzm == other) | (np.isnan(a.xyzm) & np.isnan(other))), a.owner, a.count)
     line = np.isin(shapely.get_type_id(pairs.a[chosen[even]]), (1, 5))
     mask = np.zeros(len(pairs.a), bool)
     mask[chosen[even][same & ~(line & backwards)]] = True
@@ -63,8 +66,8 @@ def repeated_besides(rules: Iterable[Rule]) -> Rule:
     def rule(pairs: Pairs) -> list[Classified]:
         import numpy as np
 
-        a, b = (_cleaned(values) for values in (pairs.a, pairs.b))
-        changed = np.flatnonzero((a != pairs.a) | (b != pairs.b))
+        (a, changed_a), (b, changed_b) = (_cleaned(values) for values in (pairs.a, pairs.b))
+        changed = np.flatnonzero(changed_a | changed_b)
         cleaned = replace(pairs.take(changed), a=a[changed], b=b[changed])
         return [
             replace(
@@ -80,25 +83,30 @@ def repeated_besides(rules: Iterable[Rule]) -> Rule:
     return rule
 
 
-def _cleaned(geometries: Objects) -> Objects:
-    """Return lines and polygons without repeated vertices; the same objects where there are none.
+def _cleaned(geometries: Objects) -> tuple[Objects, Bools]:
+    """Return lines and polygons without repeated vertices, and which of them had some.
 
     GEOS looks at the plane alone and refuses what collapses: both are left as they are.
     """
     import numpy as np
     import shapely
 
-    result = np.asarray(geometries, object).copy()
+    result, changed = np.asarray(geometries, object).copy(), np.zeros(len(geometries), bool)
     chosen = np.flatnonzero(np.isin(shapely.get_type_id(result), _CHAINS))
-    before = flatten(result[chosen])
+    before = flatten(result[chosen], plane=are_plane(result[chosen]))
     wanted = without_repeats(before)
-    level = before.xyzm.copy()
-    level[:, 2:] = 0.0
-    planar = without_repeats(replace(before, xyzm=level)).length
+    if wanted is before:
+        return result, changed
+    planar = without_repeats(replace(before, xyzm=before.xyzm[:, :2])).length
     long = (wanted.length == 0) | (wanted.length >= np.where(before.ring, _FEWEST_OF_RING, _FEWEST_OF_LINE))
     good = _dropped(before, wanted) & all_per((wanted.length == planar) & long, before.geometry, before.count)
-    result[chosen[good]] = shapely.remove_repeated_points(result[chosen[good]])
-    return result
+    for at in chosen[good].tolist():
+        try:
+            result[at] = shapely.remove_repeated_points(result[at])
+        except shapely.errors.GEOSException:  # vertices so near that their distance is none: a ring collapses
+            continue
+        changed[at] = True
+    return result, changed
 
 
 def densified(pairs: Pairs) -> list[Classified]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,8 +13,21 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
+    T = TypeVar("T", bound=np.number[Any])
 
-__all__ = ["Flat", "align", "all_per", "closed", "flatten", "same_structure", "without_repeats"]
+__all__ = [
+    "Flat",
+    "align",
+    "all_per",
+    "are_plane",
+    "bags",
+    "closed",
+    "every",
+    "flatten",
+    "most",
+    "same_structure",
+    "without_repeats",
+]
 
 POLYGON = 3
 _CHUNK_VERTICES = 1_000_000
@@ -25,7 +39,8 @@ _QUARTER = 0.25
 class Flat:
     """Every vertex of n geometries that are no collections.
 
-    ``xyzm`` float64 of shape (vertices, 4), NaN where an ordinate is absent; ``length`` the vertices of
+    ``xyzm`` float64 of shape (vertices, 4), NaN where an ordinate is absent, or (vertices, 2) where all are plane;
+    ``length`` the vertices of
     each chain (a point, a line or one ring), ``geometry`` the geometry and ``part`` the part within all
     parts to which a chain belongs, ``ring`` whether it is a ring of a polygon.
     """
@@ -37,23 +52,42 @@ class Flat:
     ring: Bools
     count: int
 
-    @property
+    @cached_property
     def start(self) -> Ints:
-        """Return the first vertex of each chain."""
+        """The first vertex of each chain."""
         import numpy as np
 
         return np.asarray(np.cumsum(self.length) - self.length, np.int64)
 
-    @property
+    @cached_property
     def owner(self) -> Ints:
-        """Return the geometry of each vertex."""
+        """The geometry of each vertex."""
         import numpy as np
 
         return np.repeat(self.geometry, self.length)
 
+    @cached_property
+    def spans(self) -> tuple[Ints, Ints]:
+        """The first vertex of each geometry, and how many it has."""
+        import numpy as np
 
-def flatten(geometries: npt.NDArray[np.object_]) -> Flat:
-    """Return the vertices of points, lines, polygons and their multi forms (no collections, no None)."""
+        counts = np.zeros(self.count, np.int64)
+        np.add.at(counts, self.geometry, self.length)
+        return np.asarray(np.cumsum(counts) - counts, np.int64), counts
+
+
+def are_plane(*sides: npt.NDArray[np.object_]) -> bool:
+    """Return whether no geometry of any side has heights or measures."""
+    import shapely
+
+    return not any(shapely.has_z(side).any() or shapely.has_m(side).any() for side in sides)
+
+
+def flatten(geometries: npt.NDArray[np.object_], *, plane: bool = False) -> Flat:
+    """Return the vertices of points, lines, polygons and their multi forms (no collections, no None).
+
+    ``plane`` says that none has heights or measures.
+    """
     import numpy as np
     import shapely
 
@@ -64,10 +98,10 @@ def flatten(geometries: npt.NDArray[np.object_]) -> Flat:
     ring = np.concatenate([np.zeros((~is_polygon).sum(), bool), np.ones(len(rings), bool)])
     order = np.argsort(part, kind="stable")
     chains = np.concatenate([parts[~is_polygon], rings])[order]
-    xyzm, chain_of = shapely.get_coordinates(chains, include_z=True, include_m=True, return_index=True)
+    xyzm = shapely.get_coordinates(chains, include_z=not plane, include_m=not plane)
     return Flat(
         xyzm=np.ascontiguousarray(xyzm),
-        length=np.bincount(chain_of, minlength=len(chains)).astype(np.int64),
+        length=shapely.get_num_coordinates(chains).astype(np.int64),
         geometry=owner[part[order]].astype(np.int64),
         part=part[order].astype(np.int64),
         ring=ring[order],
@@ -93,7 +127,8 @@ def same_structure(a: npt.NDArray[np.object_], b: npt.NDArray[np.object_]) -> tu
         shapely.get_num_coordinates(a) == shapely.get_num_coordinates(b)
     )
     chosen = np.flatnonzero(same)
-    left, right = flatten(a[chosen]), flatten(b[chosen])
+    plane = are_plane(a, b)
+    left, right = (flatten(side[chosen], plane=plane) for side in (a, b))
     chains = [np.bincount(flat.geometry, minlength=len(chosen)) for flat in (left, right)]
     even = chains[0] == chains[1]
     keep_left, keep_right = even[left.geometry], even[right.geometry]
@@ -104,7 +139,7 @@ def same_structure(a: npt.NDArray[np.object_], b: npt.NDArray[np.object_]) -> tu
     result = np.zeros(len(a), bool)
     result[chosen[even]] = True
     if not even.all():
-        left, right = flatten(a[result]), flatten(b[result])
+        left, right = (flatten(side[result], plane=plane) for side in (a, b))
     return result, left, right
 
 
@@ -112,7 +147,7 @@ def closed(geometries: npt.NDArray[np.object_]) -> Bools:
     """Return for each geometry whether its rings end where they start in height and measure as well."""
     import numpy as np
 
-    flat = flatten(geometries)
+    flat = flatten(geometries, plane=are_plane(geometries))
     rings = np.flatnonzero(flat.ring & (flat.length > 0))
     first = flat.start[rings]
     ends = flat.xyzm[first], flat.xyzm[first + flat.length[rings] - 1]
@@ -124,13 +159,28 @@ def without_repeats(flat: Flat) -> Flat:
     """Return the chains of lines and rings without vertices that repeat the one before in every ordinate."""
     import numpy as np
 
-    bits = (flat.xyzm + 0.0).view(np.uint64)
-    repeats = np.zeros(len(bits), bool)
-    repeats[1:] = (bits[1:] == bits[:-1]).all(axis=1)
-    repeats[flat.start[flat.length > 0]] = False
+    repeats = _repeats(flat)
+    if not repeats.any():
+        return flat
     chain = np.repeat(np.arange(len(flat.length)), flat.length)
     length = np.bincount(chain[~repeats], minlength=len(flat.length)).astype(np.int64)
     return replace(flat, xyzm=np.ascontiguousarray(flat.xyzm[~repeats]), length=length)
+
+
+def _repeats(flat: Flat) -> Bools:
+    """Return which vertices repeat the one before in every ordinate."""
+    import numpy as np
+
+    repeats = np.zeros(len(flat.xyzm), bool)
+    for ordinate in range(flat.xyzm.shape[1]):
+        bits = (flat.xyzm[:, ordinate] + 0.0).view(np.uint64)
+        again = bits[1:] == bits[:-1]
+        if ordinate:
+            repeats[1:] &= again
+        else:
+            repeats[1:] = again
+    repeats[flat.start[flat.length > 0]] = False
+    return repeats
 
 
 def align(a: Flat, b: Flat) -> tuple[Floats, Bools, Bools]:
@@ -172,32 +222,30 @@ def _near(a: Flat, other: Floats) -> Bools:
     import numpy as np
 
     count = len(a.length)
-    chain = np.repeat(np.arange(count), a.length)
-    apart = np.abs(a.xyzm - other)
-    apart[np.isnan(a.xyzm) & np.isnan(other)] = 0.0
-    apart[np.isnan(apart)] = np.inf
-    edge = np.zeros(len(chain))
-    edge[:-1] = np.where(chain[1:] == chain[:-1], np.abs(np.diff(a.xyzm[:, :2], axis=0)).max(axis=1), 0.0)
     filled = a.length > 0
     first = a.start[filled]
     plane, rest, longest = np.zeros(count), np.zeros(count), np.zeros(count)
-    if len(chain):
-        plane[filled] = np.maximum.reduceat(apart[:, :2].max(axis=1), first)
-        rest[filled] = np.maximum.reduceat(apart[:, 2:].max(axis=1), first)
+    if len(a.xyzm):
+        apart = _apart(a.xyzm, other)
+        plane[filled] = np.maximum.reduceat(most(apart[:, :2]), first)
+        rest[filled] = np.maximum.reduceat(most(apart[:, 2:]), first)
+        edge = np.zeros(len(a.xyzm))
+        edge[:-1] = most(np.abs(a.xyzm[1:, :2] - a.xyzm[:-1, :2]))
+        edge[first + a.length[filled] - 1] = 0.0
         longest[filled] = np.maximum.reduceat(np.nan_to_num(edge), first)
-    alike = _bag(a, a.xyzm) == _bag(a, other)
+    alike = bags(a, a.xyzm) == bags(a, other)
     result: Bools = ((plane == 0.0) & (rest == 0.0)) | ((plane < longest * _QUARTER) & ~alike)
     return result
 
 
-def _bag(flat: Flat, xyzm: Floats) -> npt.NDArray[np.uint64]:
+def bags(flat: Flat, xyzm: Floats) -> npt.NDArray[np.uint64]:
     """Return a number per chain that is the same for the same vertices in any order; a ring's end is left out."""
     import numpy as np
 
-    bits = np.where(np.isnan(xyzm), 0.0, xyzm + 0.0).view(np.uint64)
-    mixed = np.zeros(len(bits), np.uint64)
-    for ordinate in range(bits.shape[1]):
-        mixed = (mixed ^ bits[:, ordinate]) * np.uint64(0x9E37_79B9_7F4A_7C15)
+    mixed = np.zeros(len(xyzm), np.uint64)
+    for ordinate in range(xyzm.shape[1]):
+        mixed ^= np.where(np.isnan(xyzm[:, ordinate]), 0.0, xyzm[:, ordinate] + 0.0).view(np.uint64)
+        mixed *= np.uint64(0x9E37_79B9_7F4A_7C15)
         mixed ^= mixed >> np.uint64(29)
     filled = flat.length > 0
     mixed[(flat.start + flat.length - 1)[filled & flat.ring]] = 0
@@ -260,12 +308,39 @@ def _rotation(a: Floats, b: Floats, rank: int) -> tuple[Floats, Bools]:
 
 def _errors(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """Return the largest difference in the plane and beyond it per chain; half a NaN is endless."""
+    apart = _apart(a, b)
+    return most(apart[:, :, :2]).max(axis=1), most(apart[:, :, 2:]).max(axis=1)
+
+
+def _apart(a: Floats, b: Floats) -> Floats:
+    """Return how far ordinates are apart; two NaN are not, and half a NaN is endless."""
     import numpy as np
 
     apart = np.abs(a - b)
-    apart[np.isnan(a) & np.isnan(b)] = 0.0
-    apart[np.isnan(apart)] = np.inf
-    return apart[:, :, :2].max(axis=(1, 2)), apart[:, :, 2:].max(axis=(1, 2))
+    odd = np.isnan(apart)
+    if odd.any():
+        apart[odd] = np.where(np.isnan(a[odd]) & np.isnan(b[odd]), 0.0, np.inf)
+    return apart
+
+
+def most(values: npt.NDArray[T]) -> npt.NDArray[T]:
+    """Return the largest along the last axis, which is short; 0 where it has no length."""
+    import numpy as np
+
+    found = np.zeros(values.shape[:-1], values.dtype) if not values.shape[-1] else values[..., 0]
+    for at in range(1, values.shape[-1]):
+        found = np.maximum(found, values[..., at])
+    return found
+
+
+def every(values: Bools) -> Bools:
+    """Return whether all hold along the last axis, which is short."""
+    import numpy as np
+
+    found = np.ones(values.shape[:-1], bool) if not values.shape[-1] else values[..., 0]
+    for at in range(1, values.shape[-1]):
+        found = found & values[..., at]
+    return found
 
 
 def _part_within(flat: Flat) -> Ints:

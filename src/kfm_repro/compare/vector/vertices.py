@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.vector.claims import Pairs, claim
-from kfm_repro.compare.vector.measure import azimuth, is_rounded, offsets, ulps
-from kfm_repro.compare.vector.shape import Flat, align, all_per, closed, flatten, same_structure
+from kfm_repro.compare.vector.measure import Ground, azimuth, is_rounded, offsets, ulps
+from kfm_repro.compare.vector.shape import (
+    Flat,
+    align,
+    all_per,
+    bags,
+    closed,
+    every,
+    flatten,
+    most,
+    same_structure,
+)
+from kfm_repro.compare.vector.turned import STARTED_ELSEWHERE, WOUND_THE_OTHER_WAY
 from kfm_repro.model.finding import Kind, Rung
 
 if TYPE_CHECKING:
@@ -18,8 +29,9 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
+    Objects = npt.NDArray[np.object_]
 
-__all__ = ["axes", "displaced", "noise", "orders", "parts", "signed_zero"]
+__all__ = ["as_told", "axes", "displaced", "noise", "orders", "parts", "signed_zero"]
 
 _MAX_ULP = 4
 _MAX_DECIMALS = 15
@@ -44,6 +56,13 @@ class _Laid:
     rotated: Bools
     reversed: Bools
     line: Bools
+    kept: list[Floats] = field(default_factory=list)
+
+    def ways(self, ground: Ground) -> Floats:
+        """Return the way of each vertex; see `offsets`."""
+        if not self.kept:
+            self.kept.append(offsets(self.flat.xyzm, self.other, ground))
+        return self.kept[0]
 
     def spread(self, mask: Bools, size: int) -> Bools:
         """Return a mask over the pairs asked."""
@@ -59,7 +78,7 @@ class _Laid:
 
     def same(self, a: Floats, b: Floats) -> Bools:
         """Return for which pairs all ordinates of all vertices are equal numbers."""
-        return self.every(_all(_equal(a, b)))
+        return self.every(_all_equal(a, b))
 
 
 def signed_zero(pairs: Pairs) -> list[Classified]:
@@ -74,18 +93,26 @@ def signed_zero(pairs: Pairs) -> list[Classified]:
 
 def orders(pairs: Pairs) -> list[Classified]:
     """Claim rings with another start or direction; and lines the other way, which is data."""
-    laid = _lay(pairs)
+    laid = _lay_alike(pairs)
     same = laid.same(laid.flat.xyzm, laid.other)
-    line = laid.line & laid.reversed
-    found = []
-    ring = same & ~laid.line
-    for mask, kind, rung, evidence in (
-        (same & line, Kind.LINE_DIRECTION, Rung.VALUE, "the same vertices from the other end"),
-        (ring & laid.reversed, Kind.RING_ORIENTATION, Rung.NOISE, "the same rings, wound the other way"),
-        (ring & ~laid.reversed, Kind.RING_START, Rung.NOISE, "the same rings, started at another vertex"),
-    ):
-        found += claim(laid.spread(mask, len(pairs.a)), kind, rung, evidence)
-    return found
+    size = len(pairs.a)
+    line, ring = same & laid.line & laid.reversed, same & ~laid.line
+    evidence = "the same vertices from the other end"
+    found = claim(laid.spread(line, size), Kind.LINE_DIRECTION, Rung.VALUE, evidence)
+    turned = (laid.spread(mask, size) for mask in (ring & laid.reversed, ring & ~laid.reversed))
+    return found + _turned_rings(*turned)
+
+
+def as_told(told: npt.NDArray[np.uint8]) -> list[Classified]:
+    """Claim the same of pairs of which `turned` has told it already."""
+    return _turned_rings(told == WOUND_THE_OTHER_WAY, told == STARTED_ELSEWHERE)
+
+
+def _turned_rings(wound: Bools, started: Bools) -> list[Classified]:
+    evidence = "the same rings, wound the other way"
+    found = claim(wound, Kind.RING_ORIENTATION, Rung.NOISE, evidence)
+    evidence = "the same rings, started at another vertex"
+    return found + claim(started, Kind.RING_START, Rung.NOISE, evidence)
 
 
 def parts(pairs: Pairs) -> list[Classified]:
@@ -93,13 +120,14 @@ def parts(pairs: Pairs) -> list[Classified]:
     import numpy as np
     import shapely
 
-    several = np.flatnonzero(_several(pairs.a) & _several(pairs.b))
+    many = _several(pairs.a)
+    several = np.flatnonzero(many & _several(pairs.b))
     bags_a, bags_b = (_bags(values[several]) for values in (pairs.a, pairs.b))
     pure = np.zeros(len(pairs.a), bool)
     pure[several] = [a == b for a, b in zip(bags_a, bags_b, strict=True)]
     found = claim(pure, Kind.PART_ORDER, Rung.ORDER, "the same parts or holes in another order")
-    polygon = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & ~pure & _several(pairs.a)
-    polygon &= closed(pairs.a) & closed(pairs.b)
+    polygon = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & ~pure & many
+    polygon[polygon] = closed(pairs.a[polygon]) & closed(pairs.b[polygon])
     chosen = np.flatnonzero(polygon)
     # A normal form only reorders: two of them alike prove the rest equal, two unlike prove nothing.
     normal = [shapely.normalize(values[chosen]) for values in (pairs.a, pairs.b)]
@@ -115,7 +143,7 @@ def axes(pairs: Pairs) -> list[Classified]:
 
     laid = _lay(pairs, turn=False)
     a, b = laid.flat.xyzm, laid.other
-    swapped = laid.same(a[:, [1, 0, 2, 3]], b)
+    swapped = laid.same(a[:, [1, 0, *range(2, a.shape[1])]], b)
     found = claim(laid.spread(swapped, len(pairs.a)), Kind.AXIS_SWAP, Rung.VALUE, "x and y are exchanged")
     turned = _swapped_and_turned(pairs)
     evidence = "x and y are exchanged, rings started elsewhere or wound the other way"
@@ -123,7 +151,7 @@ def axes(pairs: Pairs) -> list[Classified]:
     if pairs.ground.geographic:
         turns = np.round((b[:, 0] - a[:, 0]) / _FULL_TURN)
         near = np.abs(b[:, 0] - a[:, 0] - _FULL_TURN * turns) <= _WRAP_SLACK
-        wrapped = laid.every(near & _all(_equal(a[:, 1:], b[:, 1:]))) & ~laid.every(turns == 0)
+        wrapped = laid.every(near & _all_equal(a[:, 1:], b[:, 1:])) & ~laid.every(turns == 0)
         evidence = "longitudes differ by full turns of 360 degrees"
         found += claim(laid.spread(wrapped, len(pairs.a)), Kind.LONGITUDE_WRAP, Rung.VALUE, evidence)
     return found
@@ -160,7 +188,7 @@ class _NoiseRule:
         laid = _lay(pairs, normal=self.normal)
         size = len(pairs.a)
         a, b = laid.flat.xyzm, laid.other
-        apart = ulps(a, b).max(axis=1)
+        apart = most(ulps(a, b))
         backwards = laid.line & laid.reversed
         close = laid.every(apart <= _MAX_ULP)
         found = claim(
@@ -169,10 +197,10 @@ class _NoiseRule:
         )  # fmt: skip
         for turned, extra in self._turns(laid):
             mask = close & ~backwards & turned
-            most = int(apart[mask[laid.flat.owner]].max(initial=0))
+            farthest = int(apart[mask[laid.flat.owner]].max(initial=0)) if mask.any() else 0
             found += claim(
                 laid.spread(mask, size), Kind.FLOAT_NOISE, Rung.NOISE,
-                f"no ordinate is more than {most} ulp apart{extra}", detail={"max_ulp": most},
+                f"no ordinate is more than {farthest} ulp apart{extra}", detail={"max_ulp": farthest},
             )  # fmt: skip
         plane = laid.same(a[:, :2], b[:, :2]) & ~close
         found += _heights(pairs, laid, plane & ~backwards)
@@ -187,7 +215,7 @@ class _NoiseRule:
         import numpy as np
 
         a, b = laid.flat.xyzm, laid.other
-        ways = offsets(a, b, pairs.ground)
+        ways = laid.ways(pairs.ground)
         way = np.hypot(*ways.T)
         # Whatever has few decimals is what it was moved to, rounded: one way for all vertices is a shift.
         single = np.bincount(laid.flat.owner, minlength=laid.flat.count) == 1
@@ -214,14 +242,15 @@ def _rounded_to(laid: _Laid, exact: Floats, other: Floats, decimals: int, left: 
     """Return which of the pairs ``left`` are rounded at every vertex, asking about the first vertices first."""
     import numpy as np
 
-    filled = np.bincount(laid.flat.owner, minlength=laid.flat.count) > 0
-    first = np.searchsorted(laid.flat.owner, np.flatnonzero(left & filled))
-    passed = laid.flat.owner[first[_all(is_rounded(exact[first], other[first], decimals))]]
+    owner, (starts, counts) = laid.flat.owner, laid.flat.spans
+    first = starts[left & (counts > 0)]
+    passed = owner[first[every(is_rounded(exact[first], other[first], decimals))]]
     hit = np.zeros(laid.flat.count, bool)
     hit[passed] = True
-    rows = np.flatnonzero(hit[laid.flat.owner])
-    bad = ~_all(is_rounded(exact[rows], other[rows], decimals))
-    hit[laid.flat.owner[rows[bad]]] = False
+    if len(passed):
+        rows = np.flatnonzero(hit[owner])
+        bad = ~every(is_rounded(exact[rows], other[rows], decimals))
+        hit[owner[rows[bad]]] = False
     return hit
 
 
@@ -231,8 +260,8 @@ def _heights(pairs: Pairs, laid: _Laid, mask: Bools) -> list[Classified]:
     rows = mask[laid.flat.owner]
     with np.errstate(invalid="ignore"):
         apart = np.abs(laid.flat.xyzm[rows, 2:] - laid.other[rows, 2:])
-    most = [float(np.nanmax(column)) if np.isfinite(column).any() else 0.0 for column in apart.T]
-    detail = {"max_z": most[0], "max_m": most[1]} if rows.any() else {}
+    far = [float(np.nanmax(column)) if np.isfinite(column).any() else 0.0 for column in apart.T]
+    detail = {"max_z": far[0], "max_m": far[1]} if rows.any() else {}
     evidence = "x and y are equal, heights (Z) or measures (M) differ"
     return claim(laid.spread(mask, len(pairs.a)), Kind.DIMENSION, Rung.VALUE, evidence, detail=detail)
 
@@ -245,7 +274,7 @@ def displaced(pairs: Pairs) -> list[Classified]:
     if not laid.index.size:
         return []
     owner = laid.flat.owner
-    ways = offsets(laid.flat.xyzm, laid.other, pairs.ground)
+    ways = laid.ways(pairs.ground)
     far = np.hypot(*ways.T)
     rigid, mean = _rigid(laid, ways)
     found: list[Classified] = []
@@ -266,8 +295,7 @@ def _rigid(laid: _Laid, ways: Floats) -> tuple[Bools, Floats]:
     """Return which geometries moved as a whole, and the mean way of each."""
     import numpy as np
 
-    owner = laid.flat.owner
-    counts = np.bincount(owner, minlength=laid.flat.count)
+    owner, (_, counts) = laid.flat.owner, laid.flat.spans
     mean = np.column_stack([np.bincount(owner, ways[:, k], laid.flat.count) / counts for k in (0, 1)])
     slack = _RIGID * np.hypot(*mean.T)[owner]
     return laid.every(np.hypot(*(ways - mean[owner]).T) <= slack), mean
@@ -279,7 +307,7 @@ def _within(pairs: Pairs, laid: _Laid, far: Floats) -> Bools:
 
     if pairs.tolerance is None:
         return np.zeros(laid.flat.count, bool)
-    level = _all(_equal(laid.flat.xyzm[:, 2:], laid.other[:, 2:]))
+    level = _all_equal(laid.flat.xyzm[:, 2:], laid.other[:, 2:])
     return laid.every((far <= pairs.tolerance) & level) & ~(laid.line & laid.reversed)
 
 
@@ -308,47 +336,70 @@ def _unit(pairs: Pairs, far: Floats) -> dict[str, object]:
 
 def _lay(pairs: Pairs, *, turn: bool = True, normal: bool = False) -> _Laid:
     """Return the pairs of the same structure, B laid on A; ``turn`` lets rings rotate and chains reverse."""
+    return pairs.once(("laid", turn, normal), lambda: _laid(pairs, turn=turn, normal=normal))
+
+
+def _laid(pairs: Pairs, *, turn: bool, normal: bool) -> _Laid:
     import numpy as np
     import shapely
 
-    a, b = pairs.a, pairs.b
-    allowed = np.ones(len(a), bool)
-    if normal:
-        allowed = np.isin(shapely.get_type_id(a), _POLYGONS) & _several(a) & closed(a) & closed(b)
+    if not normal:
+        index, left, right = pairs.once("flat", lambda: _flat(pairs.a, pairs.b))
+        return _turned(index, left, right, pairs, turn=turn)
+    allowed = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & _several(pairs.a)
+    allowed[allowed] = closed(pairs.a[allowed]) & closed(pairs.b[allowed])
     chosen = np.flatnonzero(allowed)
-    a, b = a[chosen], b[chosen]
-    if normal:
-        a, b = shapely.normalize(a), shapely.normalize(b)
+    index, left, right = _flat(*(shapely.normalize(side[chosen]) for side in (pairs.a, pairs.b)))
+    return _turned(chosen[index], left, right, pairs, turn=turn)
+
+
+def _flat(a: Objects, b: Objects) -> tuple[npt.NDArray[np.intp], Flat, Flat]:
+    """Return which pairs are of the same structure, and the vertices of those."""
+    import numpy as np
+
     same, left, right = same_structure(a, b)
+    return np.flatnonzero(same), left, right
+
+
+def _turned(index: npt.NDArray[np.intp], left: Flat, right: Flat, pairs: Pairs, *, turn: bool) -> _Laid:
+    import numpy as np
+    import shapely
+
     none = np.zeros(left.count, bool)
     other, rotated, backwards = align(left, right) if turn else (right.xyzm, none, none)
-    line = np.isin(shapely.get_type_id(a[same]), _LINES)
-    return _Laid(chosen[same], left, other, rotated, backwards, line)
+    return _Laid(index, left, other, rotated, backwards, np.isin(shapely.get_type_id(pairs.a[index]), _LINES))
 
 
-def _several(geometries: npt.NDArray[np.object_]) -> Bools:
+def _lay_alike(pairs: Pairs) -> _Laid:
+    """Return `_lay` of those pairs that have the same vertices, in whichever order."""
+    index, left, right = pairs.once("flat", lambda: _flat(pairs.a, pairs.b))
+    alike = all_per(bags(left, left.xyzm) == bags(right, right.xyzm), left.geometry, left.count)
+    if alike.all():
+        return _lay(pairs)
+    chosen = index[alike]
+    laid = _lay(pairs.take(chosen))
+    return replace(laid, index=chosen[laid.index])
+
+
+def _several(geometries: Objects) -> Bools:
     """Return which geometries have more than one part or ring: one alone stands in no order."""
     import numpy as np
     import shapely
 
-    return np.asarray(
-        (shapely.get_num_geometries(geometries) > 1) | (shapely.get_num_interior_rings(geometries) > 0)
-        | (shapely.get_num_interior_rings(shapely.get_geometry(geometries, 0)) > 0), bool,
-    )  # fmt: skip
+    several = (shapely.get_num_geometries(geometries) > 1) | (shapely.get_num_interior_rings(geometries) > 0)
+    lone = np.flatnonzero(~several & (shapely.get_type_id(geometries) == _POLYGONS[1]))
+    several[lone] = shapely.get_num_interior_rings(shapely.get_geometry(geometries[lone], 0)) > 0
+    return np.asarray(several, bool)
 
 
-def _equal(a: Floats, b: Floats) -> Bools:
+def _all_equal(a: Floats, b: Floats) -> Bools:
+    """Return at which vertices every ordinate is equal, or NaN on both sides."""
     import numpy as np
 
-    result: Bools = (a == b) | (np.isnan(a) & np.isnan(b))
-    return result
-
-
-def _all(values: Bools) -> Bools:
-    """Return whether every ordinate of a vertex holds."""
-    import numpy as np
-
-    return np.asarray(values.all(axis=1), bool)
+    equal = a == b
+    if not equal.all():
+        equal |= np.isnan(a) & np.isnan(b)
+    return every(equal)
 
 
 def _bags(geometries: npt.NDArray[np.object_]) -> list[tuple[bytes, ...]]:

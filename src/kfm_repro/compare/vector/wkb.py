@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["geometries", "strip_header"]
+__all__ = ["geometries", "strip_header", "strip_headers"]
 
 _MAX_NESTING = 32
 _HEADER = 5
 _POINT, _LINE, _POLYGON, _FIRST_MULTI = 1, 2, 3, 4
+_SIMPLE = frozenset(struct.pack("<BI", 1, kind) for kind in (_POINT, _LINE, _POLYGON))
+"""How most values begin; they nest nothing."""
 _SRID_FLAG = 0x2000_0000
 _ENVELOPE_BYTES = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
 _GPB_HEADER = 8
+_GPB_FLAGS = 4
+"""Bytes of a GeoPackageBinary blob that say how long its header is."""
 
 
 def geometries(values: Sequence[bytes | None]) -> npt.NDArray[np.object_]:
@@ -29,7 +33,10 @@ def geometries(values: Sequence[bytes | None]) -> npt.NDArray[np.object_]:
     import shapely
 
     safe = np.empty(len(values), object)
-    safe[:] = [value if isinstance(value, bytes) and not _too_deep(value) else None for value in values]
+    safe[:] = [
+        value if isinstance(value, bytes) and (value[:_HEADER] in _SIMPLE or not _too_deep(value)) else None
+        for value in values
+    ]
     try:
         return np.asarray(shapely.from_wkb(safe, on_invalid="ignore"), dtype=object)
     except NotImplementedError:
@@ -47,6 +54,17 @@ def strip_header(blob: bytes) -> tuple[bytes, bytes]:
         return b"", blob
     size = _GPB_HEADER + _ENVELOPE_BYTES.get((blob[3] >> 1) & 7, len(blob))
     return (b"", blob) if size > len(blob) else (blob[:size], blob[size:])
+
+
+def strip_headers(values: Sequence[object]) -> tuple[list[bytes], list[bytes]] | None:
+    """Return `strip_header` of many blobs at once, headers and bodies; None where they are not all of one layout."""
+    if not values or set(map(type, values)) != {bytes}:
+        return None
+    blobs = cast("Sequence[bytes]", values)
+    size = len(strip_header(min(blobs, key=len))[0])
+    if not size or len({blob[:_GPB_FLAGS] for blob in blobs}) > 1:
+        return None
+    return [blob[:size] for blob in blobs], [blob[size:] for blob in blobs]
 
 
 def _one(value: bytes | None) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
@@ -65,10 +66,9 @@ def _beyond_values(a: Content, b: Content, told: list[Finding]) -> tuple[Finding
         shown = next(((x, y) for x, y in zip(a.frame, b.frame, strict=False) if x != y), ("", ""))
         plain = shown[0].strip("\0"), shown[1].strip("\0")
         return attributes_differ("what the document says besides its rows differs", plain)
-    exact = all(finding.kind is Kind.ROW_ORDER for finding in told)
     for name, rows in a.sheets.items():
-        sides = [_seen(side, exact=exact) for side in (rows, b.sheets[name])]
-        if (Counter(sides[0]) != Counter(sides[1])) if told else (sides[0] != sides[1]):
+        mine = [finding for finding in told if finding.where.get("layer") == name]
+        if not _alike(rows, b.sheets[name], mine):
             return attributes_differ(
                 "cells differ in formula, type, style or digits that their values do not show"
             )
@@ -77,5 +77,26 @@ def _beyond_values(a: Content, b: Content, told: list[Finding]) -> tuple[Finding
     return (Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, evidence="the same cells, spelled otherwise"),)
 
 
-def _seen(rows: list[Row], *, exact: bool) -> list[tuple[tuple[str, ...], ...]]:
-    return [(row.manner, row.written) if exact else (row.manner,) for row in rows]
+def _alike(a: list[Row], b: list[Row], told: list[Finding]) -> bool:
+    """Return whether the rows of a sheet differ in nothing but what was told of their values."""
+    rungs = {finding.rung for finding in told}
+    tolerated = Rung.TOLERANCE in rungs
+    if Rung.ORDER not in rungs:
+        return len(a) == len(b) and all(map(partial(_same, tolerated=tolerated), a, b))
+    exact = all(finding.kind is Kind.ROW_ORDER for finding in told)
+    sides = [
+        Counter((row.manner, () if tolerated else row.written if exact else row.plain) for row in side)
+        for side in (a, b)
+    ]
+    return sides[0] == sides[1]
+
+
+def _same(a: Row, b: Row, *, tolerated: bool) -> bool:
+    """Return whether two rows of one place are written alike, but for values that are known to differ."""
+    if a.manner != b.manner or len(a.values) != len(b.values):
+        return False
+    cells = zip(a.values, b.values, a.written, b.written, a.plain, b.plain, strict=True)
+    return all(
+        one == other or (value != another and (tolerated or left == right))
+        for value, another, one, other, left, right in cells
+    )

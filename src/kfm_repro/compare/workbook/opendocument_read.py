@@ -20,15 +20,18 @@ _TYPED = {"float": "value", "percentage": "value", "currency": "value", "date": 
           "time": "time-value", "boolean": "boolean-value", "string": "string-value"}  # fmt: skip
 """The attribute that holds the value of a cell, by its type (section 19.385)."""
 _NUMBERS = ("float", "percentage", "currency")
+_SHOWN = 3
+"""Parts of a cell that shows its value and nothing else: a paragraph, its text, the paragraph's end."""
 _MOST_CELLS = 20_000_000
 
 
 @dataclass
 class Row:
-    """A row: its values; how exactly they are written; and everything else about its cells, without digits."""
+    """A row: its values; how exactly they are written; how but for numbers; and everything else about its cells."""
 
     values: list[Any] = field(default_factory=list)
     written: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
     manner: tuple[str, ...] = ()
 
 
@@ -70,6 +73,15 @@ class _Cell:
     @property
     def written(self) -> str:
         return f"{sorted(self.said.items())}{''.join(self.inside)}"
+
+    @property
+    def plain(self) -> str:
+        """What is written but for a number and how it is shown; comments say more than that."""
+        kind = self.said.get("office:value-type", "")
+        if kind not in _NUMBERS:
+            return self.written
+        said = {name: value for name, value in self.said.items() if name != "office:value"}
+        return f"{sorted(said.items())}{'' if len(self.inside) <= _SHOWN else ''.join(self.inside)}"
 
     @property
     def seen(self) -> str:
@@ -142,18 +154,21 @@ class _Reader:
         filled = [i for i, cell in enumerate(self._cells) if cell.value is not None]
         last = filled[-1] + 1 if filled else 0
         row = Row()
-        written, manner = [], ["/".join(self._path), str(sorted(self._said.items()))]
+        written: list[str] = []
+        plain: list[str] = []
+        manner = ["/".join(self._path), str(sorted(self._said.items()))]
         for cell in self._cells[:last]:
             self._bound(cell.repeated)
             row.values += [cell.value] * cell.repeated
             written += [cell.written] * cell.repeated
+            plain += [cell.plain] * cell.repeated
             manner += [cell.seen] * cell.repeated
         for cell in self._cells[last:]:
             manner.append(f"{cell.repeated} {cell.seen}")
         if not filled:
             manner.append(f"{many} rows")
             many = 1
-        row.written, row.manner = tuple(written), tuple(manner)
+        row.written, row.plain, row.manner = tuple(written), tuple(plain), tuple(manner)
         self._bound(len(row.values) * (many - 1) + many)
         self._rows += [row] * many
         self.content.frame += ["row"] * many

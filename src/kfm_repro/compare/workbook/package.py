@@ -14,7 +14,7 @@ from xml.parsers import expat
 from kfm_repro.compare.archive.members import entry_metadata
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.workbook.sheet import Sheet, events, read_sheet
+from kfm_repro.compare.workbook.sheet import Sheet, events, parser, read_sheet
 from kfm_repro.errors import LimitExceeded
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
@@ -23,13 +23,23 @@ if TYPE_CHECKING:
 
     from kfm_repro.compare.context import Context
 
-__all__ = ["STRINGS", "Differing", "attributes_differ", "check_package", "compare_part", "properties"]
+__all__ = [
+    "STRINGS",
+    "Differing",
+    "attributes_differ",
+    "check_package",
+    "compare_part",
+    "properties",
+    "sheet_names",
+]
 
 STRINGS = "xl/sharedStrings.xml"
 _MOST_CELLS = 20_000_000
 _BLOCK = 1 << 20
 _WORKBOOK = "xl/workbook.xml"
+_RELATIONS = "xl/_rels/workbook.xml.rels"
 _SHEETS = re.compile(r"xl/worksheets/[^/]+\.xml")
+_CELLS = b"sheetData"
 _PROPERTIES = re.compile(r"docProps/[^/]+\.xml")
 _TIMES = ("created", "modified", "lastPrinted", "creation-date", "date", "print-date")
 """By the names of Office Open XML and of OpenDocument."""
@@ -62,15 +72,24 @@ def check_package(path: Path, context: Context) -> None:
             raise LimitExceeded(f"the workbook unpacks to {whole} bytes")
         cells = 0
         for member in members:
+            if not _SHEETS.fullmatch(member.filename):
+                with file.open(member) as source:
+                    if not _holds_cells(source):
+                        continue
             with file.open(member) as source:
-                if _SHEETS.fullmatch(member.filename):
-                    sheet = read_sheet(_blocks(source), keep=False)
-                    cells += sheet.rows * sheet.columns
-                else:
-                    while source.read(_BLOCK):
-                        pass
+                sheet = read_sheet(_blocks(source), keep=False)
+                cells += sheet.rows * sheet.columns
             if cells > _MOST_CELLS:
                 raise LimitExceeded(f"the sheets span more than {_MOST_CELLS} cells")
+
+
+def _holds_cells(source: IO[bytes]) -> bool:
+    """Read a member to its end; return whether a reader may take it for a sheet, which may lie anywhere."""
+    found, before = False, b""
+    while block := source.read(_BLOCK):
+        found = found or _CELLS in before + block
+        before = block[-len(_CELLS) :]
+    return found
 
 
 def _blocks(source: IO[bytes]) -> Iterator[bytes]:
@@ -99,13 +118,53 @@ def _document(
         return properties(*sides, context)
     if name == STRINGS:
         found.strings = True
-        found.strings_reordered = Counter(sides[0]) == Counter(sides[1])
+        found.strings_reordered = Counter(_items(sides[0])) == Counter(_items(sides[1]))
         return ()
     if name == "xl/calcChain.xml" or sides[0] == sides[1]:
         evidence = "the order of calculation" if sides[0] != sides[1] else "the same XML, spelled otherwise"
         return (Finding(kind=Kind.LAYOUT, rung=Rung.CONTAINER, evidence=evidence),)
     shown = next((pair for pair in zip(*sides, strict=False) if pair[0] != pair[1]), ("", ""))
     return attributes_differ("styles, names or settings of the workbook differ", shown)
+
+
+def _items(events: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the shared texts, each with its runs in order; how many there are follows from them."""
+    item: list[str] = []
+    for event in events:
+        name = event[1:].split(" ", 1)[0].rpartition(":")[2]
+        if event.startswith("<") and name == "si":
+            item = []
+        item.append(event)
+        if event.startswith("</") and name == "/si":
+            yield tuple(item)
+
+
+def sheet_names(path: Path) -> dict[str, str]:
+    """Return the sheets of a workbook by the member in which their cells lie, as far as its parts say so."""
+    with reading(path, "XLSX", zipfile.BadZipFile, expat.ExpatError), zipfile.ZipFile(path) as file:
+        members = set(file.namelist())
+        targets = {
+            said.get("Id"): said.get("Target", "").removeprefix("/xl/")
+            for tag, said in _elements(file, members, _RELATIONS)
+            if tag == "Relationship"
+        }
+        return {
+            f"xl/{targets.get(next((said[key] for key in said if key.endswith(':id')), ''))}": said.get(
+                "name", ""
+            )
+            for tag, said in _elements(file, members, _WORKBOOK)
+            if tag == "sheet"
+        }
+
+
+def _elements(file: zipfile.ZipFile, members: set[str], name: str) -> list[tuple[str, dict[str, str]]]:
+    if name not in members:
+        return []
+    found: list[tuple[str, dict[str, str]]] = []
+    made = parser()
+    made.StartElementHandler = lambda tag, said: found.append((tag.rpartition(":")[2], said))
+    made.Parse(file.read(name), True)  # noqa: FBT003 - expat takes it by place
+    return found
 
 
 def attributes_differ(evidence: str, shown: tuple[str, str] = ("", "")) -> tuple[Finding, ...]:
@@ -155,5 +214,5 @@ def _leaves(events: list[str]) -> dict[str, str]:
             name = event[1:].split(" ", 1)[0].rpartition(":")[2]
             found.setdefault(name, "")
         elif not event.startswith("</"):
-            found[name] = f"{found.get(name, '')} {event}".strip()
+            found[name] = f"{found.get(name, '')}{event}".strip()
     return found

@@ -5,23 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 from xml.parsers import expat
 
-__all__ = ["Sheet", "events", "feed", "read_sheet"]
+__all__ = ["Sheet", "events", "feed", "letters", "number_of", "parser", "read_sheet"]
 
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _LETTERS = 26
 _VALUES = frozenset(("c", "v", "is", "t", "dimension", "sheetData"))
 """Elements whose content is the value of a cell, or follows from where cells are."""
-_FOLLOWS = ("spans", "ref")
-"""Attributes that repeat where cells are."""
 
 
 @dataclass
 class Sheet:
-    """What calamine does not say of a sheet: its formulas, raw cells, everything that is no cell, its extent."""
+    """What calamine does not say of a sheet: its formulas, raw cells, everything that is no cell, its extent.
+
+    A raw cell is its type, its style with whatever else is said of it, and the text of its value.
+    """
 
     formulas: dict[str, str] = field(default_factory=dict)
     cells: dict[str, tuple[str, str, str]] = field(default_factory=dict)
@@ -49,51 +51,85 @@ class _Reader:
     def __init__(self, *, keep: bool) -> None:
         self.sheet = Sheet()
         self._keep = keep
+        self._row, self._column = 0, 0
         self._cell = ""
         self._said: dict[str, str] = {}
         self._text: list[str] = []
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag == "c":
-            self._cell = attributes.get("r", "")
-            match = _CELL.fullmatch(self._cell)
-            if match is None:
-                raise ValueError("a cell does not say where it is")
-            self._measure(match[1], int(match[2]))
+        name = tag.rpartition(":")[2] if ":" in tag else tag
+        if name == "row":
+            self._row, self._column = int(attributes.get("r", self._row + 1)), 0
+            attributes = {**attributes, "r": str(self._row)}
+            attributes.pop("spans", None)  # where its cells begin and end
+        elif name == "c":
+            self._cell = self._place(attributes.get("r"))
             self._said = attributes
         self._text = []
-        if self._keep and tag not in _VALUES:
-            said = sorted((k, v) for k, v in attributes.items() if k not in _FOLLOWS)
-            self.sheet.frame.append(f"<{tag} {said}")
+        if self._keep and name not in _VALUES:
+            self.sheet.frame.append(f"<{tag} {sorted(attributes.items())}")
 
     def end(self, tag: str) -> None:
         text = "".join(self._text)
         self._text = []
         if not self._keep:
             return
-        if tag == "f":
+        name = tag.rpartition(":")[2] if ":" in tag else tag
+        if name == "f":
             self.sheet.formulas[self._cell] = text
-        elif tag == "v":
-            kind, style = self._said.get("t", "n"), self._said.get("s", "")
-            self.sheet.cells[self._cell] = (kind, style, "" if kind == "s" else text)
-        elif tag == "c":
-            self.sheet.cells.setdefault(self._cell, (self._said.get("t", "n"), self._said.get("s", ""), ""))
+        elif name == "v":
+            self.sheet.cells[self._cell] = self._raw("" if self._said.get("t") == "s" else text)
+        elif name == "c":
+            self.sheet.cells.setdefault(self._cell, self._raw(""))
             self._cell = ""
-        elif tag not in _VALUES and text.strip():
+        elif name not in _VALUES and text.strip():
             self.sheet.frame.append(text)
 
     def text(self, data: str) -> None:
         self._text.append(data)
 
-    def _measure(self, letters: str, row: int) -> None:
-        column = 0
-        for letter in letters:
-            column = column * _LETTERS + ord(letter) - ord("A") + 1
-        self.sheet.rows = max(self.sheet.rows, row)
-        self.sheet.columns = max(self.sheet.columns, column)
+    def _raw(self, text: str) -> tuple[str, str, str]:
+        said = self._said
+        kind, style = said.get("t", "n"), said.get("s", "")
+        if len(said) > ("r" in said) + ("t" in said) + ("s" in said):
+            more = sorted((name, value) for name, value in said.items() if name not in ("r", "s", "t"))
+            style = f"{style} {more}"
+        return kind, style, text
+
+    def _place(self, stated: str | None) -> str:
+        """Return where a cell is, which it need not say: then beside the one before (ECMA-376-1, 18.3.1.4)."""
+        if stated is None:
+            self._column += 1
+        else:
+            match = _CELL.fullmatch(stated)
+            if match is None:
+                raise ValueError("a cell does not say where it is")
+            self._column, self._row = number_of(match[1]), int(match[2])
+        self.sheet.rows = max(self.sheet.rows, self._row)
+        self.sheet.columns = max(self.sheet.columns, self._column)
+        return stated or f"{letters(self._column - 1)}{self._row}"
 
 
-def _parser() -> expat.XMLParserType:
+@cache
+def number_of(name: str) -> int:
+    """Return the number of a column, from 1."""
+    column = 0
+    for letter in name:
+        column = column * _LETTERS + ord(letter) - ord("A") + 1
+    return column
+
+
+def letters(index: int) -> str:
+    """Return the name of a column by its number from 0."""
+    name = ""
+    index += 1
+    while index:
+        index, letter = divmod(index - 1, _LETTERS)
+        name = chr(ord("A") + letter) + name
+    return name
+
+
+def parser() -> expat.XMLParserType:
     """Return a parser that refuses declarations of types, which may expand without bound."""
     made = expat.ParserCreate()
     made.buffer_text = True
@@ -108,7 +144,7 @@ def _parser() -> expat.XMLParserType:
 
 def feed(blocks: Iterable[bytes], reader: Reader) -> None:
     """Hand the events of a document to a reader. Raises ValueError for damaged XML."""
-    made = _parser()
+    made = parser()
     made.StartElementHandler = reader.start
     made.EndElementHandler = reader.end
     made.CharacterDataHandler = reader.text
@@ -128,9 +164,9 @@ def read_sheet(blocks: Iterable[bytes], *, keep: bool) -> Sheet:
 
 
 def events(path: Path) -> list[str]:
-    """Return the elements and texts of a document in order, attributes sorted."""
+    """Return the elements and texts of a document in order, attributes sorted; only elements begin with ``<``."""
     found: list[str] = []
-    made = _parser()
+    made = parser()
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         found.append(f"<{tag} {sorted(attributes.items())}")
@@ -140,7 +176,7 @@ def events(path: Path) -> list[str]:
 
     def text(data: str) -> None:
         if data.strip():
-            found.append(data)
+            found.append(f" {data}")
 
     made.StartElementHandler = start
     made.EndElementHandler = end

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.mixed import typed_tables
 from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.workbook.sheet import letters
 from kfm_repro.model.finding import Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from kfm_repro.compare.context import Context
 
 __all__ = ["Book", "compare_books"]
-
-_LETTERS = 26
 
 Book = dict[str, list[list[Any]]]
 """Cells by sheet and row; the rows of a sheet are equally long."""
@@ -53,18 +52,9 @@ def _is_header(rows: list[list[Any]]) -> bool:
 
 
 def _columns(rows: list[list[Any]], *, headed: bool) -> dict[str, list[Any]]:
-    names = rows[0] if headed else [_letters(i) for i in range(len(rows[0]) if rows else 0)]
+    names = rows[0] if headed else [letters(i) for i in range(len(rows[0]) if rows else 0)]
     body = rows[1:] if headed else rows
     return {name: [_plain(row[i]) for row in body] for i, name in enumerate(names)}
-
-
-def _letters(index: int) -> str:
-    name = ""
-    index += 1
-    while index:
-        index, letter = divmod(index - 1, _LETTERS)
-        name = chr(ord("A") + letter) + name
-    return name
 
 
 def _plain(cell: object) -> object:

@@ -75,6 +75,17 @@ def compound_reference(name: str) -> Write:
     return h5(fill)
 
 
+def scaled(axis: int) -> Write:
+    """Write an array of which one axis alone has a scale: the list of scales has lists of none and of one."""
+
+    def fill(file: Any) -> None:
+        array = file.create_dataset("g/a", data=GRID, track_times=False)
+        file.create_dataset("s", data=np.arange(100.0), track_times=False).make_scale("s")
+        array.dims[axis].attach_scale(file["s"])
+
+    return h5(fill)
+
+
 def attribute(value: Any) -> Write:
     return h5(lambda file: file.attrs.__setitem__("x", value))
 
@@ -91,6 +102,32 @@ def attribute(value: Any) -> Write:
 )
 def test_npy_by_elements(tmp_path: Path, b: Any, expected: set[str]) -> None:
     assert brief(compared(tmp_path, npy(GRID), npy(b), "x.npy")) == expected
+
+
+RECORDS = np.array(
+    [(1, 0.5, (1.5, 2.5)), (2, 0.7, (3.5, 4.5))], [("a", "i4"), ("b", "f8"), ("c", "f8", (2,))]
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [
+        ("a", [1, 3], "value:value"),
+        ("b", [0.5, np.nextafter(0.7, 1)], "float-noise:noise"),
+        ("c", [[1.5, 2.5], [3.5, 4]], "value:value"),
+    ],
+)
+def test_records_by_their_fields(tmp_path: Path, column: str, value: Any, expected: str) -> None:
+    b = RECORDS.copy()
+    b[column] = value
+    for sides, name in (((npy(RECORDS), npy(b)), "x.npy"), ((dataset(RECORDS), dataset(b)), "x.h5")):
+        (finding,) = compared(tmp_path, *sides, name).findings
+        assert (finding.where["column"], f"{finding.kind}:{finding.rung}") == (column, expected)
+
+
+def test_bytes_far_behind_the_last_element_are_compared(tmp_path: Path) -> None:
+    far = npy(GRID) + bytes(1 << 20)
+    assert compared(tmp_path, far + b"a", far + b"b", "x.npy").verdict is OutputVerdict.DIFFERENT
 
 
 def test_the_largest_distance_is_that_of_finite_elements(tmp_path: Path) -> None:
@@ -131,6 +168,7 @@ def test_npz_says_which_array(tmp_path: Path) -> None:
         (dataset(), dataset(fillvalue=7.0), {"nodata:value@/g/a"}),
         (attribute("a"), attribute("b"), {"attributes:value@/@x"}),
         (attribute(np.arange(3)), attribute(np.array([0, 1, 5])), {"attributes:value@/@x"}),
+        (scaled(0), scaled(1), {"attributes:value@/g/a/@DIMENSION_LIST"}),
         (dataset(), h5(lambda file: file.create_group("g")), {"schema:value@/g/a"}),
         (enumerated(A=0, B=1), enumerated(A=0, C=1), {"attributes:value@/g/a/@names of the values"}),
         (named_attribute(A=0, B=1), named_attribute(A=1, B=0), {"attributes:value@/@x: names of the values"}),
@@ -379,6 +417,8 @@ def test_the_header_of_a_numpy_file_may_be_anything(tmp_path: Path) -> None:
     """NumPy reads it with the tokeniser of Python, which raises errors of its own."""
     np.save(tmp_path / "w.npy", np.arange(6.0))
     raw = (tmp_path / "w.npy").read_bytes()
+    negative = raw.replace(b"(6,)", b"(-6,)")
+    assert "cannot be read" in compared(tmp_path, raw, negative, "x.npy").findings[0].evidence
     for at in range(6, 80):
         broken = raw[:at] + bytes([raw[at] ^ 0x5B]) + raw[at + 1 :]
         result = compared(tmp_path, raw, broken, "x.npy")

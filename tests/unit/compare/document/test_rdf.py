@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from compared import compared
 
+from kfm_repro.model.finding import Kind, Rung
+
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
 
@@ -65,3 +67,28 @@ def test_a_name_that_rdflib_refuses_to_write_is_answered(tmp_path: Path) -> None
     result = compared(tmp_path, a, b, "x.nt")
     assert result.verdict == "different"
     assert all("failed on" not in finding.evidence for finding in result.findings)
+
+
+LIST = b'{"@id": "http://x/p", "@container": "@list"}'
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        b'{"p": ' + LIST + b"}",
+        b'{"T": {"@id": "http://x/T", "@context": {"p": ' + LIST + b"}}}",
+        b'{"p": {"@id": "http://x/p", "@type": "@json"}}',
+        b'"http://example.invalid/context"',
+    ],
+    ids=["list", "list in a type", "literal", "elsewhere"],
+)
+def test_an_order_that_a_context_may_make_data_is_no_mere_order(tmp_path: Path, context: bytes) -> None:
+    text = b'{"@context": ' + context + b', "@id": "http://x/a", "@type": "T", "p": ["a", "b"]}'
+    result = compared(tmp_path, text, text.replace(b'"a", "b"', b'"b", "a"'), "x.jsonld")
+    assert [(f.kind, f.rung) for f in result.findings] == [(Kind.VALUE, Rung.VALUE)]
+
+
+def test_an_order_that_no_context_makes_data_is_one(tmp_path: Path) -> None:
+    text = b'{"@context": {"p": "http://x/p"}, "@id": "http://x/a", "p": ["a", "b"]}'
+    result = compared(tmp_path, text, text.replace(b'"a", "b"', b'"b", "a"'), "x.jsonld")
+    assert [(f.kind, f.rung) for f in result.findings] == [(Kind.ARRAY_ORDER, Rung.ORDER)]

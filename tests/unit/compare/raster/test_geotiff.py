@@ -49,8 +49,19 @@ def changed(*places: tuple[int, int], by: float = 1.0) -> Any:
     return values
 
 
-def test_the_same_pixels_in_other_blocks_and_compression_are_layout(tmp_path: Path) -> None:
-    other = tif(compress="deflate", predictor=3, tiled=True, blockxsize=16, blockysize=16)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compress": "deflate", "predictor": 3, "tiled": True, "blockxsize": 16, "blockysize": 16},
+        {"compress": "lerc"},
+        {"compress": "lerc_zstd"},
+    ],
+    ids=["deflate", "lerc", "lerc in zstd"],
+)
+def test_the_same_pixels_in_other_blocks_and_compression_are_layout(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    other = tif(**options)
     result = compared(tmp_path, tif(), other, "x.tif")
     assert brief(result) == {"block-layout:container"}
     assert result.verdict is OutputVerdict.EQUIVALENT

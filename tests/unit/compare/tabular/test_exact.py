@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kfm_repro.compare.tabular.exact import codes as codes_of
 from kfm_repro.compare.tabular.exact import exact
 
 MAPS = [
@@ -81,3 +82,12 @@ def test_the_member_that_holds_the_value_of_a_union_is_part_of_it(*, dense: bool
         made = pa.UnionArray.from_dense(kinds, offsets, members) if dense else None
         sides.append(exact(pa.chunked_array([made or pa.UnionArray.from_sparse(kinds, members)])).to_pylist())
     assert [a == b for a, b in zip(*sides, strict=True)] == [False, True]
+
+
+def test_long_byte_strings_have_one_code_each() -> None:
+    values = [b"a" * 300, None, b"b" * 300, b"a" * 300, b"a" * 301, b"", None, b"b" * 300]
+    column = pa.chunked_array([pa.array(values, pa.large_binary())])
+    left, right = codes_of(column.slice(0, 5), column.slice(5))
+    found = [*left.tolist(), *right.tolist()]
+    for i, one in enumerate(values):
+        assert [found[i] == code for code in found] == [one == other for other in values]

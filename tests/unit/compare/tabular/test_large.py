@@ -473,3 +473,30 @@ def test_whether_a_column_of_texts_rises(
     left, _ = csv_files.open_texts(*lines(tmp_path, text, text))
     column = {"": 0, ",,": 2}.get(before, 1)
     assert (left.rises(column), left.counts_up(column)) == (rises, counts)
+
+
+def source_of(folder: Path, **columns: pa.Array) -> tuple[pq.ParquetFile, ParquetSource]:
+    path = folder / "source.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=2)
+    file = pq.ParquetFile(path)
+    return file, ParquetSource(file, path)
+
+
+def test_only_integers_and_times_that_were_seen_to_rise_are_known_to_ascend(tmp_path: Path) -> None:
+    """The bits of these floats rise, while their values fall."""
+    rising = pa.array([1, 2, 3, 4, 5])
+    floats = pa.array([-1.0, -2.0, -3.0, -4.0, -5.0])
+    columns = {"n": rising, "t": rising.cast(pa.timestamp("us")), "f": floats, "s": rising.cast(pa.string())}
+    file, source = source_of(tmp_path, **columns, m=pa.array([1, 2, 2, 3, 4]), z=pa.array([1, None, 3, 4, 5]))
+    with file, source:
+        assert not any(source.ascends(i) for i in range(6))
+        assert [source.rises(i) for i in range(6)] == [True, True, True, False, False, False]
+        assert [source.ascends(i) for i in range(6)] == [True, True, False, False, False, False]
+
+
+def test_the_first_cells_are_kept_and_as_many_given_as_are_asked_for(tmp_path: Path) -> None:
+    file, source = source_of(tmp_path, n=pa.array(range(7)), s=pa.array([f"{i}" for i in range(7)]))
+    with file, source:
+        for rows in (1, 2, 1, 2):
+            assert source.head(0, rows).to_pylist() == list(range(rows))
+            assert source.head(1, rows).to_pylist() == [f"{i}" for i in range(rows)]

@@ -41,7 +41,11 @@ def _found(a: bytes, b: bytes) -> tuple[object, object]:
                 lines.TextSource(paths[1], right.data, ",", own),
             )
             same = len(own) == len(mine)
-            plain = (own.tolist(), lines.differing_lines(*split, split[0].rows).tolist()) if same else "not as many"
+            plain = (
+                (own.tolist(), lines.differing_lines(*split, split[0].rows).tolist())
+                if same
+                else "not as many"
+            )
         except lines.Unsure:
             plain = None
         try:

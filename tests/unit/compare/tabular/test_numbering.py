@@ -68,6 +68,40 @@ def test_compiled_and_numpy_give_the_same_numbers(name: str, monkeypatch: pytest
         assert np.array_equal(one.two, other.two)
 
 
+many_texts = st.lists(st.none() | st.binary(max_size=9) | st.binary(max_size=80), max_size=200)
+
+
+@settings(max_examples=100, deadline=None)
+@given(many_texts, st.integers(0, 3), st.sampled_from([pa.binary(), pa.large_binary()]))
+def test_strings_of_any_length_have_the_same_number_compiled_and_in_numpy(
+    texts: list[bytes | None], start: int, kind: pa.DataType
+) -> None:
+    column = pa.array(texts, kind).slice(start)
+    both = pa.array(texts, pa.binary()).dictionary_encode().slice(start)
+    compiled, coded = numbered(column, seed=7), numbered(both, seed=7)
+    with pytest.MonkeyPatch.context() as patch:
+        plainly(patch)
+        other = numbered(column, seed=7)
+    for found in (compiled, coded):
+        assert np.array_equal(found.one, other.one)
+        assert np.array_equal(found.two, other.two)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=200), st.integers(0, 70))
+def test_numbers_with_nulls_have_the_same_number_compiled_and_in_numpy(
+    values: list[int | None], start: int
+) -> None:
+    for kind in (pa.int32(), pa.int64()):
+        column = pa.array(values, kind).slice(start)
+        compiled = numbered(column, column, seed=7)
+        with pytest.MonkeyPatch.context() as patch:
+            plainly(patch)
+            other = numbered(column, column, seed=7)
+        assert np.array_equal(compiled.one, other.one)
+        assert np.array_equal(compiled.two, other.two)
+
+
 @pytest.mark.parametrize("name", COLUMNS)
 def test_every_cell_has_its_own_number(name: str) -> None:
     numbers = numbered(COLUMNS[name])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.parquet import encryption
 
 from kfm_repro.compare.context import Context, Limits, Side
 from kfm_repro.compare.engine import compare_files
@@ -318,3 +322,54 @@ def test_a_table_beyond_the_limit_is_not_decoded(tmp_path: Path) -> None:
     pq.write_table(table(), tmp_path / "a.parquet")
     with pytest.raises(LimitExceeded):
         compare(tmp_path / "a.parquet", tmp_path / "a.parquet", Context(limits=Limits(member_bytes=100)))
+
+
+class Keys(encryption.KmsClient):
+    """A key service that hands out every key as it is."""
+
+    def wrap_key(self, key: bytes, _name: str) -> bytes:
+        return base64.b64encode(key)
+
+    def unwrap_key(self, wrapped: bytes, _name: str) -> bytes:
+        return base64.b64decode(wrapped)
+
+
+def encrypted(path: Path, *, plain_footer: bool, uniform: bool = False) -> Path:
+    to = encryption.EncryptionConfiguration(
+        footer_key="f" * 16,
+        column_keys={} if uniform else {"k" * 16: ["name"]},
+        uniform_encryption=uniform,
+        plaintext_footer=plain_footer,
+        double_wrapping=False,
+    )
+    factory = encryption.CryptoFactory(lambda _: Keys())
+    how = factory.file_encryption_properties(encryption.KmsConnectionConfig(), to)
+    with pq.ParquetWriter(path, table().schema, encryption_properties=how) as writer:
+        writer.write_table(table())
+    return path
+
+
+def test_what_is_encrypted_is_unknown_and_ends_no_process(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.parquet"
+    pq.write_table(table(), plain)
+    files = []
+    for name, plain_footer, uniform in (
+        ("column", True, False),
+        ("all", False, False),
+        ("pages", True, True),
+    ):
+        a, b = (tmp_path / f"{name} {side}.parquet" for side in "ab")
+        for path in (a, b):
+            encrypted(path, plain_footer=plain_footer, uniform=uniform)
+        files += [a, b, plain, a]
+    program = (
+        "import sys, kfm_repro; files = sys.argv[1:]\n"
+        "for a, b in zip(files, files[1:]):\n"
+        "    (output,) = kfm_repro.diff(a, b).outputs; print(output.verdict, output.findings[0].evidence)"
+    )
+    run = subprocess.run([sys.executable, "-c", program, *files], check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    said = run.stdout.splitlines()
+    assert len(said) == len(files) - 1
+    for line in said:
+        assert line.startswith("unknown not compared by meaning: a Parquet file is encrypted"), said

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import kfm_repro
@@ -56,3 +58,23 @@ def test_rows_in_another_order_are_an_order(tmp_path: Path) -> None:
     pl.DataFrame(TABLE)[[2, 0, 1]].write_ipc(tmp_path / "b.arrow")
     (finding,) = kfm_repro.diff(a, tmp_path / "b.arrow").outputs[0].findings
     assert (finding.kind, finding.rung, finding.count) == ("row-order", "order", 3)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_file_and_a_stream_are_one_table_laid_out_otherwise(tmp_path: Path, *, swapped: bool) -> None:
+    table = pa.table({"a": [1, 2, 3]})
+
+    def saved(name: str, opener: Callable[..., Any], rows: pa.Table) -> Path:
+        with pa.OSFile(str(tmp_path / name), "wb") as sink, opener(sink, rows.schema) as writer:
+            writer.write_table(rows)
+        return tmp_path / name
+
+    file = saved("file.arrow", pa.ipc.new_file, table)
+    for name, rows, verdict in (
+        ("same", table, "equivalent"),
+        ("other", pa.table({"a": [1, 2, 4]}), "different"),
+    ):
+        sides = [file, saved(f"{name}.arrow", pa.ipc.new_stream, rows)]
+        (output,) = kfm_repro.diff(*(sides[::-1] if swapped else sides)).outputs
+        assert output.verdict == verdict
+        assert ("layout", {}) in [(f.kind, f.where) for f in output.findings]

@@ -93,6 +93,14 @@ def test_another_shape_is_drawn_without_a_distance() -> None:
     assert shape.a != shape.b
 
 
+def test_every_part_of_a_collection_is_drawn() -> None:
+    a = shapely.GeometryCollection([shapely.MultiPolygon([square(0, 0), square(1, 0)]), Point(2, 2)])
+    b = shapely.transform(a, lambda c: np.add(c, (0.001, 0.002)))
+    (shape,) = drawn([shapely.GeometryCollection([a])], [shapely.GeometryCollection([b])]).shapes
+    assert [outline.count("M") for outline in (shape.a, shape.b)] == [3, 3]
+    assert OUTLINE.fullmatch(shape.a)
+
+
 def test_endless_coordinates_are_not_drawn() -> None:
     (group,) = classify_geometries(
         shapely.to_wkb([Point(0, 0)]), shapely.to_wkb([Point(math.inf, 0)]), Context(), GEOGRAPHIC

@@ -341,3 +341,20 @@ def test_a_reshaped_polygon_is_told_by_area_overlap_and_distance() -> None:
     assert (found.kind, found.rung) == ("geometry", "value")
     assert found.detail == {"area_a": 100.0, "area_b": 75.0, "area_change": -25.0, "iou": 0.75}
     assert found.metres["max"] == pytest.approx(5.0, rel=1e-6)
+
+
+def ring_of(*points: tuple[float, float]) -> bytes:
+    return struct.pack("<BIII", 1, 3, 1, len(points)) + b"".join(
+        struct.pack("<dd", *point) for point in points
+    )
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_coordinate_that_no_geometry_has_does_not_hide_what_happened_to_the_others(bad: float) -> None:
+    good = [translate(SQUARE, n) for n in range(40)]
+    north = [translate(square, 0, 2 / 110_990) for square in good]
+    odd = ring_of((4, 4), (0, -1), (4, 1), (4, 4)), ring_of((0, 2), (0, 4), (4, bad), (0, 2))
+    groups = classify_geometries([*map(wkb, good), odd[0]], [*map(wkb, north), odd[1]], Context())
+    assert {(group.kind, group.rung) for group in groups} == {("geometry", "value")}
+    assert sorted(i for group in groups for i in group.indexes) == list(range(41))
+    assert next(g.metres["max"] for g in groups if 0 in g.indexes) == pytest.approx(2, rel=0.01)

@@ -81,6 +81,19 @@ def test_kmz_is_compared_by_what_is_in_it(tmp_path: Path, counties: Any) -> None
     assert {str(f.rung) for f in output.findings} <= {"order", "container"}
 
 
+def test_the_first_document_of_a_kmz_is_the_one_that_is_shown(tmp_path: Path) -> None:
+    sides = [tmp_path / "a.kmz", tmp_path / "b.kmz"]
+    for path, names in zip(sides, (("one", "two"), ("two", "one")), strict=True):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(zipfile.ZipInfo(f"{name}.kml"), KML.format(PLACED.format(name, "")))
+    (output,) = compare_paths(*sides).outputs
+    assert {(str(f.kind), str(f.rung)) for f in output.findings} == {
+        ("value", "value"),
+        ("entry-order", "order"),
+    }
+
+
 PLACED = "<Placemark><name>{}</name><Point>{}<coordinates>10,2</coordinates></Point></Placemark>"
 KML = '<kml xmlns="http://www.opengis.net/kml/2.2"><Document>{}</Document></kml>'
 TWO, ONE = PLACED.format("a", "") + PLACED.format("b", ""), PLACED.format("a", "")

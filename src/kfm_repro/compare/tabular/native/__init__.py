@@ -1,4 +1,4 @@
-"""The inner loops over rows in C; a wheel has them compiled where it was built with a C compiler."""
+"""The inner loops over rows and pages in C; a wheel has them compiled where it was built with a C compiler."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _LIBRARY = Path(__file__).parent / "librows.so"
 _ADDRESS, _COUNT, _HALF, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64, ctypes.c_int
 _NUMBERS = (_ADDRESS, _ADDRESS, _HALF, _HALF)
 """Both lanes, and the halves of the seed."""
-_SIDE = (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT)
-"""Both lanes of one side, the order of its rows, and how many."""
+_SIDE = (_ADDRESS,) * 4
+"""Both lanes of one side, the order of its rows by partitions, and where these begin."""
 _TEXTS = (_ADDRESS,) * 4
 """Bytes and places of the records of A, and of B."""
 _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "mix_fixed": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _COUNT)),
-    "mix_bytes": (None, (*_NUMBERS, _ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
+    "mix_bytes": (None, (*_NUMBERS, _ADDRESS, _COUNT, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
     "mix_places": (None, (_ADDRESS,) * 5 + (_COUNT,)),
     "mix_lines": (None, (*_NUMBERS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
     "number_bytes": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
     "partition": (None, (_ADDRESS, _COUNT, _INT, _ADDRESS, _ADDRESS)),
-    "pair": (_INT, (*_SIDE, *_SIDE, _ADDRESS, _ADDRESS)),
+    "pair": (_INT, (*_SIDE, *_SIDE, _COUNT, _COUNT, _ADDRESS, _ADDRESS)),
     "survey": (_COUNT, (_ADDRESS, _COUNT, _ADDRESS)),
     "find_lines": (_COUNT, (_ADDRESS, _COUNT, _INT, _INT, _INT, _ADDRESS)),
     "follow_lines": (_INT, (_ADDRESS, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _INT, _ADDRESS, _ADDRESS)),
@@ -33,12 +33,18 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "cells_differ": (_INT, (*_TEXTS, _ADDRESS, _COUNT, _INT, _COUNT, _ADDRESS)),
     "gather_lines": (_COUNT, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS)),
     "column_rises": (_INT, (_ADDRESS, _ADDRESS, _COUNT, _COUNT, _INT, _COUNT)),
+    "scan_pages": (_INT, (_INT, _COUNT, _COUNT, _COUNT, _COUNT, _ADDRESS)),
     "sqlite_rows": (
         _COUNT,
-        (_INT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _HALF, _HALF, _ADDRESS, _COUNT, *(_ADDRESS,) * 5),
+        (
+            *(_INT, _COUNT, _COUNT, _ADDRESS, _COUNT, _COUNT, _HALF, _HALF, _ADDRESS, _COUNT),
+            *((_ADDRESS,) * 5),
+            *(_COUNT, _ADDRESS, _ADDRESS),
+        ),
     ),
+    "rings_turned": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS)),
 }
-"""What each loop returns and takes; see rows.c."""
+"""What each loop returns and takes; see rows.c, numbers.c and pages.c."""
 
 
 @cache

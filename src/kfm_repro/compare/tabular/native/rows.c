@@ -1,130 +1,12 @@
-/* Rows as 128-bit numbers, and the n-th row of a number in A paired with the n-th of that number in B.
- *
- * Two lanes of 64 bits take in one cell after the other; every step is a bijection of the lane, so that two
- * rows that differ in one word never share a lane. rows.py holds the same function in numpy: they must agree
- * bit for bit, on any machine. All arrays are those of Arrow; the caller vouches for their lengths. */
+/* The n-th row of a number in A paired with the n-th of that number in B, the records of delimited text, and the rows
+ * of SQLite tables. All arrays are those of Arrow; the caller vouches for their lengths. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#include "numbers.h"
 
-static const uint64_t K[2] = {0x9E3779B97F4A7C15u, 0xD6E8FEB86659FD93u};
-static const uint64_t L[2] = {0xBF58476D1CE4E5B9u, 0x94D049BB133111EBu};
 #define AHEAD 16 /* rows whose memory is asked for before they are looked at */
-
-static const uint64_t NONE = 0xA0761D6478BD642Fu;
-
-static inline uint64_t mix(uint64_t lane, uint64_t word, int which) {
-  lane = (lane ^ word) * K[which];
-  lane = (lane ^ (lane >> 32)) * L[which];
-  return lane ^ (lane >> 29);
-}
-
-static inline uint64_t mix_null(uint64_t lane, int which) {
-  return mix((lane << 23) | (lane >> 41), NONE, which);
-}
-
-static inline int is_valid(const uint8_t *bits, int64_t at) {
-  return bits == NULL || (bits[at >> 3] >> (at & 7) & 1);
-}
-
-static inline uint64_t little_endian(const uint8_t *from, size_t size) {
-  uint64_t word = 0;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  memcpy(&word, from, size);
-#else
-  for (size_t i = 0; i < size; i++) word |= (uint64_t)from[i] << (8 * i);
-#endif
-  return word;
-}
-
-/* `one` and `two` hold the halves of the seed, and then the number: without a secret to begin with, two strings
- * of one number are found in seconds. */
-static inline void mix_bytes(const uint8_t *from, size_t size, uint64_t *one, uint64_t *two) {
-  uint64_t a = *one, b = *two;
-  size_t at = 0;
-  for (; at + 8 <= size; at += 8) {
-    uint64_t word = little_endian(from + at, 8);
-    a = mix(a, word, 0);
-    b = mix(b, word, 1);
-  }
-  if (at < size) {
-    uint64_t word = little_endian(from + at, size - at);
-    a = mix(a, word, 0);
-    b = mix(b, word, 1);
-  }
-  *one = mix(a, size, 0);
-  *two = mix(b, size, 1);
-}
-
-/* Values of 1, 2, 4 or 8 bytes: zero-extended to one word. */
-EXPORT void kfm_mix_fixed(uint64_t *one, uint64_t *two, const uint8_t *values, int64_t width,
-                          const uint8_t *valid, int64_t offset, int64_t rows) {
-#define LOOP(TYPE)                                                        \
-  do {                                                                    \
-    const TYPE *from = (const TYPE *)values + offset;                     \
-    for (int64_t i = 0; i < rows; i++) {                                  \
-      if (is_valid(valid, offset + i)) {                                  \
-        one[i] = mix(one[i], from[i], 0);                                 \
-        two[i] = mix(two[i], from[i], 1);                                 \
-      } else {                                                            \
-        one[i] = mix_null(one[i], 0);                                     \
-        two[i] = mix_null(two[i], 1);                                     \
-      }                                                                   \
-    }                                                                     \
-  } while (0)
-  if (width == 1) LOOP(uint8_t);
-  else if (width == 2) LOOP(uint16_t);
-  else if (width == 4) LOOP(uint32_t);
-  else LOOP(uint64_t);
-#undef LOOP
-}
-
-/* Byte strings between 64-bit offsets. */
-EXPORT void kfm_mix_bytes(uint64_t *one, uint64_t *two, uint64_t seed_one, uint64_t seed_two,
-                          const int64_t *offsets, const uint8_t *data, const uint8_t *valid, int64_t offset,
-                          int64_t rows) {
-  for (int64_t i = 0; i < rows; i++) {
-    int64_t at = offset + i;
-    if (is_valid(valid, at)) {
-      uint64_t a = seed_one, b = seed_two;
-      mix_bytes(data + offsets[at], (size_t)(offsets[at + 1] - offsets[at]), &a, &b);
-      one[i] = mix(one[i], a, 0);
-      two[i] = mix(two[i], b, 1);
-    } else {
-      one[i] = mix_null(one[i], 0);
-      two[i] = mix_null(two[i], 1);
-    }
-  }
-}
-
-/* The same for strings by their 32-bit place in a dictionary whose numbers are known; negative is null. */
-EXPORT void kfm_mix_places(uint64_t *one, uint64_t *two, const int32_t *places, const uint64_t *first,
-                           const uint64_t *second, int64_t rows) {
-  for (int64_t i = 0; i < rows; i++) {
-    if (places[i] >= 0) {
-      one[i] = mix(one[i], first[places[i]], 0);
-      two[i] = mix(two[i], second[places[i]], 1);
-    } else {
-      one[i] = mix_null(one[i], 0);
-      two[i] = mix_null(two[i], 1);
-    }
-  }
-}
-
-/* The two numbers of every byte string by itself, for kfm_mix_places; one and two begin as the seed's halves. */
-EXPORT void kfm_number_bytes(uint64_t *one, uint64_t *two, const int64_t *offsets, const uint8_t *data,
-                             int64_t offset, int64_t rows) {
-  for (int64_t i = 0; i < rows; i++) {
-    int64_t at = offset + i;
-    mix_bytes(data + offsets[at], (size_t)(offsets[at + 1] - offsets[at]), &one[i], &two[i]);
-  }
-}
 
 /* Order row numbers by the highest `bits` bits of lane one, stably. starts has room for 2^bits + 1. */
 EXPORT void kfm_partition(const uint64_t *one, int64_t rows, int bits, int64_t *starts, uint32_t *order) {
@@ -145,60 +27,86 @@ EXPORT void kfm_partition(const uint64_t *one, int64_t rows, int bits, int64_t *
   free(next);
 }
 
+/* A row of B. The first one of a number stands for all of them: `head` is the next that is free, -1 when none is. */
 typedef struct {
   uint64_t one, two;
-  int32_t head; /* next free row of B with this number, -1 when all are taken */
-  int32_t seen; /* 0 empty, 1 in B, 2 in A too */
-} Slot;
+  int32_t next, head, met; /* met: A has such a row */
+} Row;
 
-static Slot *find(Slot *slots, size_t mask, uint64_t one, uint64_t two) {
+/* One side: both lanes, and its rows ordered by partitions, which begin at `starts`. */
+typedef struct {
+  const uint64_t *one, *two;
+  const uint32_t *order;
+  const int64_t *starts;
+} Side;
+
+/* Where a number is in a table of places in `rows`, or belongs; places count from 1, 0 is none. */
+static inline uint32_t *find(uint32_t *table, size_t mask, const Row *rows, uint64_t one, uint64_t two) {
   size_t at = (size_t)(one ^ two) & mask;
-  while (slots[at].seen && (slots[at].one != one || slots[at].two != two)) at = (at + 1) & mask;
-  return &slots[at];
+  while (table[at] && (rows[table[at] - 1].one != one || rows[table[at] - 1].two != two)) at = (at + 1) & mask;
+  return &table[at];
 }
 
-/* Pair one partition. partner[i]: row of B, -1 no such row in B, -2 B has such rows, but all are taken.
- * state[j]: 0 taken, 1 no such row in A, 2 A has such rows, but fewer. Returns 0, or -1 without memory. */
-EXPORT int kfm_pair(const uint64_t *a1, const uint64_t *a2, const uint32_t *rows_a, int64_t count_a,
-                    const uint64_t *b1, const uint64_t *b2, const uint32_t *rows_b, int64_t count_b,
-                    int64_t *partner, uint8_t *state) {
+static void pair_part(const Side *a, const Side *b, int64_t part, uint32_t *table, Row *rows, int64_t *partner,
+                      uint8_t *state) {
+  const uint32_t *order_a = a->order + a->starts[part], *order_b = b->order + b->starts[part];
+  int64_t count_a = a->starts[part + 1] - a->starts[part], count_b = b->starts[part + 1] - b->starts[part];
   size_t size = 16;
   while (size < (size_t)count_b * 2) size <<= 1;
-  Slot *slots = calloc(size, sizeof *slots);
-  int32_t *next = malloc((size_t)(count_b ? count_b : 1) * sizeof *next);
-  if (slots == NULL || next == NULL) { free(slots); free(next); return -1; }
+  memset(table, 0, size * sizeof *table);
   for (int64_t j = count_b - 1; j >= 0; j--) { /* backwards: the chain then runs forwards */
     if (j >= AHEAD) {
-      __builtin_prefetch(&b1[rows_b[j - AHEAD]]);
-      __builtin_prefetch(&b2[rows_b[j - AHEAD]]);
-      __builtin_prefetch(&state[rows_b[j - AHEAD]], 1);
+      __builtin_prefetch(&b->one[order_b[j - AHEAD]]);
+      __builtin_prefetch(&b->two[order_b[j - AHEAD]]);
+      __builtin_prefetch(&state[order_b[j - AHEAD]], 1);
     }
-    uint64_t one = b1[rows_b[j]], two = b2[rows_b[j]];
-    Slot *slot = find(slots, size - 1, one, two);
-    next[j] = slot->seen ? slot->head : -1;
-    *slot = (Slot){one, two, (int32_t)j, 1};
-    state[rows_b[j]] = 1;
+    uint64_t one = b->one[order_b[j]], two = b->two[order_b[j]];
+    uint32_t *place = find(table, size - 1, rows, one, two);
+    rows[j] = (Row){one, two, -1, (int32_t)j, 0};
+    if (*place) {
+      rows[j].next = rows[*place - 1].head;
+      rows[*place - 1].head = (int32_t)j;
+    } else {
+      *place = (uint32_t)j + 1;
+    }
   }
   for (int64_t i = 0; i < count_a; i++) {
     if (i + AHEAD < count_a) {
-      __builtin_prefetch(&a1[rows_a[i + AHEAD]]);
-      __builtin_prefetch(&a2[rows_a[i + AHEAD]]);
-      __builtin_prefetch(&partner[rows_a[i + AHEAD]], 1);
+      __builtin_prefetch(&a->one[order_a[i + AHEAD]]);
+      __builtin_prefetch(&a->two[order_a[i + AHEAD]]);
+      __builtin_prefetch(&partner[order_a[i + AHEAD]], 1);
     }
-    Slot *slot = find(slots, size - 1, a1[rows_a[i]], a2[rows_a[i]]);
-    if (!slot->seen) { partner[rows_a[i]] = -1; continue; }
-    slot->seen = 2;
-    if (slot->head < 0) { partner[rows_a[i]] = -2; continue; }
-    partner[rows_a[i]] = rows_b[slot->head];
-    state[rows_b[slot->head]] = 0;
-    slot->head = next[slot->head];
+    uint32_t place = *find(table, size - 1, rows, a->one[order_a[i]], a->two[order_a[i]]);
+    if (!place) { partner[order_a[i]] = -1; continue; }
+    Row *row = &rows[place - 1];
+    row->met = 1;
+    if (row->head < 0) { partner[order_a[i]] = -2; continue; }
+    partner[order_a[i]] = order_b[row->head];
+    state[order_b[row->head]] = 0;
+    row->head = rows[row->head].next;
   }
-  for (size_t at = 0; at < size; at++)
-    if (slots[at].seen == 2)
-      for (int32_t j = slots[at].head; j >= 0; j = next[j]) state[rows_b[j]] = 2;
-  free(slots);
-  free(next);
-  return 0;
+  for (int64_t j = 0; j < count_b; j++)
+    if (rows[j].met)
+      for (int32_t k = rows[j].head; k >= 0; k = rows[k].next) state[order_b[k]] = 2;
+}
+
+/* Pair some partitions. partner[i]: row of B, -1 no such row in B, -2 B has such rows, but all are taken. state[j],
+ * which is 1: 0 taken, 1 no such row in A, 2 A has such rows, but fewer. Returns 0, or -1 without memory. */
+EXPORT int kfm_pair(const uint64_t *a1, const uint64_t *a2, const uint32_t *order_a, const int64_t *starts_a,
+                    const uint64_t *b1, const uint64_t *b2, const uint32_t *order_b, const int64_t *starts_b,
+                    int64_t first, int64_t last, int64_t *partner, uint8_t *state) {
+  Side a = {a1, a2, order_a, starts_a}, b = {b1, b2, order_b, starts_b};
+  int64_t most = 8;
+  for (int64_t part = first; part < last; part++)
+    if (starts_b[part + 1] - starts_b[part] > most) most = starts_b[part + 1] - starts_b[part];
+  uint32_t *table = malloc((size_t)most * 4 * sizeof *table);
+  Row *rows = malloc((size_t)most * sizeof *rows);
+  int found = table == NULL || rows == NULL ? -1 : 0;
+  for (int64_t part = first; found == 0 && part < last; part++)
+    pair_part(&a, &b, part, table, rows, partner, state);
+  free(table);
+  free(rows);
+  return found;
 }
 
 /* ---- lines of delimited text ---- */
@@ -358,13 +266,21 @@ EXPORT int64_t kfm_lines_differ(const uint8_t *a, const int64_t *starts_a, const
 }
 
 /* Take in every record as one byte string. */
-EXPORT void kfm_mix_lines(uint64_t *one, uint64_t *two, uint64_t seed_one, uint64_t seed_two,
-                          const uint8_t *data, const int64_t *starts, int64_t from, int64_t to) {
-  for (int64_t i = from; i < to; i++) {
-    uint64_t a = seed_one, b = seed_two;
-    mix_bytes(data + starts[i], (size_t)length_of(data, starts, i), &a, &b);
-    one[i] = mix(one[i], a, 0);
-    two[i] = mix(two[i], b, 1);
+WIDE EXPORT void kfm_mix_lines(uint64_t *restrict one, uint64_t *restrict two, uint64_t seed_one, uint64_t seed_two,
+                               const uint8_t *data, const int64_t *starts, int64_t from, int64_t to) {
+  for (int64_t at = from; at < to; at += BLOCK) {
+    Strings strings = {.data = data};
+    uint64_t a[BLOCK], b[BLOCK];
+    int64_t count = to - at < BLOCK ? to - at : BLOCK;
+    for (int64_t i = 0; i < count; i++) {
+      strings.from[i] = (uint64_t)starts[at + i];
+      strings.size[i] = (uint64_t)length_of(data, starts, at + i);
+      a[i] = seed_one;
+      b[i] = seed_two;
+    }
+    number_strings(&strings, (uint64_t)starts[to], count, a, b);
+    for (int64_t i = 0; i < count; i++) one[at + i] = mix(one[at + i], a[i], 0);
+    for (int64_t i = 0; i < count; i++) two[at + i] = mix(two[at + i], b[i], 1);
   }
 }
 
@@ -551,19 +467,44 @@ static int look_at(const uint8_t *record, int64_t size, int64_t column, int64_t 
       *length = -1;
     } else if (kind >= 12 && kind % 2 == 0) {
       *length = here;
-      *head = little_endian(body, here < 8 ? (size_t)here : 8);
+      *head = here < 8 ? part_at(body, (size_t)here) : word_at(body);
     }
   }
   return 0;
 }
 
+/* Whether a column of a record holds a whole number, and which. */
+static int whole_number(const uint8_t *record, int64_t size, int64_t column, int64_t *number) {
+  static const int64_t sizes[10] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
+  const uint8_t *end = record + size;
+  uint64_t header, kind = 0;
+  int used = variable(record, end, &header);
+  if (used == 0 || header > (uint64_t)size) return 0;
+  const uint8_t *at = record + used, *body = record + header;
+  int64_t width = 0;
+  for (int64_t i = 0; i <= column; i++, body += width) {
+    used = at < record + header ? variable(at, record + header, &kind) : 0;
+    if (used == 0 || kind > (uint64_t)INT64_MAX || kind == 10 || kind == 11) return 0;
+    at += used;
+    width = kind >= 12 ? (int64_t)((kind - 12) / 2) : sizes[kind];
+    if (width > end - body) return 0;
+    if (i == column) break;
+  }
+  if (kind == 0 || kind == 7 || kind > 9) return 0;
+  uint64_t value = kind == 9 ? 1 : kind < 7 && body[0] & 0x80 ? UINT64_MAX : 0;
+  for (int64_t i = 0; i < width; i++) value = value << 8 | body[i];
+  *number = (int64_t)value;
+  return 1;
+}
+
 /* Number the records in `leaves`, which are numbers of pages of the file, from the seed, and note their row numbers;
  * of blobs in `column`, unless it is negative, their lengths and first eight bytes. `spread` is how many bytes may be
- * put together from several pages. Returns how many records there are, at most `rows`. */
+ * put together from several pages. `values` become the whole numbers in the column `named`, and `whole` 0 where it holds
+ * something else. Returns how many records there are, at most `rows`. */
 EXPORT int64_t kfm_sqlite_rows(int file, int64_t page_size, int64_t usable, const int64_t *leaves, int64_t count,
                                int64_t column, uint64_t seed_one, uint64_t seed_two, int64_t *spread,
                                int64_t rows, int64_t *numbers, uint64_t *one, uint64_t *two, int64_t *lengths,
-                               uint64_t *heads) {
+                               uint64_t *heads, int64_t named, int64_t *values, int32_t *whole) {
   Sqlite base = {file, page_size, usable, malloc(WINDOW + (size_t)page_size), malloc((size_t)page_size), 0, 0,
                  NULL, 0, *spread};
   int64_t found = 0, most = usable - 35, least = (usable - 12) * 32 / 255 - 23;
@@ -592,6 +533,7 @@ EXPORT int64_t kfm_sqlite_rows(int file, int64_t page_size, int64_t usable, cons
       const uint8_t *record = local == bytes ? at : put_together(&base, at, local, bytes);
       if (record == NULL) goto broken;
       if (column >= 0 && look_at(record, bytes, column, &lengths[found], &heads[found])) goto broken;
+      if (named >= 0 && *whole) *whole = whole_number(record, bytes, named, &values[found]);
       numbers[found] = (int64_t)number;
       one[found] = seed_one;
       two[found] = seed_two;
@@ -607,4 +549,109 @@ done:
   free(base.lone);
   free(base.scratch);
   return found;
+}
+
+/* ---- rings of polygons in well-known binary ---- */
+
+#define POLYGON 3
+#define MULTIPOLYGON 6
+enum { UNTOLD = 0, STARTED_ELSEWHERE = 1, WOUND_THE_OTHER_WAY = 2 };
+
+typedef struct {
+  const uint8_t *at, *end, *other;
+} Twins;
+
+/* The next number of the two, which must be the same; at most `most`, or -1. */
+static int64_t both_say(Twins *twins, int64_t most) {
+  if (twins->end - twins->at < 4 || memcmp(twins->at, twins->other, 4) != 0) return -1;
+  int64_t number = (int64_t)part_at(twins->at, 4);
+  twins->at += 4;
+  twins->other += 4;
+  return number <= most ? number : -1;
+}
+
+/* The type that both have, in little-endian order and without SRID; -1 for another one than is wanted here. */
+static int64_t type_of_both(Twins *twins, int64_t *ordinates) {
+  if (twins->end - twins->at < 5 || *twins->at != 1 || *twins->other != 1) return -1;
+  twins->at++;
+  twins->other++;
+  int64_t code = both_say(twins, UINT32_MAX), kind, more;
+  if (code < 0) return -1;
+  if (code < 4000) { /* ISO 13249-3 */
+    kind = code % 1000;
+    more = code / 1000;
+    *ordinates = more == 0 ? 2 : more == 3 ? 4 : 3;
+  } else { /* the extended form of PostGIS */
+    kind = code & 0x1FFFFFFF;
+    if (code & 0x20000000 || kind >= 1000) return -1;
+    *ordinates = 2 + (code >> 31 & 1) + (code >> 30 & 1);
+  }
+  return kind;
+}
+
+/* Whether all are finite numbers, and none is a negative zero: then equal numbers are equal bytes. */
+static int are_plain(const uint8_t *numbers, int64_t count) {
+  int odd = 0;
+  for (int64_t i = 0; i < count; i++) {
+    uint64_t bits = word_at(numbers + 8 * i);
+    odd |= (bits & 0x7FF0000000000000u) == 0x7FF0000000000000u;
+    odd |= bits == 0x8000000000000000u;
+  }
+  return !odd;
+}
+
+/* Whether the closed ring b, of `turns` vertices and the first again, is a begun elsewhere or wound the other way. The
+ * first vertex of a must occur once: else a ring may lie on the other in several ways. */
+static int turned_ring(const uint8_t *a, const uint8_t *b, int64_t turns, size_t width) {
+  int64_t begin = -1;
+  const uint8_t *last_a = a + (size_t)turns * width, *last_b = b + (size_t)turns * width;
+  if (memcmp(a, last_a, width) != 0 || memcmp(b, last_b, width) != 0) return UNTOLD;
+  if (!are_plain(a, turns * (int64_t)(width / 8))) return UNTOLD;
+  for (int64_t i = 0; i < turns; i++)
+    if (memcmp(b + (size_t)i * width, a, 16) == 0) {
+      if (begin >= 0) return UNTOLD;
+      begin = i;
+    }
+  if (begin < 0) return UNTOLD;
+  size_t head = (size_t)begin * width, rest = (size_t)(turns - begin) * width;
+  if (memcmp(a, b + head, rest) == 0 && memcmp(a + rest, b, head) == 0) return STARTED_ELSEWHERE;
+  for (int64_t i = 0, j = begin; i < turns; i++, j = j == 0 ? turns - 1 : j - 1)
+    if (memcmp(a + (size_t)i * width, b + (size_t)j * width, width) != 0) return UNTOLD;
+  return WOUND_THE_OTHER_WAY;
+}
+
+static int turned_polygon(Twins *twins, int64_t ordinates) {
+  int64_t rings = both_say(twins, UINT32_MAX);
+  size_t width = 8 * (size_t)ordinates;
+  int found = rings > 0 ? STARTED_ELSEWHERE : UNTOLD;
+  for (int64_t i = 0; i < rings; i++) {
+    int64_t vertices = both_say(twins, (twins->end - twins->at) / (int64_t)width);
+    if (vertices < 4 || twins->end - twins->at < vertices * (int64_t)width) return UNTOLD;
+    int ring = turned_ring(twins->at, twins->other, vertices - 1, width);
+    if (ring == UNTOLD) return UNTOLD;
+    if (ring > found) found = ring;
+    twins->at += (size_t)vertices * width;
+    twins->other += (size_t)vertices * width;
+  }
+  return found;
+}
+
+static int turned(const uint8_t *a, const uint8_t *b, int64_t size) {
+  Twins twins = {a, a + size, b};
+  int64_t ordinates, inner, kind = type_of_both(&twins, &ordinates), parts = 1;
+  int found = STARTED_ELSEWHERE;
+  if (kind != POLYGON && (kind != MULTIPOLYGON || (parts = both_say(&twins, UINT32_MAX)) < 1)) return UNTOLD;
+  for (int64_t i = 0; i < parts; i++) {
+    if (kind == MULTIPOLYGON && (type_of_both(&twins, &inner) != POLYGON || inner != ordinates)) return UNTOLD;
+    int polygon = turned_polygon(&twins, ordinates);
+    if (polygon == UNTOLD) return UNTOLD;
+    if (polygon > found) found = polygon;
+  }
+  return twins.at == twins.end ? found : UNTOLD;
+}
+
+/* Say of pairs of differing geometries, each pair of one size, between `starts`, whether they are polygons of the same
+ * rings, laid out alike, some of which are begun elsewhere or wound the other way. */
+EXPORT void kfm_rings_turned(const uint8_t *a, const uint8_t *b, const int64_t *starts, int64_t count, uint8_t *told) {
+  for (int64_t i = 0; i < count; i++) told[i] = (uint8_t)turned(a + starts[i], b + starts[i], starts[i + 1] - starts[i]);
 }
