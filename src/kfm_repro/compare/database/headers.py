@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.samples import scalar
-from kfm_repro.compare.vector.extent import each_extent, fits
+from kfm_repro.compare.vector.extent import extents_of, fitting
 from kfm_repro.compare.vector.wkb import geometries, strip_header, strip_headers
 from kfm_repro.model.finding import Example, Finding, Kind, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kfm_repro.compare.vector.extent import Floats
+    import numpy as np
+    import numpy.typing as npt
 
+    from kfm_repro.compare.vector.extent import Bools, Floats
 
 __all__ = ["BEGINNING", "belied", "split", "stated_extents"]
 
@@ -63,11 +64,12 @@ def belied(
     what `split` returned, ``sides`` the columns that it left.
     """
     bodies = [columns.get(name, []) for name, columns in zip(names, sides, strict=True)]
-    rows = [[*zip(*side, strict=True)] for side in zip(heads, bodies, strict=True)]
-    known = [set(side) for side in rows]
+    odd = [_wrong(*side) for side in zip(heads, bodies, strict=True)]
+    if not any(odd):
+        return []
+    known = [{*zip(*side, strict=True)} for side in zip(heads, bodies, strict=True)]
     wrong = [
-        _wrong([row for row in side if row[0] and row not in other])
-        for side, other in zip(rows, reversed(known), strict=True)
+        [row[0] for row in side if row not in other] for side, other in zip(odd, reversed(known), strict=True)
     ]
     if Counter(wrong[0]) == Counter(wrong[1]):
         return []
@@ -109,34 +111,39 @@ def stated_extents(beginnings: Sequence[bytes | None]) -> Floats | None:
     return found
 
 
-def _wrong(rows: list[tuple[bytes | None, Any]]) -> list[bytes]:
-    """Return the headers that do not fit the geometry they stand before; those of unreadable ones fit."""
+def _wrong(heads: Sequence[bytes | None], bodies: Sequence[Any]) -> list[tuple[bytes, Any]]:
+    """Return the headers that do not fit the geometry they stand before, with it; those of unreadable ones fit."""
+    import numpy as np
     import shapely
 
-    bodies = [body if isinstance(body, bytes) else None for _, body in rows]
-    found = []
-    for (head, _), shape, extent in zip(rows, geometries(bodies), each_extent(bodies), strict=True):
-        if shape is None or not head:
-            continue
-        stated = _envelope(head)
-        plain = not head[2] and not head[3] & _EXTENDED
-        empty = bool(head[3] & _EMPTY) == bool(shapely.is_empty(shape))
-        if not plain or not empty or (stated is not None and not fits(stated, extent, single=True)):
-            found.append(head)
-    return found
+    asked = [(head, body) for head, body in zip(heads, bodies, strict=True) if head]
+    if not asked:
+        return []
+    shapes = geometries([body if isinstance(body, bytes) else None for _, body in asked])
+    marks = np.frombuffer(b"".join(head[2:4] for head, _ in asked), np.uint8).reshape(-1, 2)
+    version, flags = marks[:, 0], marks[:, 1]
+    stated, states = _envelopes([head for head, _ in asked], flags)
+    odd = (version != 0) | ((flags & _EXTENDED) != 0)
+    odd |= ((flags & _EMPTY) != 0) != shapely.is_empty(shapes)
+    odd |= states & ~fitting(stated, extents_of(shapes), single=True)
+    return [asked[at] for at in np.flatnonzero(odd & ~shapely.is_missing(shapes)).tolist()]
 
 
-def _envelope(head: bytes) -> Floats | None:
-    """Return the extent that a header states, float64 of shape (6,) with NaN for what it does not."""
+def _envelopes(heads: Sequence[bytes], flags: npt.NDArray[np.uint8]) -> tuple[Floats, Bools]:
+    """Return the extents that headers state, float64 of shape (n, 6) with NaN for what they do not, and which do."""
     import numpy as np
 
-    kind = (head[3] >> 1) & 7
-    count = _ENVELOPES.get(kind, 0)
-    if not count:
-        return None
-    bounds = struct.unpack_from(f"{'<' if head[3] & 1 else '>'}{count}d", head, _HEAD)
-    stated = np.full(6, np.nan)
-    stated[[0, 3, 1, 4]] = bounds[:4]
-    if kind in _HIGH:
-        stated[[2, 5]] = bounds[4:6]
-    return stated
+    stated, states = np.full((len(heads), 6), np.nan), np.zeros(len(heads), np.bool_)
+    for flag in np.unique(flags).tolist():
+        kind = (flag >> 1) & 7
+        count = _ENVELOPES.get(kind, 0)
+        if not count:
+            continue
+        at = np.flatnonzero(flags == flag)
+        numbers = b"".join(heads[i][_HEAD : _HEAD + 8 * count] for i in at.tolist())
+        bounds = np.frombuffer(numbers, "<f8" if flag & 1 else ">f8").reshape(-1, count)
+        states[at] = True
+        stated[at[:, None], [0, 3, 1, 4]] = bounds[:, :4]
+        if kind in _HIGH:
+            stated[at[:, None], [2, 5]] = bounds[:, 4:6]
+    return stated, states

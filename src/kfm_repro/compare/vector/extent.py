@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
-__all__ = ["NAMES", "box_fits", "each_extent", "fits", "whole_extent"]
+__all__ = ["NAMES", "box_fits", "each_extent", "extents_of", "fits", "fitting", "whole_extent"]
 
 NAMES = ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax")
 """The order of the columns of an extent; z is NaN where there are no heights."""
@@ -24,11 +24,16 @@ _FLAT, _HIGH = 4, 6
 
 def each_extent(wkb: Sequence[bytes | None]) -> Floats:
     """Return the extent of each geometry, float64 of shape (n, 6); NaN for null, empty and unreadable ones."""
+    return extents_of(geometries(wkb))
+
+
+def extents_of(shapes: npt.NDArray[np.object_]) -> Floats:
+    """Return the same for geometries that have been read."""
     import numpy as np
     import shapely
 
-    coordinates, owner = shapely.get_coordinates(geometries(wkb), include_z=True, return_index=True)
-    found = np.full((len(wkb), 2 * _AXES), np.nan)
+    coordinates, owner = shapely.get_coordinates(shapes, include_z=True, return_index=True)
+    found = np.full((len(shapes), 2 * _AXES), np.nan)
     if not len(owner):
         return found
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
@@ -48,7 +53,12 @@ def whole_extent(wkb: Sequence[bytes | None]) -> Floats:
 
 
 def fits(claimed: Floats, extent: Floats, *, single: bool, slack: float = 0.0) -> bool:
-    """Return whether every stated extent is that of the geometries.
+    """Return whether every stated extent is that of the geometries; see `fitting`."""
+    return bool(fitting(claimed, extent, single=single, slack=slack).all())
+
+
+def fitting(claimed: Floats, extent: Floats, *, single: bool, slack: float = 0.0) -> Bools:
+    """Return which stated extents are those of the geometries, of shape (…).
 
     ``claimed`` and ``extent`` are float64 of one shape (…, 6); NaN is "nothing there", and a z that is not
     stated is not asked for. ``single`` allows bounds that were written in single precision, which round away
@@ -67,7 +77,8 @@ def fits(claimed: Floats, extent: Floats, *, single: bool, slack: float = 0.0) -
                 low, high = np.nextafter(low, np.float32(-np.inf)), np.nextafter(high, np.float32(np.inf))
             same[..., :3] |= (claimed[..., :3] <= extent[..., :3]) & (claimed[..., :3] >= low)
             same[..., 3:] |= (claimed[..., 3:] >= extent[..., 3:]) & (claimed[..., 3:] <= high)
-    return bool(same.all())
+    fit: Bools = same.all(axis=-1)
+    return fit
 
 
 def box_fits(box: object, extent: Floats) -> bool:
