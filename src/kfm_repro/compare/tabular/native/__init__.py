@@ -44,7 +44,7 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     ),
     "rings_turned": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS)),
 }
-"""What each loop returns and takes; see rows.c, numbers.c and pages.c."""
+"""What each loop returns and takes; see the files in C beside this one."""
 
 
 @cache
