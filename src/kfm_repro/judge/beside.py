@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -154,7 +155,8 @@ def _give_way() -> None:
     """Let threads that compare go first where cores are few: they need no digest, but their end is waited for."""
     if sys.platform == "linux":  # elsewhere the number of a thread is none that priorities are known by
         this = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, this, os.getpriority(os.PRIO_PROCESS, this) + _NICENESS)
+        with suppress(OSError):  # some sandboxes forbid it
+            os.setpriority(os.PRIO_PROCESS, this, os.getpriority(os.PRIO_PROCESS, this) + _NICENESS)
 
 
 def _settled(path: Path, facts: Future[FileFacts]) -> FileFacts:

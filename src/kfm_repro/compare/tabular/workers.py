@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -12,6 +13,8 @@ from typing import TypeVar
 __all__ = ["in_parallel", "workers"]
 
 _MOST = 8
+
+_here = threading.local()
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,7 +28,12 @@ def workers() -> int:
 @cache
 def _threads() -> ThreadPoolExecutor:
     """Return the threads of this process: to start some for every column takes longer than a small piece does."""
-    return ThreadPoolExecutor(workers(), thread_name_prefix="compare")
+    return ThreadPoolExecutor(workers(), thread_name_prefix="compare", initializer=_mark)
+
+
+def _mark() -> None:
+    """Note of this thread that it is one of those."""
+    _here.works = True
 
 
 os.register_at_fork(after_in_child=_threads.cache_clear)
@@ -34,8 +42,12 @@ os.register_at_fork(after_in_child=_threads.cache_clear)
 def in_parallel(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
     """Yield the results in the order of the tasks; as many threads as cores, and few results ahead.
 
-    What a task does must not wait for `in_parallel` itself. When this returns or raises, no task runs any more.
+    Within a task it works by itself: all threads might wait for others otherwise. When this returns or raises, no task
+    runs any more.
     """
+    if getattr(_here, "works", False):
+        yield from map(work, tasks)
+        return
     waiting: deque[Future[R]] = deque()
     try:
         for task in tasks:

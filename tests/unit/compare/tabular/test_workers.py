@@ -15,6 +15,13 @@ def test_results_come_in_the_order_of_the_tasks() -> None:
     assert list(in_parallel(lambda task: task * 2, range(100))) == list(range(0, 200, 2))
 
 
+def test_tasks_that_have_tasks_do_not_wait_for_each_other_forever() -> None:
+    def outer(task: int) -> list[int]:
+        return list(in_parallel(lambda inner: task + inner, range(20)))
+
+    assert list(in_parallel(outer, range(20))) == [list(range(task, task + 20)) for task in range(20)]
+
+
 def test_an_error_is_raised_where_its_result_is_due() -> None:
     found = in_parallel(lambda task: 1 // (3 - task), range(10))
     assert list(islice(found, 3)) == [0, 0, 1]
