@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kfm_repro.compare.context import Context
-from kfm_repro.compare.engine import finished
+from kfm_repro.compare.engine import finished, same_bytes
 from kfm_repro.compare.outputs import Output, Rule, compare_outputs
 from kfm_repro.errors import UsageError
 from kfm_repro.model.finding import FileFacts, Finding, Kind, OutputComparison, OutputVerdict, Rung
@@ -108,7 +108,7 @@ def _same_beginning(a: Path, b: Path) -> _Beginning:
 
 
 def _digested_in_step(a: Path, b: Path) -> _Beginning:
-    sha, size = hashlib.sha256(), 0
+    sha, size, whole = hashlib.sha256(), 0, False
     waiting: deque[Future[None]] = deque()
     other = bytearray(_BLOCK)
     with (
@@ -116,7 +116,8 @@ def _digested_in_step(a: Path, b: Path) -> _Beginning:
         b.open("rb", buffering=0) as file_b,
         ThreadPoolExecutor(max_workers=1) as digester,
     ):
-        if file_a.read(_GLANCE) != file_b.read(_GLANCE):
+        glances = file_a.read(_GLANCE), file_b.read(_GLANCE)
+        if any(left != right for left, right in zip(*glances, strict=False)):
             return _Beginning(sha, 0)
         file_a.seek(0)
         file_b.seek(0)
@@ -124,13 +125,12 @@ def _digested_in_step(a: Path, b: Path) -> _Beginning:
             if len(waiting) == _AHEAD:
                 waiting.popleft().result()
             count, other_count = file_a.readinto(block), file_b.readinto(other)
-            # Whole bytearrays are compared by the C library; views of them byte by byte.
-            same = block == other if count == _BLOCK else block[:count] == other[:count]
-            if count != other_count or not same:
-                whole = False
+            if count != other_count:  # a read may bring less than it was asked for
+                whole = same_bytes(a, b)
                 break
-            if not count:
-                whole = True
+            # Whole bytearrays are compared by the C library; views of them byte by byte.
+            whole = block == other if count == _BLOCK else block[:count] == other[:count]
+            if not whole or not count:
                 break
             waiting.append(digester.submit(sha.update, block if count == _BLOCK else block[:count]))
             size += count

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +62,34 @@ def test_what_both_begin_with_is_digested_once(tmp_path: Path, blocks: int) -> N
     for facts, data in ((output.a, many), (output.b, changed)):
         assert facts is not None
         assert (facts.sha256, facts.size_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
+
+
+class _Sparing(io.FileIO):
+    """Reads less than it is asked for, as files on a network may."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size or 0, 1_000))
+
+    def readinto(self, buffer: Any, /) -> int:
+        return super().readinto(memoryview(buffer)[:300_001])
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_reads_that_bring_less_than_asked_for_change_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    same: bool,  # noqa: FBT001
+) -> None:
+    a, b = _pair(tmp_path, _ROWS if same else _ROWS[:-2] + b"#\n")
+    plain = Path.open
+
+    def sparing(path: Path, *args: Any, **kwargs: Any) -> Any:
+        return _Sparing(path) if path == a and args == ("rb",) else plain(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", sparing)
+    begun = beside._same_beginning(a, b)
+    monkeypatch.undo()
+    assert begun.whole is same
 
 
 def test_a_file_that_is_written_meanwhile_is_neither_equal_nor_different(
