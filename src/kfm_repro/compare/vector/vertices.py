@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.vector.claims import Pairs, claim
-from kfm_repro.compare.vector.measure import Ground, azimuth, is_rounded, offsets, ulps
-from kfm_repro.compare.vector.shape import (
-    Flat,
-    align,
-    all_per,
-    bags,
-    closed,
-    every,
-    flatten,
-    most,
-    same_structure,
-)
+from kfm_repro.compare.vector.laid import Laid, all_equal, are_several, lay, lay_alike
+from kfm_repro.compare.vector.measure import azimuth, is_rounded, ulps
+from kfm_repro.compare.vector.shape import closed, every, flatten, most
 from kfm_repro.compare.vector.turned import STARTED_ELSEWHERE, WOUND_THE_OTHER_WAY
 from kfm_repro.model.finding import Kind, Rung
 
@@ -29,13 +20,11 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
-    Objects = npt.NDArray[np.object_]
 
 __all__ = ["as_told", "axes", "displaced", "noise", "orders", "parts", "signed_zero"]
 
 _MAX_ULP = 4
 _MAX_DECIMALS = 15
-_LINES = (1, 5)
 _POLYGONS = (3, 6)
 _POINT_MOVED = 10.0
 """Metres: a lone point that lies further away has moved, whatever its decimals say."""
@@ -46,44 +35,9 @@ _RIGID = 1e-3
 """A shift is constant when no vertex leaves the mean way by more than this part of its length."""
 
 
-@dataclass(frozen=True)
-class _Laid:
-    """Pairs of one structure: the vertices of A, and those of B laid on them."""
-
-    index: npt.NDArray[np.intp]
-    flat: Flat
-    other: Floats
-    rotated: Bools
-    reversed: Bools
-    line: Bools
-    kept: list[Floats] = field(default_factory=list)
-
-    def ways(self, ground: Ground) -> Floats:
-        """Return the way of each vertex; see `offsets`."""
-        if not self.kept:
-            self.kept.append(offsets(self.flat.xyzm, self.other, ground))
-        return self.kept[0]
-
-    def spread(self, mask: Bools, size: int) -> Bools:
-        """Return a mask over the pairs asked."""
-        import numpy as np
-
-        result = np.zeros(size, bool)
-        result[self.index[mask]] = True
-        return result
-
-    def every(self, values: Bools) -> Bools:
-        """Return for which pairs ``values`` hold at each vertex."""
-        return all_per(values, self.flat.owner, self.flat.count)
-
-    def same(self, a: Floats, b: Floats) -> Bools:
-        """Return for which pairs all ordinates of all vertices are equal numbers."""
-        return self.every(_all_equal(a, b))
-
-
 def signed_zero(pairs: Pairs) -> list[Classified]:
     """Claim ordinates that are equal as numbers and not as bits."""
-    laid = _lay(pairs, turn=False)
+    laid = lay(pairs, turn=False)
     same = laid.same(laid.flat.xyzm, laid.other)
     evidence = "the ordinates are equal numbers with other bits: signed zero or the payload of NaN"
     return claim(
@@ -93,7 +47,7 @@ def signed_zero(pairs: Pairs) -> list[Classified]:
 
 def orders(pairs: Pairs) -> list[Classified]:
     """Claim rings with another start or direction; and lines the other way, which is data."""
-    laid = _lay_alike(pairs)
+    laid = lay_alike(pairs)
     same = laid.same(laid.flat.xyzm, laid.other)
     size = len(pairs.a)
     line, ring = same & laid.line & laid.reversed, same & ~laid.line
@@ -120,8 +74,8 @@ def parts(pairs: Pairs) -> list[Classified]:
     import numpy as np
     import shapely
 
-    many = _several(pairs.a)
-    several = np.flatnonzero(many & _several(pairs.b))
+    many = are_several(pairs.a)
+    several = np.flatnonzero(many & are_several(pairs.b))
     bags_a, bags_b = (_bags(values[several]) for values in (pairs.a, pairs.b))
     pure = np.zeros(len(pairs.a), bool)
     pure[several] = [a == b for a, b in zip(bags_a, bags_b, strict=True)]
@@ -141,7 +95,7 @@ def axes(pairs: Pairs) -> list[Classified]:
     """Claim x and y exchanged, and longitudes a full turn apart."""
     import numpy as np
 
-    laid = _lay(pairs, turn=False)
+    laid = lay(pairs, turn=False)
     a, b = laid.flat.xyzm, laid.other
     swapped = laid.same(a[:, [1, 0, *range(2, a.shape[1])]], b)
     found = claim(laid.spread(swapped, len(pairs.a)), Kind.AXIS_SWAP, Rung.VALUE, "x and y are exchanged")
@@ -151,7 +105,7 @@ def axes(pairs: Pairs) -> list[Classified]:
     if pairs.ground.geographic:
         turns = np.round((b[:, 0] - a[:, 0]) / _FULL_TURN)
         near = np.abs(b[:, 0] - a[:, 0] - _FULL_TURN * turns) <= _WRAP_SLACK
-        wrapped = laid.every(near & _all_equal(a[:, 1:], b[:, 1:])) & ~laid.every(turns == 0)
+        wrapped = laid.every(near & all_equal(a[:, 1:], b[:, 1:])) & ~laid.every(turns == 0)
         evidence = "longitudes differ by full turns of 360 degrees"
         found += claim(laid.spread(wrapped, len(pairs.a)), Kind.LONGITUDE_WRAP, Rung.VALUE, evidence)
     return found
@@ -170,7 +124,7 @@ def _swapped_and_turned(pairs: Pairs) -> Bools:
     found = np.zeros(len(pairs.a), bool)
     if chosen.size:
         a = shapely.set_coordinates(some.a.copy(), shapely.get_coordinates(some.a)[:, ::-1])
-        laid = _lay(replace(some, a=a))
+        laid = lay(replace(some, a=a))
         found[chosen] = laid.spread(laid.same(laid.flat.xyzm, laid.other), len(chosen))
     return found
 
@@ -185,7 +139,7 @@ class _NoiseRule:
     normal: bool
 
     def __call__(self, pairs: Pairs) -> list[Classified]:
-        laid = _lay(pairs, normal=self.normal)
+        laid = lay(pairs, normal=self.normal)
         size = len(pairs.a)
         a, b = laid.flat.xyzm, laid.other
         apart = most(ulps(a, b))
@@ -206,12 +160,12 @@ class _NoiseRule:
         found += _heights(pairs, laid, plane & ~backwards)
         return found + self._rounded(pairs, laid, ~close & ~plane & ~backwards)
 
-    def _turns(self, laid: _Laid) -> list[tuple[Bools, str]]:
+    def _turns(self, laid: Laid) -> list[tuple[Bools, str]]:
         turned = laid.rotated | laid.reversed
         order = ", parts in another order" if self.normal else ""
         return [(~turned, order), (turned, f"{order}, rings started elsewhere or wound the other way")]
 
-    def _rounded(self, pairs: Pairs, laid: _Laid, left: Bools) -> list[Classified]:
+    def _rounded(self, pairs: Pairs, laid: Laid, left: Bools) -> list[Classified]:
         import numpy as np
 
         a, b = laid.flat.xyzm, laid.other
@@ -238,7 +192,7 @@ class _NoiseRule:
         return found
 
 
-def _rounded_to(laid: _Laid, exact: Floats, other: Floats, decimals: int, left: Bools) -> Bools:
+def _rounded_to(laid: Laid, exact: Floats, other: Floats, decimals: int, left: Bools) -> Bools:
     """Return which of the pairs ``left`` are rounded at every vertex, asking about the first vertices first."""
     import numpy as np
 
@@ -254,7 +208,7 @@ def _rounded_to(laid: _Laid, exact: Floats, other: Floats, decimals: int, left: 
     return hit
 
 
-def _heights(pairs: Pairs, laid: _Laid, mask: Bools) -> list[Classified]:
+def _heights(pairs: Pairs, laid: Laid, mask: Bools) -> list[Classified]:
     import numpy as np
 
     rows = mask[laid.flat.owner]
@@ -270,7 +224,7 @@ def displaced(pairs: Pairs) -> list[Classified]:
     """Claim vertices that lie elsewhere, vertex by vertex; one way for all is a shift, and said so."""
     import numpy as np
 
-    laid = _lay(pairs)
+    laid = lay(pairs)
     if not laid.index.size:
         return []
     owner = laid.flat.owner
@@ -291,7 +245,7 @@ def displaced(pairs: Pairs) -> list[Classified]:
     return found
 
 
-def _rigid(laid: _Laid, ways: Floats) -> tuple[Bools, Floats]:
+def _rigid(laid: Laid, ways: Floats) -> tuple[Bools, Floats]:
     """Return which geometries moved as a whole, and the mean way of each."""
     import numpy as np
 
@@ -301,13 +255,13 @@ def _rigid(laid: _Laid, ways: Floats) -> tuple[Bools, Floats]:
     return laid.every(np.hypot(*(ways - mean[owner]).T) <= slack), mean
 
 
-def _within(pairs: Pairs, laid: _Laid, far: Floats) -> Bools:
+def _within(pairs: Pairs, laid: Laid, far: Floats) -> Bools:
     """Return which pairs a declared tolerance covers: equal heights, and no line reversed."""
     import numpy as np
 
     if pairs.tolerance is None:
         return np.zeros(laid.flat.count, bool)
-    level = _all_equal(laid.flat.xyzm[:, 2:], laid.other[:, 2:])
+    level = all_equal(laid.flat.xyzm[:, 2:], laid.other[:, 2:])
     return laid.every((far <= pairs.tolerance) & level) & ~(laid.line & laid.reversed)
 
 
@@ -332,74 +286,6 @@ def _unit(pairs: Pairs, far: Floats) -> dict[str, object]:
     if pairs.ground.in_metres or not np.isfinite(far).any():
         return {}
     return {"max_displacement": float(np.nanmax(far)), "unit": pairs.ground.unit_name}
-
-
-def _lay(pairs: Pairs, *, turn: bool = True, normal: bool = False) -> _Laid:
-    """Return the pairs of the same structure, B laid on A; ``turn`` lets rings rotate and chains reverse."""
-    return pairs.once(("laid", turn, normal), lambda: _laid(pairs, turn=turn, normal=normal))
-
-
-def _laid(pairs: Pairs, *, turn: bool, normal: bool) -> _Laid:
-    import numpy as np
-    import shapely
-
-    if not normal:
-        index, left, right = pairs.once("flat", lambda: _flat(pairs.a, pairs.b))
-        return _turned(index, left, right, pairs, turn=turn)
-    allowed = np.isin(shapely.get_type_id(pairs.a), _POLYGONS) & _several(pairs.a)
-    allowed[allowed] = closed(pairs.a[allowed]) & closed(pairs.b[allowed])
-    chosen = np.flatnonzero(allowed)
-    index, left, right = _flat(*(shapely.normalize(side[chosen]) for side in (pairs.a, pairs.b)))
-    return _turned(chosen[index], left, right, pairs, turn=turn)
-
-
-def _flat(a: Objects, b: Objects) -> tuple[npt.NDArray[np.intp], Flat, Flat]:
-    """Return which pairs are of the same structure, and the vertices of those."""
-    import numpy as np
-
-    same, left, right = same_structure(a, b)
-    return np.flatnonzero(same), left, right
-
-
-def _turned(index: npt.NDArray[np.intp], left: Flat, right: Flat, pairs: Pairs, *, turn: bool) -> _Laid:
-    import numpy as np
-    import shapely
-
-    none = np.zeros(left.count, bool)
-    other, rotated, backwards = align(left, right) if turn else (right.xyzm, none, none)
-    return _Laid(index, left, other, rotated, backwards, np.isin(shapely.get_type_id(pairs.a[index]), _LINES))
-
-
-def _lay_alike(pairs: Pairs) -> _Laid:
-    """Return `_lay` of those pairs that have the same vertices, in whichever order."""
-    index, left, right = pairs.once("flat", lambda: _flat(pairs.a, pairs.b))
-    alike = all_per(bags(left, left.xyzm) == bags(right, right.xyzm), left.geometry, left.count)
-    if alike.all():
-        return _lay(pairs)
-    chosen = index[alike]
-    laid = _lay(pairs.take(chosen))
-    return replace(laid, index=chosen[laid.index])
-
-
-def _several(geometries: Objects) -> Bools:
-    """Return which geometries have more than one part or ring: one alone stands in no order."""
-    import numpy as np
-    import shapely
-
-    several = (shapely.get_num_geometries(geometries) > 1) | (shapely.get_num_interior_rings(geometries) > 0)
-    lone = np.flatnonzero(~several & (shapely.get_type_id(geometries) == _POLYGONS[1]))
-    several[lone] = shapely.get_num_interior_rings(shapely.get_geometry(geometries[lone], 0)) > 0
-    return np.asarray(several, bool)
-
-
-def _all_equal(a: Floats, b: Floats) -> Bools:
-    """Return at which vertices every ordinate is equal, or NaN on both sides."""
-    import numpy as np
-
-    equal = a == b
-    if not equal.all():
-        equal |= np.isnan(a) & np.isnan(b)
-    return every(equal)
 
 
 def _bags(geometries: npt.NDArray[np.object_]) -> list[tuple[bytes, ...]]:
