@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.vector.claims import Pairs, are_finite
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
 
 __all__ = ["PAIR", "drawing_of"]
 
@@ -176,14 +176,10 @@ def _paths(geometries: npt.NDArray[np.object_]) -> list[str]:
     part_of = np.concatenate([np.flatnonzero(~areas), np.flatnonzero(areas)[ring_of]])
     order = np.argsort(part_of, kind="stable")
     chains = np.concatenate([parts[~areas], rings])[order]
-    points = [f"{x} {y}" for x, y in np.rint(shapely.get_coordinates(chains)).astype(np.int64).tolist()]
     texts = [""] * len(geometries)
-    at = 0
-    for which, length in zip(
-        owner[part_of[order]].tolist(), shapely.get_num_coordinates(chains).tolist(), strict=True
-    ):
-        texts[which] += _line(points[at : at + length])
-        at += length
+    lines = _lines(np.rint(shapely.get_coordinates(chains)).astype(np.int64), shapely.get_num_coordinates(chains))
+    for which, line in zip(owner[part_of[order]].tolist(), lines, strict=True):
+        texts[which] += line
     return texts
 
 
@@ -199,13 +195,29 @@ def _plain_parts(geometries: npt.NDArray[np.object_]) -> tuple[npt.NDArray[np.ob
     return parts, np.asarray(owner, np.intp)
 
 
-def _line(points: list[str]) -> str:
-    closed = len(points) > 1 and points[0] == points[-1]
-    points = [point for point, _ in groupby(points)]
-    if len(points) == 1:
-        points *= 2
-    text = "L".join(points[:-1] if closed and len(points) > 2 else points)  # noqa: PLR2004
-    return f"M{text}{'Z' if closed else ''}"
+def _lines(points: Ints, lengths: Ints) -> list[str]:
+    """Return lines of so many ``points``, of shape (n, 2), each: without the points that repeat the one before."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    fresh = np.ones(len(points) + 1, np.bool_)
+    fresh[1:-1] = (points[1:] != points[:-1]).any(axis=1)
+    fresh[starts] = True
+    before = np.append(0, np.cumsum(fresh[:-1]))
+    counts = before[ends] - before[starts]
+    closed = lengths > 1
+    closed[closed] = (points[starts[closed]] == points[ends[closed] - 1]).all(axis=1)
+    back = closed & (counts > 2)  # noqa: PLR2004  # the way back to the first point is said by a letter
+    shown = points[np.delete(np.flatnonzero(fresh[:-1]), before[ends[back]] - 1)]
+    words = pc.binary_join_element_wise(*(pa.array(column).cast(pa.string()) for column in shown.T), " ")
+    places = np.append(0, np.cumsum(counts - back)).astype(np.int32)
+    texts = pc.binary_join(pa.ListArray.from_arrays(places, words), "L").to_pylist()
+    for i in np.flatnonzero(counts == 1).tolist():
+        texts[i] = f"{texts[i]}L{texts[i]}"
+    return [f"M{text}Z" if around else f"M{text}" for text, around in zip(texts, closed.tolist(), strict=True)]
 
 
 def _density(bounds: Floats, frame: _Frame) -> Density:
