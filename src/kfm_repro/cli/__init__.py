@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["main", "run"]
 
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
-_OBJECTS = 50_000
+_OBJECTS = 200_000
 """New objects after which garbage is looked for: importing libraries makes many, none of them garbage."""
 
 

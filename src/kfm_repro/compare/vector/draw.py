@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kfm_repro.compare.tabular.arrays import integers, texts
 from kfm_repro.compare.vector.claims import Pairs, are_finite
 from kfm_repro.compare.vector.measure import Ground, offsets
 from kfm_repro.model.figures import GRID, MAX_SHAPES, Density, Drawing, Shape
@@ -176,11 +177,13 @@ def _paths(geometries: npt.NDArray[np.object_]) -> list[str]:
     part_of = np.concatenate([np.flatnonzero(~areas), np.flatnonzero(areas)[ring_of]])
     order = np.argsort(part_of, kind="stable")
     chains = np.concatenate([parts[~areas], rings])[order]
-    texts = [""] * len(geometries)
-    lines = _lines(np.rint(shapely.get_coordinates(chains)).astype(np.int64), shapely.get_num_coordinates(chains))
+    found = [""] * len(geometries)
+    lines = _lines(
+        np.rint(shapely.get_coordinates(chains)).astype(np.int64), shapely.get_num_coordinates(chains)
+    )
     for which, line in zip(owner[part_of[order]].tolist(), lines, strict=True):
-        texts[which] += line
-    return texts
+        found[which] += line
+    return found
 
 
 def _plain_parts(geometries: npt.NDArray[np.object_]) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.intp]]:
@@ -212,12 +215,13 @@ def _lines(points: Ints, lengths: Ints) -> list[str]:
     closed[closed] = (points[starts[closed]] == points[ends[closed] - 1]).all(axis=1)
     back = closed & (counts > 2)  # noqa: PLR2004  # the way back to the first point is said by a letter
     shown = points[np.delete(np.flatnonzero(fresh[:-1]), before[ends[back]] - 1)]
-    words = pc.binary_join_element_wise(*(pa.array(column).cast(pa.string()) for column in shown.T), " ")
-    places = np.append(0, np.cumsum(counts - back)).astype(np.int32)
-    texts = pc.binary_join(pa.ListArray.from_arrays(places, words), "L").to_pylist()
+    gap, line = texts([" ", "L"])  # of plain texts pyarrow would ask pandas what they are
+    words = pc.binary_join_element_wise(*(integers(column).cast(pa.string()) for column in shown.T), gap)
+    places = integers(np.append(0, np.cumsum(counts - back)))
+    said = pc.binary_join(pa.LargeListArray.from_arrays(places, words), line).to_pylist()
     for i in np.flatnonzero(counts == 1).tolist():
-        texts[i] = f"{texts[i]}L{texts[i]}"
-    return [f"M{text}Z" if around else f"M{text}" for text, around in zip(texts, closed.tolist(), strict=True)]
+        said[i] = f"{said[i]}L{said[i]}"
+    return [f"M{text}Z" if around else f"M{text}" for text, around in zip(said, closed.tolist(), strict=True)]
 
 
 def _density(bounds: Floats, frame: _Frame) -> Density:
