@@ -16,6 +16,7 @@ SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg"><metadata><date>{0}</date></metadata>'
     '<clipPath id="{1}"/><path id="{2}" clip-path="url(#{1})" d="{3}"/><use href="#{2}"/></svg>'
 )
+PRESERVED = '<a xml:space="preserve"><b{1}>{0}<c/></b></a>'
 KML = (
     '<kml><Document><Placemark id="out.1">{0}</Placemark><Placemark id="{2}">{1}</Placemark></Document></kml>'
 )
@@ -47,6 +48,19 @@ def xml(text: str, *values: str) -> bytes:
         ),
         ("<!DOCTYPE a SYSTEM 'x'><a/>", "<!DOCTYPE a SYSTEM 'y'><a/>", {"value:value@/a/@!DOCTYPE"}),
         ("<a xmlns='urn:1'/>", "<a xmlns='urn:2'/>", {"value:value@/a"}),
+        ("<!DOCTYPE a SYSTEM 'x'><a>&c;</a>", "<!DOCTYPE a SYSTEM 'x'><a>&d;</a>", {"value:value@/a/&c"}),
+        ("<!DOCTYPE a SYSTEM 'x'><a x='&c;'/>", "<!DOCTYPE a SYSTEM 'x'><a x='&d;'/>", {"bytes:unknown"}),
+        (
+            "<!DOCTYPE a SYSTEM 'x'><a>&c;<b/></a>",
+            "<!DOCTYPE a SYSTEM 'x'><a>&c;<b></b></a>",
+            {"encoding:container"},
+        ),
+        (PRESERVED.format("\n", ""), PRESERVED.format("\n\n", ""), {"value:value@/a/b"}),
+        (
+            PRESERVED.format("\n", ' xml:space="default"'),
+            PRESERVED.format("\n\n", ' xml:space="default"'),
+            {"encoding:container"},
+        ),
     ],
 )
 def test_xml_by_what_it_says(tmp_path: Path, a: str, b: str, expected: set[str]) -> None:
