@@ -174,6 +174,12 @@ NEAR = b"12345678901234567890", b"12345678901234567891"
          ("float-noise", "noise")),
         (table(b"N", 5, 0, b"12x"), table(b"N", 5, 0, b"12"), ("value", "value")),
         (table(b"N", 5, 1, b"1"), table(b"N", 5, 1, b"1.0"), ("layout", "container")),
+        (table(b"L", 1, 0, b" "), table(b"L", 1, 0, b"F"), ("value", "value")),
+        (table(b"L", 1, 0, b" ", b"F", b"T"), table(b"L", 1, 0, b"T", b"F", b"F"), ("value", "value")),
+        (table(b"L", 1, 0, b"f", b"Y"), table(b"L", 1, 0, b"N", b"T"), ("layout", "container")),
+        (table(b"C", 3, 0, b" a ", b"b  "), table(b"C", 3, 0, b"a  ", b"b  "), ("value", "value")),
+        (table(b"C", 3, 0, b" a ", b"b  "), table(b"C", 3, 0, b" b ", b"a  "), ("value", "value")),
+        (table(b"C", 3, 0, b" a ", b"b  "), table(b"C", 3, 0, b" a\0", b"b\0\0"), ("layout", "container")),
         (table(b"@", 8, 0, b"\1\0\0\0\1\0\0\0"), table(b"@", 8, 0, b"\1\0\0\0\2\0\0\0"), ("value", "value")),
     ],
 )  # fmt: skip
