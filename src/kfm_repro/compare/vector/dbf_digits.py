@@ -1,7 +1,7 @@
 """Cells of dBASE tables as they are written.
 
 GDAL reads numbers as doubles, texts without the spaces before them, any other truth value than a plain one as false,
-and some types not at all.
+dates of no calendar alike, and some types not at all.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["digit_findings"]
 
 _NUMBERS = ("N", "F")
-_READ = ("D", "M", "I")
-"""Types that GDAL tells apart cell by cell."""
+_READ = "M"
+"""The type that GDAL tells apart cell by cell: what stands there is a number that another file explains."""
 _TRUTHS = {**dict.fromkeys(b"YyTt", b"T"), **dict.fromkeys(b"NnFf", b"F"), **dict.fromkeys(b" ?\0", b"?")}
 """What the first byte of a truth value says; a blank one is not initialised, as is a question mark."""
 _DELETED, _SPACE = b"* "
@@ -46,7 +46,7 @@ def digit_findings(
         return
     columns = [_columns(head) for head in heads]  # which may stand in another order
     for name, (kind, width, decimals) in heads[0].fields.items():
-        if kind in _READ or not width or name in skipped:
+        if kind == _READ or not width or name in skipped:
             continue
         cells = [side[:, own[name]] for side, own in zip(records, columns, strict=True)]
         if kind == "C" and not any((side[:, 0] == _SPACE).any() for side in cells):
@@ -101,14 +101,16 @@ def _unequal(
 
 
 def _value(cell: bytes, kind: str) -> Decimal | bytes | None:
-    """Return what a cell says: a number (None where it is blank or overflowed), else bytes."""
+    """Return what a cell says: a number or date (None where it is blank or overflowed), else bytes."""
     if kind == "C":
         return cell.partition(b"\0")[0].rstrip(b" ")
     if kind == "L":
         return _TRUTHS.get(cell[0], cell)
+    text = cell.strip(b" \0")
+    if kind == "D":
+        return text if text.strip(b"0") else None
     if kind not in _NUMBERS:
         return cell
-    text = cell.strip(b" \0")
     if not text.strip(b"*"):
         return None
     try:
