@@ -472,10 +472,15 @@ def test_values_of_computed_columns_are_compared(databases: Any) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("other", ["v", "v as (a + 1) stored"])
-def test_a_column_computed_on_one_side_is_another_schema(databases: Any, other: str) -> None:
+@pytest.mark.parametrize(
+    "b",
+    [
+        "create table t(a, v); insert into t values (1, 2)",
+        "create table t(a, v as (a + 1) stored); insert into t(a) values (1)",
+    ],
+)
+def test_a_column_computed_on_one_side_is_another_schema(databases: Any, b: str) -> None:
     a = "create table t(a, v as (a + 1)); insert into t(a) values (1)"
-    b = f"create table t(a, {other}); insert into t values (1{', 2' if other == 'v' else ''})"
     assert worst(databases(a, b)) == [("schema", "t", None)]
 
 

@@ -102,15 +102,17 @@ def _unequal(
 
 def _value(cell: bytes, kind: str) -> Decimal | bytes | None:
     """Return what a cell says: a number or date (None where it is blank or overflowed), else bytes."""
-    if kind == "C":
-        return cell.partition(b"\0")[0].rstrip(b" ")
-    if kind == "L":
-        return _TRUTHS.get(cell[0], cell)
     text = cell.strip(b" \0")
+    if kind in _NUMBERS:
+        return _number(text)
     if kind == "D":
         return text if text.strip(b"0") else None
-    if kind not in _NUMBERS:
-        return cell
+    if kind == "C":
+        return cell.partition(b"\0")[0].rstrip(b" ")
+    return _TRUTHS.get(cell[0], cell) if kind == "L" else cell
+
+
+def _number(text: bytes) -> Decimal | bytes | None:
     if not text.strip(b"*"):
         return None
     try:
