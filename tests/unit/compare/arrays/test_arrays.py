@@ -319,6 +319,17 @@ def test_a_node_that_its_consolidated_metadata_belie_is_compared_itself(tmp_path
     assert "attributes:value@/a/@units" in brief(compared(tmp_path, consolidated, stale, "x.zarr.zip"))
 
 
+@pytest.mark.parametrize("name", [".zattrs", ".zarray", ".zgroup", ".zmetadata"])
+def test_what_describes_a_store_in_a_folder_is_a_document(tmp_path: Path, name: str) -> None:
+    a, b, other = (
+        b'{"units": "m", "order": "C"}',
+        b'{"order": "C", "units": "m"}',
+        b'{"order": "F", "units": "m"}',
+    )
+    assert brief(compared(tmp_path, a, b, name)) == {"key-order:order"}
+    assert "value:value@/order" in brief(compared(tmp_path, a, other, name))
+
+
 def test_a_codec_that_unpickles_is_refused(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
