@@ -468,6 +468,10 @@ ORDERED = [
     ),
     ({"axis": [{"n": "lat"}, {"n": "lon"}]}, {"axis": [{"n": "lon"}, {"n": "lat"}]}, "/axis"),
     ({"dims": ["y", "x"]}, {"dims": ["x", "y"]}, "/dims"),
+    *(
+        ({"a": {name: [{"n": "x"}, {"n": "y"}]}}, {"a": {name: [{"n": "y"}, {"n": "x"}]}}, f"/a/{name}")
+        for name in ("bands", "eo:bands", "raster:bands", "layers", "cells", "steps", "fields")
+    ),
     ({"m": [["a", 1], ["b", 2]]}, {"m": [["b", 2], ["a", 1]]}, "/m"),
     ([True, False], [False, True], ""),
 ]
