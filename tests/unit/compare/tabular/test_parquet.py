@@ -273,6 +273,22 @@ def frames(folder: Path, a: pd.DataFrame, b: pd.DataFrame) -> tuple[Finding, ...
     return compare(folder / "a.parquet", folder / "b.parquet", Context())
 
 
+def test_fields_that_exchange_their_numbers_are_another_schema(tmp_path: Path) -> None:
+    def numbered(*numbers: int | None) -> pa.Table:
+        fields = [
+            pa.field(name, pa.int64(), metadata=None if number is None else {"PARQUET:field_id": str(number)})
+            for name, number in zip("xy", numbers, strict=True)
+        ]
+        return pa.table([[1], [2]], schema=pa.schema(fields))
+
+    found = compared(tmp_path, numbered(1, 2), numbered(2, 1))
+    assert [(f.kind, f.where) for f in found if f.rung is Rung.VALUE] == [
+        (Kind.SCHEMA, {"pointer": f"/fields/{name}/metadata/PARQUET:field_id"}) for name in "xy"
+    ]
+    found = compared(tmp_path, numbered(1, 2), numbered(None, None))
+    assert {(f.kind, f.rung) for f in found} == {(Kind.LAYOUT, Rung.CONTAINER)}
+
+
 def test_another_pandas_version_alone_is_a_library_version(tmp_path: Path) -> None:
     one = pa.Table.from_pandas(frame())
     described = json.loads(one.schema.metadata[b"pandas"])
