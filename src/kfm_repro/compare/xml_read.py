@@ -19,6 +19,8 @@ _REFERENCE = re.compile(rb"&(?!#|(?:lt|gt|amp|quot|apos);)[^;&<>\s]+;")
 """An entity that XML itself does not define (XML 1.0, section 4.6)."""
 _SPACE = "http://www.w3.org/XML/1998/namespace}space"
 """The attribute ``xml:space`` (section 2.10)."""
+_SVG_TEXT = "http://www.w3.org/2000/svg}text"
+"""Words of a picture: white space between two of them is drawn."""
 
 
 def local_name(tag: str) -> str:
@@ -32,8 +34,8 @@ def read_xml(raw: bytes, context: Context) -> list[Any]:
     Names are ``namespace}local``; attributes are sorted, comments left out, processing instructions kept as
     ``["?target", data]``, entities that a document type elsewhere declares as ``["&name"]``. Declarations of prefixes
     that texts use are attributes ``xmlns:…``. White space alone between elements is left out where it holds a line
-    break, unless ``xml:space`` preserves it: it is indentation. Raises Unreadable, LimitExceeded (also for a document
-    that declares entities, or has in an attribute one that is declared elsewhere).
+    break: it is indentation, unless ``xml:space`` preserves it or it is between the words of an SVG. Raises Unreadable,
+    LimitExceeded (also for a document that declares entities, or has in an attribute one that is declared elsewhere).
     """
     builder = _Builder(context)
     parser = expat.ParserCreate(namespace_separator="}")
@@ -87,7 +89,7 @@ class _Builder:
         self._open[-1].append(element)
         self._open.append(element)
         space = attributes.get(_SPACE)
-        self._preserving.append(space == "preserve" if space else self._preserving[-1])
+        self._preserving.append(space == "preserve" if space else self._preserving[-1] or tag == _SVG_TEXT)
         if len(self._open) > _MAX_DEPTH:
             raise LimitExceeded(f"XML nested more than {_MAX_DEPTH} deep")
 

@@ -99,6 +99,49 @@ def test_svg_ids_are_renamed_one_to_one_with_what_refers_to_them(tmp_path: Path)
     assert compared(tmp_path, a, swapped, "x.svg").verdict is OutputVerdict.DIFFERENT
 
 
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (
+            '<path id="20001001" d="M 1"/><path id="20003001"/>',
+            '<path id="20003001" d="M 1"/><path id="20001001"/>',
+        ),
+        (
+            '<path id="a1b2c3d4" d="M 1"/><path id="b1b2c3d4"/>',
+            '<path id="b1b2c3d4" d="M 1"/><path id="a1b2c3d4"/>',
+        ),
+        ('<path id="tract20001001"/>', '<path id="tract20009999"/>'),
+        *(
+            (f'<path id="pf123456789"/>{said}', f'<path id="pabcdef0123"/>{said}')
+            for said in (
+                "<style>#pf123456789 {fill: red}</style>",
+                "<script>draw('pf123456789')</script>",
+                '<g aria-labelledby="pf123456789"/>',
+                '<animate begin="pf123456789.click"/>',
+                "<style>#pabcdef0123 {fill: red}</style>",
+            )
+        ),
+        (
+            "<text>\n<tspan>a</tspan>\n<tspan>b</tspan>\n</text>",
+            "<text><tspan>a</tspan><tspan>b</tspan></text>",
+        ),
+    ],
+)
+def test_svg_ids_that_mean_something_and_words_that_lie_apart_are_data(
+    tmp_path: Path, a: str, b: str
+) -> None:
+    sides = (f'<svg xmlns="http://www.w3.org/2000/svg">{side}</svg>'.encode() for side in (a, b))
+    assert compared(tmp_path, *sides, "x.svg").verdict is OutputVerdict.DIFFERENT
+
+
+def test_svg_styles_follow_the_ids(tmp_path: Path) -> None:
+    a, b = (
+        f'<svg xmlns="http://www.w3.org/2000/svg"><style>#{name} {{fill: red}}</style><path id="{name}"/></svg>'
+        for name in ("pf123456789", "pabcdef0123")
+    )
+    assert brief(compared(tmp_path, a.encode(), b.encode(), "x.svg")) == {"identifier:container"}
+
+
 def test_features_are_a_set_and_ids_that_are_keys_are_data(tmp_path: Path) -> None:
     a, b = xml(KML, "x", "y", "out.2"), xml(KML, "y", "x", "out.2")
     assert brief(compared(tmp_path, a, b, "x.xml")) == {"feature-order:order@/kml/Document"}
