@@ -25,6 +25,7 @@ PAIR = "pair"
 
 _PART = 1_000_000
 _MOST_VERTICES, _FEWEST_VERTICES = 160, 8
+_MOST_SIMPLIFIED = 2_000
 _ALL_VERTICES = 200_000
 """Most vertices of all outlines together: about two megabytes of a report."""
 _CELLS = 32
@@ -156,13 +157,27 @@ def _outlines(geometries: npt.NDArray[np.object_], frame: _Frame, most: int) -> 
     import shapely
 
     whole = shapely.transform(shapely.force_2d(geometries), frame.place)
-    placed, tolerance = whole.copy(), 0.5
+    placed, tolerance = _thinned(whole), 0.5
     while tolerance < GRID and (large := shapely.get_num_coordinates(placed) > most).any():
         placed[large] = shapely.simplify(placed[large], tolerance, preserve_topology=False)
         tolerance *= 2
     boxed = np.flatnonzero(shapely.is_empty(placed) | (shapely.get_num_coordinates(placed) > most))
     placed[boxed] = shapely.box(*shapely.bounds(whole[boxed]).T)
     return _paths(placed)
+
+
+def _thinned(geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Return geometries without vertices that lie next to the one before, as far as simplifying them asks for.
+
+    That takes the square of their number where a line goes to and fro.
+    """
+    import shapely
+
+    thinned, tolerance = geometries.copy(), 0.5
+    while tolerance < GRID and (large := shapely.get_num_coordinates(thinned) > _MOST_SIMPLIFIED).any():
+        thinned[large] = shapely.remove_repeated_points(thinned[large], tolerance)
+        tolerance *= 2
+    return thinned
 
 
 def _paths(geometries: npt.NDArray[np.object_]) -> list[str]:

@@ -101,6 +101,22 @@ def test_every_part_of_a_collection_is_drawn() -> None:
     assert OUTLINE.fullmatch(shape.a)
 
 
+def test_a_line_that_goes_to_and_fro_is_thinned_before_it_is_simplified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simplify, asked = shapely.simplify, []
+
+    def watched(geometries: object, *rest: float, **options: bool) -> object:
+        asked.extend(shapely.get_num_coordinates(geometries))
+        return simplify(geometries, *rest, **options)
+
+    monkeypatch.setattr(shapely, "simplify", watched)
+    steps = np.arange(20_000)
+    zigzag = [shapely.LineString(np.column_stack([steps % 2, steps % 3 + shift])) for shift in (0, 1)]
+    assert OUTLINE.fullmatch(drawn(zigzag[:1], zigzag[1:]).shapes[0].a)
+    assert all(count <= draw._MOST_SIMPLIFIED for count in asked)
+
+
 def test_endless_coordinates_are_not_drawn() -> None:
     (group,) = classify_geometries(
         shapely.to_wkb([Point(0, 0)]), shapely.to_wkb([Point(math.inf, 0)]), Context(), GEOGRAPHIC
