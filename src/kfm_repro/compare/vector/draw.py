@@ -167,17 +167,32 @@ def _outlines(geometries: npt.NDArray[np.object_], frame: _Frame, most: int) -> 
 
 
 def _thinned(geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """Return geometries without vertices that lie next to the one before, as far as simplifying them asks for.
+    """Return geometries, large ones as lines without the vertices that lie next to the one before.
 
-    That takes the square of their number where a line goes to and fro.
+    To simplify a line takes the square of its length where it goes to and fro.
     """
     import shapely
 
     thinned, tolerance = geometries.copy(), 0.5
-    while tolerance < GRID and (large := shapely.get_num_coordinates(thinned) > _MOST_SIMPLIFIED).any():
+    large = shapely.get_num_coordinates(thinned) > _MOST_SIMPLIFIED
+    if large.any():
+        thinned[large] = _as_lines(thinned[large])
+    while tolerance < GRID and large.any():
         thinned[large] = shapely.remove_repeated_points(thinned[large], tolerance)
+        large = shapely.get_num_coordinates(thinned) > _MOST_SIMPLIFIED
         tolerance *= 2
     return thinned
+
+
+def _as_lines(geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Return collections with the rings of polygons as lines: of those, as few as two points may be left."""
+    import shapely
+
+    parts, owner = _plain_parts(geometries)
+    areas = shapely.get_dimensions(parts) == 2  # noqa: PLR2004
+    parts[areas] = shapely.boundary(parts[areas])
+    made: npt.NDArray[np.object_] = shapely.geometrycollections(parts, indices=owner)
+    return made
 
 
 def _paths(geometries: npt.NDArray[np.object_]) -> list[str]:
