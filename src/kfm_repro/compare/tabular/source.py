@@ -35,6 +35,10 @@ _WIDTH = 8
 """Bytes that a row takes at least in a piece, or in the numbers that are made of it."""
 _MUCH = 4
 """Where only cells of the first part in so many are asked for, the rest of a row group is not decoded."""
+_HEAD_ROWS = 20_000
+"""Rows at the beginning of a column that are asked before all are."""
+_GLANCE = 64
+"""So many numbers say of most pieces that they do not rise."""
 _HEAD_BYTES = 1 << 20
 """Heads of columns up to this size are kept: they are asked for again and again."""
 _DICTIONARY_BYTES = 3
@@ -65,6 +69,7 @@ class ParquetSource:
         self._kept: dict[tuple[int, int], pa.Array] = {}
         self._heads: dict[int, tuple[int, pa.Array]] = {}
         self._rising: dict[int, bool] = {}
+        self._ends: dict[tuple[int, int], tuple[int, int]] = {}
         self._bytes = FileBytes(path)
         self._most: int | None = None
         self._checked: set[tuple[int, int]] = set()
@@ -202,26 +207,43 @@ class ParquetSource:
         import numpy as np
         import pyarrow as pa
 
-        kind = self.schema.field(column).type
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         cuts = np.searchsorted(ascending, self.starts)
-        parts = []
-        for group in range(self.groups):
-            here = ascending[cuts[group] : cuts[group + 1]] - self.starts[group]
-            if len(here):
-                until, whole = int(here[-1]) + 1, int(self.starts[group + 1] - self.starts[group])
-                held = (
-                    self.piece(column, group) if until > whole // _MUCH else self._first(column, group, until)
-                )
-                cells = _plain(held.take(integers(here)))
-                parts.append(cells if cells.type == kind else cells.cast(kind))
+        parts = [
+            self.take_of(column, group, ascending[cuts[group] : cuts[group + 1]])
+            for group in range(self.groups)
+            if cuts[group] < cuts[group + 1]
+        ]
+        kind = self.schema.field(column).type
         found = pa.chunked_array(parts, type=kind)
         if len(rows) and not np.array_equal(order, np.arange(len(rows))):
             back = np.empty(len(order), np.int64)
             back[order] = np.arange(len(order))
             found = found.take(integers(back))
         return found
+
+    def take_of(self, column: int, group: int, rows: Ints) -> pa.Array:
+        """Return the cells of some rows, ascending and all in one row group, which is decoded as far as needed."""
+        start, stop = (int(row) for row in self.starts[group : group + 2])
+        until = int(rows[-1]) + 1 - start
+        held = (
+            self.piece(column, group)
+            if until > (stop - start) // _MUCH
+            else self._first(column, group, until)
+        )
+        return self.cells(column, held, rows - start)
+
+    def cells(self, column: int, piece: pa.Array, places: Ints) -> pa.Array:
+        """Return some cells of a piece as the schema types them."""
+        kind = self.schema.field(column).type
+        cells = _plain(piece.take(integers(places)))
+        return cells if cells.type == kind else cells.cast(kind)
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes that a piece may take."""
+        return self._most or _LARGEST_PAGE
 
     def rises(self, column: int) -> bool:
         """Return whether a column of integers of whatever meaning rises strictly, without null: none occurs twice."""
@@ -236,14 +258,13 @@ class ParquetSource:
         kind, types = self.schema.field(column).type, pa.types
         if not (types.is_integer(kind) or types.is_temporal(kind) or types.is_floating(kind)):
             return False
+        head = self.head(column, _HEAD_ROWS)
+        if len(head) and _ends(head) is None:
+            return False
 
         def ends(group: int) -> tuple[int, int] | None:
-            """Return the first and the last number of a piece that rises; None for one that does not."""
-            values = exact(pa.chunked_array([self.piece(column, group)])).chunk(0)
-            if values.null_count:
-                return None
-            numbers = numpy_of(values)
-            return (int(numbers[0]), int(numbers[-1])) if (numbers[1:] > numbers[:-1]).all() else None
+            noted = self._ends.get((column, group))
+            return noted or _ends(self.piece(column, group))
 
         last: int | None = None
         for found in in_parallel(ends, [group for group, rows in enumerate(np.diff(self.starts)) if rows]):
@@ -251,6 +272,16 @@ class ParquetSource:
                 return False
             last = found[1]
         return True
+
+    def note(self, column: int, group: int, piece: pa.Array) -> None:
+        """Note what is asked of a piece later on, so that it is not decoded again for that."""
+        import pyarrow as pa
+
+        kind = piece.type
+        if len(piece) and (pa.types.is_integer(kind) or pa.types.is_temporal(kind)):
+            found = _ends(piece)
+            if found is not None:
+                self._ends[column, group] = found
 
     def ascends(self, column: int) -> bool:
         """Return whether the values of a column are known to rise strictly; those of floats are not, by their bits."""
@@ -304,7 +335,21 @@ class ParquetSource:
         said = self.metadata.row_group(group).column(column)
         if said.file_path or said.num_values != self.starts[group + 1] - self.starts[group]:
             return None
-        return Chunk(self._bytes, said, self._most or _LARGEST_PAGE)
+        return Chunk(self._bytes, said, self.piece_bytes)
+
+
+def _ends(piece: pa.Array) -> tuple[int, int] | None:
+    """Return the first and the last number of a piece that rises strictly, without null; None for any other."""
+    import pyarrow as pa
+
+    values = exact(pa.chunked_array([piece])).chunk(0)
+    if values.null_count:
+        return None
+    numbers = numpy_of(values)
+    first = numbers[:_GLANCE]
+    if not ((first[1:] > first[:-1]).all() and (numbers[1:] > numbers[:-1]).all()):
+        return None
+    return int(numbers[0]), int(numbers[-1])
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:
