@@ -35,6 +35,8 @@ class Foreign:
         self._awaited = a.groups
         self._kept: dict[int, tuple[Ints, list[pa.Array]]] = {}
         self._lock = threading.Lock()
+        self.numbers_of_a: Numbers | None = None
+        """Those of all rows of A, once they are known."""
 
     def learn(self, numbers: Numbers) -> None:
         """Take in the rows of a row group of A."""
@@ -72,16 +74,14 @@ class Foreign:
         return self._sieve is not None
 
     def cells(self, i: int, group: int, rows: Ints) -> pa.Array | None:
-        """Return the cells of rows of B, all in one row group, in the ``i``-th column; None where they are not at hand."""
+        """Return the cells of rows of B, all in one row group, in the ``i``-th column; None where not at hand."""
         import numpy as np
 
         kept, cells = self._kept.get(group, (None, []))
         return cells[i] if kept is not None and np.array_equal(kept, rows) else None
 
 
-def number_rows(
-    columns: Sequence[FileColumn], foreign: Foreign | None = None
-) -> tuple[Numbers, Numbers]:
+def number_rows(columns: Sequence[FileColumn], foreign: Foreign | None = None) -> tuple[Numbers, Numbers]:
     """Return the numbers of all rows of both files, and leave in ``foreign`` what is met on the way."""
     seed = draw_seed()
     sources = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
@@ -97,17 +97,20 @@ def number_rows(
         elif foreign is not None and pieces:
             foreign.meet(group, numbers, pieces)
 
-    for _ in in_parallel(numbered, [(side, group) for side in (0, 1) for group in range(sources[side].groups)]):
+    for _ in in_parallel(
+        numbered, [(side, group) for side in (0, 1) for group in range(sources[side].groups)]
+    ):
         pass
     if foreign is not None:
         foreign.rest()
+        foreign.numbers_of_a = both[0]
     return both[0], both[1]
 
 
 def _mixed(
     columns: Sequence[FileColumn], place: tuple[int, int], numbers: Numbers, *, hold: bool
 ) -> list[pa.Array]:
-    """Number the rows of a row group (side and group in ``place``), and return its pieces, if they are to be held.
+    """Make numbers those of a row group (side and group in ``place``), and return its pieces, if they are to be held.
 
     No piece is returned where together they take more than one by itself may.
     """

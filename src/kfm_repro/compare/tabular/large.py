@@ -25,7 +25,6 @@ from kfm_repro.compare.tabular.numbering import ALL_TAKEN
 from kfm_repro.compare.tabular.residual import with_cells
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, labels, plain_type
-from kfm_repro.compare.tabular.workers import in_parallel
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
 if TYPE_CHECKING:
@@ -252,7 +251,7 @@ def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[File
         held = list(columns)
         codes: tuple[Sequence[Ints], Sequence[Ints]] = codes_on_demand(held, rest_a, rest_b)
     else:
-        held = with_cells(columns, (rest_a, rest_b), foreign)
+        held = with_cells(columns, (rest_a, rest_b), foreign, foreign.numbers_of_a)
         codes = codes_of(held)
     return held, Residue(
         rest_a, rest_b, *codes, none, none, partner=partner, copies=copies, others=others, lanes=lanes

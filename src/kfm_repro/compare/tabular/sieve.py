@@ -32,7 +32,9 @@ class Sieve:
 
         self._loops = loops
         self._blocks = min((1 << 32) - 1, 1 + rows * BYTES_PER_ROW // _BLOCK)
-        self._bits = np.zeros(self._blocks * _BLOCK // 8, np.uint64)
+        room = np.zeros((self._blocks + 1) * _BLOCK, np.uint8)
+        at = -room.ctypes.data % _BLOCK  # a block across two lines would be fetched twice
+        self._bits = room[at : at + self._blocks * _BLOCK].view(np.uint64)
         self._lock = threading.Lock()
 
     @staticmethod
