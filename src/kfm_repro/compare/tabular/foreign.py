@@ -83,6 +83,8 @@ class Foreign:
 
 def number_rows(columns: Sequence[FileColumn], foreign: Foreign | None = None) -> tuple[Numbers, Numbers]:
     """Return the numbers of all rows of both files, and leave in ``foreign`` what is met on the way."""
+    import pyarrow as pa
+
     seed = draw_seed()
     sources = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
     both = tuple(Numbers.unset(source.rows, seed) for source in sources)
@@ -104,6 +106,7 @@ def number_rows(columns: Sequence[FileColumn], foreign: Foreign | None = None) -
     if foreign is not None:
         foreign.rest()
         foreign.numbers_of_a = both[0]
+        pa.default_memory_pool().release_unused()  # of the pieces that were held; pairing takes as much
     return both[0], both[1]
 
 

@@ -20,8 +20,9 @@ from msgspec import structs
 
 from kfm_repro.compare.context import Context, Limits, Options
 from kfm_repro.compare.tabular import csv as csv_files
-from kfm_repro.compare.tabular import large, multisets, parquet
+from kfm_repro.compare.tabular import foreign, inferred, large, multisets, parquet, residual
 from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.tabular.sieve import Sieve
 from kfm_repro.model.finding import Finding, Kind
 
 Row = tuple[Any, ...]
@@ -212,6 +213,23 @@ def check_both_ways(a: list[Row], b: list[Row], folder: Path, groups: tuple[int,
         assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
 
 
+def check_shortcuts(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
+    """Whatever of the rows is kept while they are numbered, or taken for proven: the same findings."""
+    files = parquet_files(folder, a, b, groups)
+    whole = without_layout(parquet.compare(*files, Context()))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(large, "MOST_IN_PLACE", 0.0)
+        patched.setattr(residual, "_LEAST_SAMPLE", 1)
+        patched.setattr(residual, "_LEAST_GROUPS", 1)
+        patched.setattr(foreign, "in_parallel", map)
+        assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
+        patched.setattr(inferred, "_ALIKE", 0.0)
+        patched.setattr(inferred, "_edited", lambda *_: False)
+        lacks = Sieve.lacks
+        patched.setattr(Sieve, "lacks", lambda sieve, numbers: lacks(sieve, numbers)[::2])
+        assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
+
+
 def check_moved(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
     """Rows that both sides have equally often: the places are counted that hold another row."""
     files = parquet_files(folder, a, b, groups)
@@ -302,6 +320,15 @@ def test_what_is_found_is_the_same_whole_and_in_pieces(
     check_both_ways(a, b, tmp_path, groups)
 
 
+@several
+@given(edited(), small_rows, small_rows, group_sizes)
+def test_what_is_found_is_the_same_whatever_is_kept_or_proven(
+    tmp_path: Path, rows: tuple[list[Row], list[Row]], a: list[Row], b: list[Row], groups: tuple[int, int]
+) -> None:
+    check_shortcuts(*rows, tmp_path, groups)
+    check_shortcuts(a, b, tmp_path, groups)
+
+
 @quick
 @given(edited())
 def test_texts_compared_by_record_give_the_brute_force_counts(
@@ -337,6 +364,7 @@ def test_every_oracle_in_pieces_at_length(
     check_multiset_in_pieces(c, d, tmp_path, groups)
     for left, right in (rows, (a, b), (c, d)):
         check_both_ways(left, right, tmp_path, groups)
+        check_shortcuts(left, right, tmp_path, groups)
 
 
 @pytest.mark.full
