@@ -214,6 +214,7 @@ def test_kept_rows_and_proven_cells_are_not_read_again(
     found = reads(monkeypatch)
     report(written(tmp_path, some_edited))
     assert read_for_cells(found) == {"a": {0, 1, 4}, "b": set()}
+    assert found.count(("a", 2, ROWS // GROUP)) == 1
 
 
 def test_a_row_that_the_numbers_disprove_has_its_row_group_read(
@@ -226,6 +227,17 @@ def test_a_row_that_the_numbers_disprove_has_its_row_group_read(
         2_103 // GROUP,
         ROWS // GROUP,
     }
+
+
+def test_what_is_met_before_all_of_a_takes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def first_of_b_first(work: Any, tasks: Any) -> Any:
+        return map(work, sorted(tasks, key=lambda task: (task != (1, 0), task)))
+
+    monkeypatch.setattr(foreign, "in_parallel", first_of_b_first)
+    monkeypatch.setattr(large, "Foreign", lambda columns, _: Foreign(columns, GROUP))
+    found = reads(monkeypatch)
+    report(written(tmp_path, some_edited))
+    assert {group for file, _, group in found if file == "b"} == {0}
 
 
 @pytest.mark.parametrize("way", [nothing_kept, met_early, few_rows, few_bytes])
