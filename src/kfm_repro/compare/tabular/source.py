@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.tabular.arrays import integers, numpy_of
-from kfm_repro.compare.tabular.exact import exact
+from kfm_repro.compare.tabular.arrays import integers
 from kfm_repro.compare.tabular.instep import Chunk, unlike_values
 from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start, reads_by_dictionary
+from kfm_repro.compare.tabular.rising import Rising
 from kfm_repro.compare.tabular.workers import in_parallel, workers
 from kfm_repro.errors import LimitExceeded
 
@@ -35,10 +35,6 @@ _WIDTH = 8
 """Bytes that a row takes at least in a piece, or in the numbers that are made of it."""
 _MUCH = 4
 """Where only cells of the first part in so many are asked for, the rest of a row group is not decoded."""
-_HEAD_ROWS = 20_000
-"""Rows at the beginning of a column that are asked before all are."""
-_GLANCE = 64
-"""So many numbers say of most pieces that they do not rise."""
 _HEAD_BYTES = 1 << 20
 """Heads of columns up to this size are kept: they are asked for again and again."""
 _DICTIONARY_BYTES = 3
@@ -68,8 +64,7 @@ class ParquetSource:
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, int], pa.Array] = {}
         self._heads: dict[int, tuple[int, pa.Array]] = {}
-        self._rising: dict[int, bool] = {}
-        self._ends: dict[tuple[int, int], tuple[int, int]] = {}
+        self._rising = Rising(self)
         self._bytes = FileBytes(path)
         self._most: int | None = None
         self._checked: set[tuple[int, int]] = set()
@@ -245,50 +240,17 @@ class ParquetSource:
         """Bytes that a piece may take."""
         return self._most or _LARGEST_PAGE
 
+    def note(self, column: int, group: int, piece: pa.Array) -> None:
+        """Note whether a piece rises, so that it is not decoded again when that is asked."""
+        self._rising.note(column, group, piece)
+
     def rises(self, column: int) -> bool:
         """Return whether a column of integers of whatever meaning rises strictly, without null: none occurs twice."""
-        if column not in self._rising:
-            self._rising[column] = self._rises(column)
-        return self._rising[column]
-
-    def _rises(self, column: int) -> bool:
-        import numpy as np
-        import pyarrow as pa
-
-        kind, types = self.schema.field(column).type, pa.types
-        if not (types.is_integer(kind) or types.is_temporal(kind) or types.is_floating(kind)):
-            return False
-        head = self.head(column, _HEAD_ROWS)
-        if len(head) and _ends(head) is None:
-            return False
-
-        def ends(group: int) -> tuple[int, int] | None:
-            noted = self._ends.get((column, group))
-            return noted or _ends(self.piece(column, group))
-
-        last: int | None = None
-        for found in in_parallel(ends, [group for group, rows in enumerate(np.diff(self.starts)) if rows]):
-            if found is None or (last is not None and found[0] <= last):
-                return False
-            last = found[1]
-        return True
-
-    def note(self, column: int, group: int, piece: pa.Array) -> None:
-        """Note what is asked of a piece later on, so that it is not decoded again for that."""
-        import pyarrow as pa
-
-        kind = piece.type
-        if len(piece) and (pa.types.is_integer(kind) or pa.types.is_temporal(kind)):
-            found = _ends(piece)
-            if found is not None:
-                self._ends[column, group] = found
+        return self._rising.rises(column)
 
     def ascends(self, column: int) -> bool:
         """Return whether the values of a column are known to rise strictly; those of floats are not, by their bits."""
-        import pyarrow as pa
-
-        kind = self.schema.field(column).type
-        return self._rising.get(column, False) and (pa.types.is_integer(kind) or pa.types.is_temporal(kind))
+        return self._rising.ascends(column)
 
     def counts_up(self, column: int) -> bool:  # noqa: ARG002 - texts are not looked at for it
         """Return False: numbers are stored as such."""
@@ -336,20 +298,6 @@ class ParquetSource:
         if said.file_path or said.num_values != self.starts[group + 1] - self.starts[group]:
             return None
         return Chunk(self._bytes, said, self.piece_bytes)
-
-
-def _ends(piece: pa.Array) -> tuple[int, int] | None:
-    """Return the first and the last number of a piece that rises strictly, without null; None for any other."""
-    import pyarrow as pa
-
-    values = exact(pa.chunked_array([piece])).chunk(0)
-    if values.null_count:
-        return None
-    numbers = numpy_of(values)
-    first = numbers[:_GLANCE]
-    if not ((first[1:] > first[:-1]).all() and (numbers[1:] > numbers[:-1]).all()):
-        return None
-    return int(numbers[0]), int(numbers[-1])
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:
