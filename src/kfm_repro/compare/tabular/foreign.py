@@ -23,9 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Foreign", "number_rows"]
 
+_HEAD_ROWS = 20_000
+"""First rows of B that say what is to be expected."""
+_GLANCED = 8
+"""The first part in so many of each row group is looked at where nothing is expected."""
+
 
 class Foreign:
-    """The rows of B that A does not have, by row group of B, as far as they were met; at most ``most`` of them."""
+    """The rows of B that A does not have, by row group of B, as far as they were met; at most ``most`` of them.
+
+    The first rows of B say whether any are to be expected, and how many: otherwise holding pieces would be idle.
+    """
 
     def __init__(self, columns: Sequence[FileColumn], most: int) -> None:
         a, self._b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
@@ -33,22 +41,45 @@ class Foreign:
         self._sieve = Sieve.of(a.rows)
         self._room = most
         self._awaited = a.groups
+        self._expected = False
+        self._head = Numbers.of(0)
         self._kept: dict[int, tuple[Ints, list[pa.Array]]] = {}
         self._lock = threading.Lock()
         self.numbers_of_a: Numbers | None = None
         """Those of all rows of A, once they are known."""
 
+    def begin(self, seed: int) -> None:
+        """Have the first rows of B numbered by the seed by which all others are that are taken in or met."""
+        if self._sieve is None:
+            return
+        cells = [self._b.head(at, _HEAD_ROWS) for at in self._at]
+        self._head = Numbers.of(min(map(len, cells)), seed)
+        for column in cells:
+            self._head.mix(column.slice(0, len(self._head.one)))
+
     def learn(self, numbers: Numbers) -> None:
         """Take in the rows of a row group of A."""
-        if self._sieve is not None:
-            self._sieve.add(numbers)
+        sieve = self._sieve
+        if sieve is None:
+            return
+        sieve.add(numbers)
         with self._lock:
             self._awaited -= 1
+            if self._awaited:
+                return
+            share = len(sieve.lacks(self._head)) / max(1, len(self._head.one))
+            self._expected = share > 0
+            if share * self._b.rows > self._room:
+                self.rest()
 
     def meet(self, group: int, numbers: Numbers, pieces: Sequence[pa.Array]) -> None:
-        """Keep what A lacks of a row group of B, given all columns of it; what comes before all of A is not kept."""
+        """Keep what A lacks of a row group of B, given all its pieces; what comes before all of A is not kept."""
         sieve = self._sieve
         if sieve is None or self._awaited:
+            return
+        if not pieces:
+            glance = numbers.part(0, len(numbers.one) // _GLANCED)
+            self._expected = self._expected or len(sieve.lacks(glance)) > 0
             return
         places = sieve.lacks(numbers)
         if not len(places):
@@ -69,9 +100,9 @@ class Foreign:
         self._sieve = None
 
     @property
-    def is_open(self) -> bool:
-        """Whether more may be kept."""
-        return self._sieve is not None
+    def asks_for_pieces(self) -> bool:
+        """Whether the pieces of the next row group of B are to be held until it is met."""
+        return self._sieve is not None and (self._awaited > 0 or self._expected)
 
     def cells(self, i: int, group: int, rows: Ints) -> pa.Array | None:
         """Return the cells of rows of B, all in one row group, in the ``i``-th column; None where not at hand."""
@@ -88,15 +119,18 @@ def number_rows(columns: Sequence[FileColumn], foreign: Foreign | None = None) -
     seed = draw_seed()
     sources = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
     both = tuple(Numbers.unset(source.rows, seed) for source in sources)
+    if foreign is not None:
+        foreign.begin(seed)
 
     def numbered(task: tuple[int, int]) -> None:
         side, group = task
         start, stop = (int(row) for row in sources[side].starts[group : group + 2])
         numbers = both[side].part(start, stop)
-        pieces = _mixed(columns, task, numbers, hold=side == 1 and foreign is not None and foreign.is_open)
+        hold = side == 1 and foreign is not None and foreign.asks_for_pieces
+        pieces = _mixed(columns, task, numbers, hold=hold)
         if foreign is not None and side == 0:
             foreign.learn(numbers)
-        elif foreign is not None and pieces:
+        elif foreign is not None:
             foreign.meet(group, numbers, pieces)
 
     for _ in in_parallel(

@@ -240,6 +240,21 @@ def test_what_is_met_before_all_of_a_takes_no_room(tmp_path: Path, monkeypatch: 
     assert {group for file, _, group in found if file == "b"} == {0}
 
 
+def test_pieces_are_held_once_rows_to_keep_are_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the first rows of B nor its first row groups say so, but the fourth."""
+    in_turn(monkeypatch)
+    first = set(shuffled(table())["id"][: 3 * (GROUP + 100)].to_pylist())
+
+    def later_edited(data: pa.Table) -> pa.Table:
+        return edited(data, count=lambda i, value: 77 if i * 3 not in first else value)
+
+    found = reads(monkeypatch)
+    report(written(tmp_path, later_edited))
+    assert {group for file, column, group in found if (file, column) == ("b", 2)} == {3}
+
+
 @pytest.mark.parametrize("way", [nothing_kept, met_early, few_rows, few_bytes])
 def test_what_is_not_kept_is_read(
     way: Callable[[pytest.MonkeyPatch], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
