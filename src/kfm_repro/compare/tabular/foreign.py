@@ -36,11 +36,11 @@ class Foreign:
     """
 
     def __init__(self, columns: Sequence[FileColumn], most: int) -> None:
-        a, self._b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
+        self._a, self._b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
         self._at = [column.at[1] for column in columns]
-        self._sieve = Sieve.of(a.rows)
+        self._sieve: Sieve | None = None
         self._room = most
-        self._awaited = a.groups
+        self._awaited = self._a.groups
         self._expected = False
         self._head = Numbers.of(0)
         self._kept: dict[int, tuple[Ints, list[pa.Array]]] = {}
@@ -50,6 +50,7 @@ class Foreign:
 
     def begin(self, seed: int) -> None:
         """Have the first rows of B numbered by the seed by which all others are that are taken in or met."""
+        self._sieve = Sieve.of(self._a.rows)
         if self._sieve is None:
             return
         cells = [self._b.head(at, _HEAD_ROWS) for at in self._at]

@@ -240,6 +240,14 @@ def test_what_is_met_before_all_of_a_takes_no_room(tmp_path: Path, monkeypatch: 
     assert {group for file, _, group in found if file == "b"} == {0}
 
 
+def test_nothing_is_kept_where_the_numbers_go_through_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bound that is too small for them leaves no room for a sieve either."""
+    monkeypatch.setattr(foreign.Sieve, "of", lambda _: pytest.fail("a sieve was made"))
+    assert b"row-order" in report(written(tmp_path, some_edited), 1_500_000)
+
+
 def test_pieces_are_held_once_rows_to_keep_are_expected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
