@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kfm_repro.cli import cli
+from kfm_repro.cli.group import cli
 from kfm_repro.compare.advice import IN_DATA
 from kfm_repro.compare.catalogue import CATALOGUE
 from kfm_repro.model.finding import Kind

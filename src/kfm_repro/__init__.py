@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from kfm_repro.model.report import Comparison, Report
 
 __all__ = ["__version__", "diff", "replay"]
@@ -40,6 +41,8 @@ def replay(  # noqa: PLR0913 - the options of the command, each by its name
     ``isolation`` "auto", "namespace", "landlock", "agent" or "none". ``report.passed`` is whether
     the command line would exit 0. Raises `kfm_repro.errors.KfmReproError`.
     """
+    from pathlib import Path
+
     from kfm_repro.errors import UsageError
     from kfm_repro.execute.plan import Request
     from kfm_repro.judge.replay import replay_and_judge
@@ -70,6 +73,8 @@ def diff(
 
     ``key`` names the columns that identify a row. Raises `kfm_repro.errors.KfmReproError`.
     """
+    from pathlib import Path
+
     from kfm_repro.judge.diff import diff as compare
     from kfm_repro.model.report import Comparison
     from kfm_repro.runs.project import find_project

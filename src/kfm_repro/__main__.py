@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from kfm_repro.cli import run
 
-from kfm_repro.cli import main
-
-sys.exit(main())
+run()

@@ -13,7 +13,8 @@ import pytest
 from keeping import shelf
 from workshop import REPOSITORY
 
-from kfm_repro.cli import cli, main
+from kfm_repro.cli import main
+from kfm_repro.cli.group import cli
 
 
 def test_commands_do_not_disturb_one_another_in_one_process(
@@ -64,3 +65,27 @@ def test_the_page_on_the_command_line_has_every_command_and_option(name: str) ->
     assert sorted(option for option in options if option.startswith("--") and f"`{option}" not in told) == []
     _, _, missing = page.partition("\n## Not yet\n")
     assert f"`{name}`" not in missing
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"), [(["--version"], 0, "kfm-repro"), (["diff", "a", "b"], 2, "no such file")]
+)
+def test_the_process_ends_with_its_exit_code_behind_all_who_wait_for_its_end(
+    tmp_path: Path, args: list[str], code: int, said: str
+) -> None:
+    program = (
+        "import atexit, sys, threading, kfm_repro.cli as cli\n"
+        "main = cli.main\n"
+        "def waited_for():\n"
+        "    atexit.register(print, 'last words')\n"
+        "    threading.Timer(0.1, print, ['a thread']).start()\n"
+        "    return main()\n"
+        "cli.main = waited_for\n"
+        "cli.run()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *args], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-2:] == ["a thread", "last words"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kfm_repro.cli.options import accept_option, output_options, project_options, report_options
+
+if TYPE_CHECKING:
+    from kfm_repro.judge.digests import Digests
 
 __all__ = ["command"]
 
@@ -23,7 +26,8 @@ __all__ = ["command"]
 @project_options
 @report_options
 @output_options
-def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
+@click.pass_obj
+def command(begun: Digests | None, /, a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
     """Compare two runs, two files or two folders; nothing is executed.
 
     Files are compared byte for byte and then by meaning. No project is needed for files and folders.
@@ -48,6 +52,7 @@ def command(a: str, b: str, **options: Any) -> int:  # noqa: ANN401 - click hand
                 key=key,
                 memory_bytes=parse_size(options["memory"], what="--memory") if options["memory"] else None,
                 accept=Accept(options["accept"]) if options["accept"] else None,
+                begun=begun,
             )
         reports.write(report)
     print_report(report, options)

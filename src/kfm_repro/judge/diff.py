@@ -19,6 +19,7 @@ from kfm_repro.model.verdict import Accept
 from kfm_repro.runs.paths import kind_of
 
 if TYPE_CHECKING:
+    from kfm_repro.judge.digests import Digests
     from kfm_repro.runs.project import Project
 
 __all__ = ["compare_paths", "diff"]
@@ -34,17 +35,19 @@ def diff(
     key: tuple[str, ...] = (),
     accept: Accept | None = None,
     memory_bytes: int | None = None,
+    begun: Digests | None = None,
 ) -> Report:
     """Compare A with B: both files, both folders, or both runs.
 
     What exists as a path is a path, unless it is the folder of a run; everything else is the name of a run.
+    ``begun`` are digests of two files that may be these; they end with the comparison.
     Raises UsageError when A and B are of different sorts, and the errors of finding and reading runs.
     """
     sides = [_path_or_none(text) for text in (a, b)]
     left, right = sides
     if left is not None and right is not None:
         options = Options(key=key, memory_bytes=memory_bytes)
-        return _report(compare_paths(left, right, accept=accept, options=options))
+        return _report(compare_paths(left, right, accept=accept, options=options, begun=begun))
     if left is not None or right is not None:
         path, run = (a, b) if left is not None else (b, a)
         raise _not_both_paths(path, run, find_project)
@@ -69,6 +72,7 @@ def compare_paths(
     key: tuple[str, ...] = (),
     accept: Accept | None = None,
     options: Options | None = None,
+    begun: Digests | None = None,
 ) -> Comparison:
     """Compare two files (whatever they are called) or two folders (file by file, by relative path).
 
@@ -87,7 +91,9 @@ def compare_paths(
         raise UsageError(f"{a} and {b} are not of one sort", hint="compare two files or two folders")
     rule = Rule(options=options or Options(key=key), accept=accept or Accept.IDENTICAL)
     if a.is_file() and are_large(a, b) and not (belonging(a, a) or belonging(b, a)):
-        return compare_large(a, b, rule)
+        return compare_large(a, b, rule, begun)
+    if begun is not None:
+        begun.stop()
     left, right = folder_outputs(a, b) if a.is_dir() else file_outputs(a, b)
     return compare_outputs(left, right, Context(), lambda _: rule)
 

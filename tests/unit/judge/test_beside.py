@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kfm_repro.errors import UsageError
 from kfm_repro.judge import beside
 from kfm_repro.judge.diff import compare_paths
+from kfm_repro.judge.digests import Digests
 from kfm_repro.model.finding import OutputComparison
 
 _ROWS = b"id,name\n" + b"".join(b"%d,row %d\n" % (i, i) for i in range(80_000))
@@ -48,63 +47,18 @@ def test_files_of_the_same_bytes_are_identical(tmp_path: Path) -> None:
     assert output.a.sha256 == hashlib.sha256(_ROWS).hexdigest()
 
 
-@pytest.mark.parametrize("blocks", [0, 1, 5, 9])
-def test_what_both_begin_with_is_digested_once(tmp_path: Path, blocks: int) -> None:
-    many = _ROWS * 8
-    at = blocks * beside._BLOCK + 7
-    changed = many[:at] + b"#" + many[at + 1 :]
-    a, b = tmp_path / "a.bin", tmp_path / "b.bin"
-    a.write_bytes(many)
-    b.write_bytes(changed)
-    begun = beside._same_beginning(a, b)
-    assert (begun.size, begun.whole) == (blocks * beside._BLOCK, False)
-    output = _compared(a, b)
-    for facts, data in ((output.a, many), (output.b, changed)):
-        assert facts is not None
-        assert (facts.sha256, facts.size_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
-
-
-class _Sparing(io.FileIO):
-    """Reads less than it is asked for, as files on a network may."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        return super().read(min(size or 0, 1_000))
-
-    def readinto(self, buffer: Any, /) -> int:
-        return super().readinto(memoryview(buffer)[:300_001])
-
-
-@pytest.mark.parametrize("same", [True, False])
-def test_reads_that_bring_less_than_asked_for_change_nothing(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    same: bool,  # noqa: FBT001
-) -> None:
-    a, b = _pair(tmp_path, _ROWS if same else _ROWS[:-2] + b"#\n")
-    plain = Path.open
-
-    def sparing(path: Path, *args: Any, **kwargs: Any) -> Any:
-        return _Sparing(path) if path == a and args == ("rb",) else plain(path, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "open", sparing)
-    begun = beside._same_beginning(a, b)
-    monkeypatch.undo()
-    assert begun.whole is same
-
-
 def test_a_file_that_is_written_meanwhile_is_neither_equal_nor_different(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = _pair(tmp_path, _ROWS.replace(b"row 1\n", b"row 2\n"))
 
-    begin = beside._same_beginning
+    class AndMended(Digests):
+        def are_equal(self) -> bool:
+            found = super().are_equal()
+            b.write_bytes(_ROWS)
+            return found
 
-    def and_mended(left: Path, right: Path) -> beside._Beginning:
-        found = begin(left, right)
-        right.write_bytes(_ROWS)
-        return found
-
-    monkeypatch.setattr(beside, "_same_beginning", and_mended)
+    monkeypatch.setattr(beside, "Digests", AndMended)
     output = _compared(a, b)
     assert output.verdict == "unknown"
     assert "still wrote to the file" in output.findings[0].evidence
@@ -113,13 +67,21 @@ def test_a_file_that_is_written_meanwhile_is_neither_equal_nor_different(
 def test_one_that_goes_away_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = _pair(tmp_path, _ROWS)
 
-    begin = beside._same_beginning
+    class AndGone(Digests):
+        def are_equal(self) -> bool:
+            found = super().are_equal()
+            b.unlink()
+            return found
 
-    def gone(left: Path, right: Path) -> beside._Beginning:
-        found = begin(left, right)
-        right.unlink()
-        return found
-
-    monkeypatch.setattr(beside, "_same_beginning", gone)
+    monkeypatch.setattr(beside, "Digests", AndGone)
     with pytest.raises(UsageError, match=r"cannot be read: .*b\.csv"):
         compare_paths(a, b)
+
+
+def test_digests_of_other_files_are_not_taken_for_theirs(tmp_path: Path) -> None:
+    a, b = _pair(tmp_path, _ROWS.replace(b"row 1\n", b"row 2\n"))
+    begun = Digests(b, b)
+    (output,) = compare_paths(a, b, begun=begun).outputs
+    assert output.a is not None
+    assert output.a.sha256 == hashlib.sha256(_ROWS).hexdigest()
+    begun.stop()

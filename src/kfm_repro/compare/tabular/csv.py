@@ -12,7 +12,8 @@ from kfm_repro.compare.context import reading
 from kfm_repro.compare.samples import scalar
 from kfm_repro.compare.tabular.dialect import Text, cells, header, load, sniff
 from kfm_repro.compare.tabular.diff import Classifiers, compare_tables, compare_texts
-from kfm_repro.compare.tabular.lines import Unsure, open_texts
+from kfm_repro.compare.tabular.lines import Unsure
+from kfm_repro.compare.tabular.opening import open_texts
 from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
 from kfm_repro.compare.tabular.spooled import compare_spooled
 from kfm_repro.errors import LimitExceeded, Unreadable

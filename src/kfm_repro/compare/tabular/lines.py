@@ -6,13 +6,12 @@ import codecs
 import csv
 import io
 import mmap
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from kfm_repro.compare.tabular.arrays import texts
-from kfm_repro.compare.tabular.dialect import header, sniff
+from kfm_repro.compare.tabular.dialect import header
 from kfm_repro.compare.tabular.native import library
 from kfm_repro.compare.tabular.numbering import Numbers
 from kfm_repro.compare.tabular.quotes import has_quoted_empty
@@ -27,20 +26,16 @@ if TYPE_CHECKING:
     from kfm_repro.compare.tabular.exact import Ints, Mask
 
 __all__ = [
-    "MARKS",
     "TextSource",
     "Unsure",
     "changed_columns",
+    "decoded",
     "differing_lines",
     "number_lines",
-    "open_texts",
 ]
 
-MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00")
-"""First bytes of texts that say how they are encoded, and of what is none in UTF-8."""
 _HEAD_BYTES = 1 << 19
 _HEAD_ROWS = 2_000
-_GLANCE = 1 << 16
 _BLOCK_ROWS = 1 << 17
 _SHORT = 1 << 20
 """Bytes of text that one thread has read before others have started."""
@@ -73,7 +68,7 @@ class TextSource:
         """Which records, the header first, are not those in place on the other side, if that is known."""
         self.rows = len(lines) - 2
         self.header = data[: int(lines[1])]
-        self.names, _ = header(_decoded(self.header), delimiter)
+        self.names, _ = header(decoded(self.header), delimiter)
         self.schema: pa.Schema = pa.schema([(name, pa.string()) for name in self.names])
         self.starts: Ints = np.append(np.arange(0, self.rows, _BLOCK_ROWS), self.rows)
         self.groups = len(self.starts) - 1
@@ -104,7 +99,7 @@ class TextSource:
 
     def records(self, rows: Ints) -> list[list[str]]:
         """Return the cells of some rows. Raises Unsure where the strict reader finds more or less than a record."""
-        texts = [_decoded(self.text(row)) for row in rows.tolist()]
+        texts = [decoded(self.text(row)) for row in rows.tolist()]
         try:
             found = list(
                 csv.reader(
@@ -238,7 +233,8 @@ def _ended(text: str) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-def _decoded(data: bytes) -> str:
+def decoded(data: bytes) -> str:
+    """Return what bytes say in UTF-8. Raises Unsure where they are none."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -254,89 +250,6 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
     whole = column.combine_chunks()
     return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks)
-
-
-def open_texts(a: Path, b: Path) -> tuple[TextSource, TextSource]:
-    """Return both sides of a comparison. Raises Unsure where one is not written plainly, or the headers differ."""
-    if library() is None:
-        raise Unsure
-    left, right = _Plain(a), _Plain(b)
-    if left.delimiter != right.delimiter:
-        raise Unsure
-    followed = _by_the_other(left, right) if _begin_alike(left.head, right.head) else None
-    if followed is not None:
-        lines_a, lines_b, mask = followed
-    else:
-        with ThreadPoolExecutor(workers()) as pool:
-            (lines_a, lines_b), mask = pool.map(lambda text: text.lines, (left, right)), None
-    sources = left.source(lines_a), right.source(lines_b, mask)
-    if sources[0].header != sources[1].header or len(sources[0].names) < 2:  # noqa: PLR2004
-        raise Unsure
-    return sources
-
-
-def _begin_alike(a: bytes, b: bytes) -> bool:
-    """Return whether most of the first lines of two texts are the same in place."""
-    pairs = list(zip(a[:_GLANCE].split(b"\n"), b[:_GLANCE].split(b"\n"), strict=False))
-    return 2 * sum(left == right for left, right in pairs) > len(pairs)
-
-
-def _by_the_other(a: _Plain, b: _Plain) -> tuple[Ints, Ints, Mask] | None:
-    """Return the records of both texts, and which differ in place; None where there are not as many."""
-    import numpy as np
-
-    lines_a = a.lines
-    records = len(lines_a) - 1
-    lines_b, mask = np.empty(records + 1, np.int64), np.zeros(records, np.bool_)
-    loops = library()
-    assert loops is not None  # noqa: S101  # open_texts asked
-    found = loops.kfm_follow_lines(
-        a.address, lines_a.ctypes.data, records, b.address, len(b.data), ord(a.delimiter),
-        lines_b.ctypes.data, mask.ctypes.data,
-    )  # fmt: skip
-    if found < 0:
-        raise Unsure
-    return (lines_a, lines_b, mask) if found else None
-
-
-class _Plain:
-    """A text whose first bytes have been looked at. Raises Unsure where they are not plain."""
-
-    def __init__(self, path: Path) -> None:
-        import numpy as np
-
-        self.path = path
-        with path.open("rb") as file:
-            if not path.stat().st_size:
-                raise Unsure
-            self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.head = self.data[:_HEAD_BYTES]
-        if self.head.startswith(MARKS):
-            raise Unsure
-        cut = self.head.rfind(b"\n") + 1 if len(self.head) < len(self.data) else len(self.head)
-        self.delimiter = sniff(_decoded(self.head[:cut]))
-        self.address = int(np.frombuffer(self.data, np.uint8).ctypes.data)
-
-    @cached_property
-    def lines(self) -> Ints:
-        """Where every record begins, and the end. Raises Unsure where the text is not written plainly."""
-        import numpy as np
-
-        loops = library()
-        assert loops is not None  # noqa: S101  # open_texts asked
-        kinds = np.zeros(1, np.int32)
-        most = loops.kfm_survey(self.address, len(self.data), kinds.ctypes.data)
-        lines = np.empty(most + 1, np.int64)
-        records = loops.kfm_find_lines(
-            self.address, len(self.data), ord(self.delimiter), int(kinds[0]), 1, lines.ctypes.data
-        )
-        if records < 1:
-            raise Unsure
-        return lines[: records + 1]
-
-    def source(self, lines: Ints, unlike: Mask | None = None) -> TextSource:
-        """Return the text as a source; ``unlike`` marks its records that are not those of the other side."""
-        return TextSource(self.path, self.data, self.delimiter, lines, unlike)
 
 
 def differing_lines(a: TextSource, b: TextSource, rows: int) -> Ints:

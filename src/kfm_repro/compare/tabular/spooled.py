@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from kfm_repro.compare.memory import economise
 from kfm_repro.compare.tabular.dialect import header, sniff
 from kfm_repro.compare.tabular.diff import Classifiers, compare_sources
-from kfm_repro.compare.tabular.lines import MARKS, Unsure
+from kfm_repro.compare.tabular.lines import Unsure, decoded
 from kfm_repro.compare.tabular.native import library
+from kfm_repro.compare.tabular.opening import MARKS, address_of, find_lines
 from kfm_repro.compare.tabular.quotes import has_bare_empty, has_quoted_empty
 from kfm_repro.compare.tabular.source import ParquetSource
 
@@ -25,6 +26,7 @@ __all__ = ["compare_spooled"]
 
 _BLOCK = 1 << 22
 """Bytes that are read at once: they become one row group."""
+_PER_LINE = 32
 _LONGEST = 1 << 26
 """Bytes of the longest record; a quote that never closes is not looked for in the whole text."""
 
@@ -73,8 +75,8 @@ class _Text:
         if head.startswith(MARKS):
             raise Unsure
         cut = head.rfind(b"\n") + 1
-        self.delimiter = sniff(_decoded(head[:cut]))
-        self.names, raw = header(_decoded(next(self._blocks(), b"")), self.delimiter)
+        self.delimiter = sniff(decoded(head[:cut]))
+        self.names, raw = header(decoded(next(self._blocks(), b"")), self.delimiter)
         self.header = raw.encode()
         if len(self.names) < 2 or len(set(self.names)) < len(self.names):  # noqa: PLR2004
             raise Unsure
@@ -100,7 +102,7 @@ class _Text:
         import pyarrow as pa
         import pyarrow.csv as arrow_csv
 
-        text = _decoded(rows)
+        text = decoded(rows)
         self.quoted_empty = self.quoted_empty or has_quoted_empty(text, self.delimiter)
         self.bare_empty = self.bare_empty or has_bare_empty(text, self.delimiter)
         try:
@@ -120,38 +122,21 @@ class _Text:
 
     def _blocks(self) -> Iterator[bytes]:
         """Yield the text in blocks of whole records. Raises Unsure where it is not written plainly."""
-        import numpy as np
-
-        loops = library()
-        assert loops is not None  # noqa: S101  # compare_spooled asked
         rest = b""
         with self.path.open("rb", buffering=0) as file:
             while True:
                 read = file.read(_BLOCK)
-                data = np.frombuffer(rest + read, np.uint8)
-                if not len(data):
+                data = bytearray(rest + read)
+                if not data:
                     return
                 if len(rest) > _LONGEST:
                     raise Unsure
-                kinds = np.zeros(1, np.int32)
-                most = loops.kfm_survey(data.ctypes.data, len(data), kinds.ctypes.data)
-                starts = np.empty(most + 1, np.int64)
-                count = loops.kfm_find_lines(
-                    *(data.ctypes.data, len(data), ord(self.delimiter)),
-                    *(int(kinds[0]), not read, starts.ctypes.data),
+                places = find_lines(
+                    address_of(data), len(data), self.delimiter, per_line=_PER_LINE, whole=not read
                 )
-                if count < 0:
-                    raise Unsure
-                end = int(starts[count])
-                rest = data[end:].tobytes()
+                end = places.end()
+                rest = bytes(data[end:])
                 if end:
-                    yield data[:end].tobytes()
+                    yield bytes(data[:end])
                 if not read:
                     return
-
-
-def _decoded(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as exc:
-        raise Unsure from exc

@@ -1,6 +1,10 @@
 /* The records of delimited texts: found, compared in place, numbered, and some of them taken out. */
 #include "numbers.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 static inline int ends_field(uint8_t byte, uint8_t delimiter) {
   return byte == delimiter || byte == '\n' || byte == '\r';
 }
@@ -29,43 +33,15 @@ static int64_t past_quotes(const uint8_t *data, int64_t start, int64_t at, int64
   return at;
 }
 
-enum { RETURNS = 1, ZEROS = 2, QUOTES = 4 };
-#define SURVEYED 240 /* so many line feeds a byte counts; a loop of known length is one over vectors */
-
-/* Returns the number of line feeds among a few bytes; which of the others are among them, `seen` takes in. */
-static inline __attribute__((always_inline)) uint8_t survey(const uint8_t *data, int length, uint8_t *seen) {
-  uint8_t feeds = 0, returns = 0, zeros = 0, quotes = 0;
-  for (int i = 0; i < length; i++) {
-    feeds += data[i] == '\n';
-    returns |= data[i] == '\r';
-    zeros |= data[i] == 0;
-    quotes |= data[i] == '"';
-  }
-  *seen |= (uint8_t)(returns * RETURNS | zeros * ZEROS | quotes * QUOTES);
-  return feeds;
-}
-
-/* Number of line feeds and one more, a bound for the number of records; `kinds` becomes which of the other bytes
- * that matter there are. */
-EXPORT int64_t kfm_survey(const uint8_t *data, int64_t size, int32_t *kinds) {
-  int64_t count = 1, at = 0;
-  uint8_t seen = 0;
-  for (; size - at >= SURVEYED; at += SURVEYED) count += survey(data + at, SURVEYED, &seen);
-  count += survey(data + at, (int)(size - at), &seen);
-  *kinds = seen;
-  return count;
-}
-
 /* Where the record ends that begins at `at`: at its line feed or the end of the text. -1 for a blank line, a
  * carriage return by itself, a NUL or quotes that RFC 4180 does not allow; -2 where a text that is not `whole`
  * ends before the record does. */
-static int64_t record_end(const uint8_t *data, int64_t at, int64_t size, int delimiter, int kinds, int whole) {
+static int64_t record_end(const uint8_t *data, int64_t at, int64_t size, int delimiter, int whole) {
   int64_t from = at, end;
   for (;;) {
     const uint8_t *feed = memchr(data + from, '\n', (size_t)(size - from));
     if (feed == NULL && !whole) return -2;
     end = feed == NULL ? size : feed - data;
-    if (!(kinds & QUOTES)) break;
     int64_t past = past_quotes(data, at, from, end, size, (uint8_t)delimiter, whole);
     if (past < 0) return past == -2 && !whole ? -2 : -1;
     if (past <= end) break;
@@ -73,28 +49,85 @@ static int64_t record_end(const uint8_t *data, int64_t at, int64_t size, int del
     if (from >= size) { end = size; break; }
   }
   if (end == at || (end == at + 1 && data[at] == '\r')) return -1;
-  if (kinds & ZEROS && memchr(data + at, 0, (size_t)(end - at)) != NULL) return -1;
-  if (kinds & RETURNS) {
-    const uint8_t *lone = memchr(data + at, '\r', (size_t)(end - at));
-    if (lone != NULL && (lone - data != end - 1 || end == size)) return -1;
-  }
+  if (memchr(data + at, 0, (size_t)(end - at)) != NULL) return -1;
+  const uint8_t *lone = memchr(data + at, '\r', (size_t)(end - at));
+  if (lone != NULL && (lone - data != end - 1 || end == size)) return -1;
   return end;
 }
 
-/* Where every record begins, and the end of the text. Returns the number of records, or -1 (see record_end). Of a
- * text that is not `whole` what lies behind its last complete record is left: there the last of `starts` points. */
-EXPORT int64_t kfm_find_lines(const uint8_t *data, int64_t size, int delimiter, int kinds, int whole,
-                              int64_t *starts) {
-  int64_t rows = 0, at = 0;
-  while (at < size) {
-    starts[rows] = at;
-    int64_t end = record_end(data, at, size, delimiter, kinds, whole);
-    if (end == -2) return rows;
-    if (end < 0) return -1;
-    rows++;
-    at = end + 1;
+enum { LANE = 64, NOT_PLAIN = -1, TOO_MANY = -3 };
+
+/* Which of 64 bytes are one of two, as bits. */
+static inline uint64_t where(const uint8_t *at, uint8_t one, uint8_t other) {
+  uint64_t bits = 0;
+#ifdef __SSE2__
+  const __m128i ones = _mm_set1_epi8((char)one), others = _mm_set1_epi8((char)other);
+  for (int i = 0; i < LANE; i += 16) {
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(at + i));
+    const __m128i same = _mm_or_si128(_mm_cmpeq_epi8(bytes, ones), _mm_cmpeq_epi8(bytes, others));
+    bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(same) << i;
   }
-  starts[rows] = whole ? size : at;
+#else
+  for (int i = 0; i < LANE; i++) bits |= (uint64_t)(at[i] == one || at[i] == other) << i;
+#endif
+  return bits;
+}
+
+/* What of the last byte of some is needed to go on behind them, 0 or 1 each. */
+typedef struct { uint64_t quoted, may_open, must_end, must_feed, ended; } Before;
+
+/* Returns which of the first `count` of 64 bytes are line feeds that end a record, all at once. `*plain` becomes 0
+ * where they cannot stand in a text that leaves no doubt (see record_end). */
+static inline uint64_t record_ends(const uint8_t *at, uint8_t delimiter, int count, Before *before, int *plain) {
+  const uint64_t valid = ~(uint64_t)0 >> (LANE - count);
+  const uint64_t feeds = where(at, '\n', '\n') & valid, quotes = where(at, '"', '"') & valid;
+  const uint64_t delimiters = where(at, delimiter, delimiter), rare = where(at, '\r', 0) & valid;
+  const uint64_t returns = rare ? where(at, '\r', '\r') & valid : 0;
+  uint64_t quoted = quotes;
+  for (int shift = 1; shift < LANE; shift *= 2) quoted ^= quoted << shift;
+  quoted ^= -before->quoted; /* from every quote that opens to the byte before the one that closes */
+  const uint64_t opens = quotes & quoted, closes = quotes & ~quoted, ends = feeds & ~quoted;
+  const uint64_t may_open = delimiters | ends | closes; /* a quote doubled closes, and opens again at once */
+  const uint64_t behind_close = closes << 1 | before->must_end, behind_return = returns << 1 | before->must_feed;
+  const uint64_t first = ends << 1 | before->ended;
+  uint64_t wrong = opens & ~(may_open << 1 | before->may_open);
+  wrong |= behind_close & ~(delimiters | feeds | returns | quotes);
+  wrong |= behind_return & ~ends;
+  wrong |= first & (ends | returns);
+  wrong |= rare ^ returns;
+  *plain &= (wrong & valid) == 0;
+  const int last = count - 1;
+  *before = (Before){quoted >> last & 1, may_open >> last & 1, closes >> last & 1, returns >> last & 1, ends >> last & 1};
+  return ends;
+}
+
+/* Where every record begins, and the end of the text. Returns the number of records, -1 for a text that is not written
+ * plainly (see record_end), or -3 for more than `most`, beyond which and one there is no room. Of a text that is not
+ * `whole` what lies behind its last complete record is left: there the last of `starts` points. */
+EXPORT int64_t kfm_find_lines(const uint8_t *data, int64_t size, int delimiter, int whole, int64_t *starts,
+                              int64_t most) {
+  Before before = {.may_open = 1, .ended = 1};
+  int64_t rows = 0, at = 0;
+  int plain = 1;
+  for (int64_t block = 0; block < size && plain; block += LANE) {
+    uint8_t copied[LANE] = {0};
+    const uint8_t *from = data + block;
+    const int count = size - block < LANE ? (int)(size - block) : LANE;
+    if (count < LANE) from = memcpy(copied, from, (size_t)count);
+    uint64_t ends = record_ends(from, (uint8_t)delimiter, count, &before, &plain);
+    for (; ends; ends &= ends - 1) {
+      if (rows == most) return TOO_MANY;
+      starts[rows++] = at;
+      at = block + __builtin_ctzll(ends) + 1;
+    }
+  }
+  if (!plain || (whole && (before.quoted || before.must_feed))) return NOT_PLAIN;
+  if (whole && at < size) {
+    if (rows == most) return TOO_MANY;
+    starts[rows++] = at;
+    at = size;
+  }
+  starts[rows] = at;
   return rows;
 }
 
@@ -129,7 +162,7 @@ EXPORT int kfm_follow_lines(const uint8_t *a, const int64_t *starts_a, int64_t r
     }
     at = starts_a[i] + shift;
     if (i == records || at >= size) break;
-    int64_t end = record_end(b, at, size, delimiter, RETURNS | ZEROS | QUOTES, 1);
+    int64_t end = record_end(b, at, size, delimiter, 1);
     if (end < 0) return -1;
     starts_b[i] = at;
     starts_b[i + 1] = end < size ? end + 1 : size;
