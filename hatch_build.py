@@ -19,7 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _AGENT = "kfm_repro/execute/perturb/agent"
 _ROWS = "kfm_repro/compare/tabular/native"
-_ROWS_SOURCES = ("lines.c", "numbers.c", "pages.c", "pairs.c", "rings.c", "sqlite.c")
+_ROWS_SOURCES = ("lines.c", "numbers.c", "pages.c", "pairs.c", "rings.c", "sieve.c", "sqlite.c")
 _ROWS_FLAGS = (
     "-std=c11",
     "-O3",

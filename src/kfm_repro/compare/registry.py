@@ -42,6 +42,8 @@ _GEOJSON_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{\s*" + _GEOJSON_TYPE)
 _GEOJSON_ANYWHERE = re.compile(_GEOJSON_TYPE)
 
 _SQLITE = (".gpkg", ".sqlite", ".db", ".mbtiles")
+_ZARR = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
+"""Names, not suffixes: what describes a store of Zarr's second version."""
 _XML = (".xml", ".svg", ".gpx", ".rels", ".xsd", ".vrt", ".qgs", ".sld", ".xmp")
 
 
@@ -145,7 +147,7 @@ FORMATS: tuple[Format, ...] = (
         "geojsonseq", "vector.geojson_seq:compare", Kind.ENCODING, (".geojsonl", ".geojsons", ".geojsonseq")
     ),
     Format("csv", "delimited:compare", Kind.ENCODING, (".csv", ".tsv", ".tab")),
-    Format("json", "document:compare_json", Kind.ENCODING, (".json",)),
+    Format("json", "document:compare_json", Kind.ENCODING, (".json", *_ZARR)),
     Format("jsonld", "document.rdf:compare_jsonld", Kind.ENCODING, (".jsonld",)),
     Format("ntriples", "document.rdf:compare_ntriples", Kind.ENCODING, (".nt",)),
     Format("turtle", "document.rdf:compare_turtle", Kind.ENCODING, (".ttl",)),
@@ -278,7 +280,7 @@ def _looks_binary(head: bytes) -> bool:
 
 
 def _by_suffix(name: str) -> Format | None:
-    suffix = Path(name).suffix.lower()
+    suffix = Path(name).suffix.lower() or Path(name).name
     return next((row for row in FORMATS if suffix in row.suffixes), None)
 
 

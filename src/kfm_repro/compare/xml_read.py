@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["local_name", "read_xml"]
 
 _MAX_DEPTH = 200
+_REFERENCE = re.compile(rb"&(?!#|(?:lt|gt|amp|quot|apos);)[^;&<>\s]+;")
+"""An entity that XML itself does not define (XML 1.0, section 4.6)."""
+_SPACE = "http://www.w3.org/XML/1998/namespace}space"
+"""The attribute ``xml:space`` (section 2.10)."""
+_SVG_TEXT = "http://www.w3.org/2000/svg}text"
+"""Words of a picture: white space between two of them is drawn."""
 
 
 def local_name(tag: str) -> str:
@@ -25,9 +32,10 @@ def read_xml(raw: bytes, context: Context) -> list[Any]:
     """Return the root as ``[tag, attributes, child, …]``; children are elements or texts, in order.
 
     Names are ``namespace}local``; attributes are sorted, comments left out, processing instructions kept as
-    ``["?target", data]``. Declarations of prefixes that texts use are attributes ``xmlns:…``. White space alone
-    between elements is left out where it holds a line break: it is indentation. Raises Unreadable, LimitExceeded
-    (also for a document that declares entities).
+    ``["?target", data]``, entities that a document type elsewhere declares as ``["&name"]``. Declarations of prefixes
+    that texts use are attributes ``xmlns:…``. White space alone between elements is left out where it holds a line
+    break: it is indentation, unless ``xml:space`` preserves it or it is between the words of an SVG. Raises Unreadable,
+    LimitExceeded (also for a document that declares entities, or has in an attribute one that is declared elsewhere).
     """
     builder = _Builder(context)
     parser = expat.ParserCreate(namespace_separator="}")
@@ -40,10 +48,12 @@ def read_xml(raw: bytes, context: Context) -> list[Any]:
     parser.StartDoctypeDeclHandler = builder.doctype
     parser.EntityDeclHandler = _refuse
     parser.ExternalEntityRefHandler = _refuse
+    parser.SkippedEntityHandler = builder.skipped
     try:
         parser.Parse(raw, True)  # noqa: FBT003  # expat takes it by position
     except expat.ExpatError as exc:
         raise Unreadable(f"cannot be read as XML: {exc}") from exc
+    builder.check_references(raw)
     builder.prefixes.settle()
     root: list[Any] = builder.root[2]
     root[1].update(builder.prolog)
@@ -62,6 +72,9 @@ class _Builder:
         self.prolog: dict[str, str] = {}
         self.prefixes = Prefixes()
         self._open: list[list[Any]] = [self.root]
+        self._preserving = [False]
+        self._typed = False
+        self._skipped = 0
         self._left = context.limits.yaml_nodes
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -75,12 +88,16 @@ class _Builder:
         self.prefixes.element(tag.rpartition("}")[0], list(attributes.values()), keep)
         self._open[-1].append(element)
         self._open.append(element)
+        space = attributes.get(_SPACE)
+        self._preserving.append(space == "preserve" if space else self._preserving[-1] or tag == _SVG_TEXT)
         if len(self._open) > _MAX_DEPTH:
             raise LimitExceeded(f"XML nested more than {_MAX_DEPTH} deep")
 
     def end(self, _: str) -> None:
-        """End an element; its indentation goes."""
+        """End an element; its indentation goes, unless it is to be preserved."""
         element = self._open.pop()
+        if self._preserving.pop():
+            return
         texts = [child for child in element[2:] if isinstance(child, str)]
         blank = all(not text.strip(" \t\r\n") for text in texts)
         if blank and any(isinstance(child, list) for child in element[2:]):
@@ -98,8 +115,25 @@ class _Builder:
 
     def doctype(self, _: str, system: str | None, public: str | None, __: int) -> None:
         """Keep the names of a document type as an attribute of the root."""
+        self._typed = True
         if system or public:
             self.prolog["!DOCTYPE"] = f"{public or ''} {system or ''}"
+
+    def skipped(self, name: str, _: int) -> None:
+        """Keep an entity of which only a document type elsewhere says what it stands for."""
+        self._count()
+        self._skipped += 1
+        self._open[-1].append([f"&{name}", {}])
+
+    def check_references(self, raw: bytes) -> None:
+        """Raise LimitExceeded where the parser passed over an entity and told nobody: it does so in attributes.
+
+        Only a document type makes it pass over any. One in a comment is taken for such a one as well.
+        """
+        if self._typed and len(_REFERENCE.findall(raw.replace(b"\0", b""))) != self._skipped:
+            raise LimitExceeded(
+                "the XML refers to entities that are declared elsewhere, which are not fetched"
+            )
 
     def instruction(self, target: str, data: str) -> None:
         """Keep a processing instruction; one outside of the root, such as a style sheet, as an attribute of it."""

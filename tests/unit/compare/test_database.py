@@ -472,6 +472,18 @@ def test_values_of_computed_columns_are_compared(databases: Any) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "b",
+    [
+        "create table t(a, v); insert into t values (1, 2)",
+        "create table t(a, v as (a + 1) stored); insert into t(a) values (1)",
+    ],
+)
+def test_a_column_computed_on_one_side_is_another_schema(databases: Any, b: str) -> None:
+    a = "create table t(a, v as (a + 1)); insert into t(a) values (1)"
+    assert worst(databases(a, b)) == [("schema", "t", None)]
+
+
 def test_references_without_a_declared_key_make_a_renumbering_a_value(databases: Any) -> None:
     table = "create table f(fid integer primary key, name); create table obs(f_id, v); insert into obs values ({}, 10);"
     rows = "insert into f values (1, 'A'), (2, 'B')", "insert into f values (1, 'B'), (2, 'A')"

@@ -315,6 +315,9 @@ def test_yaml_scalars_that_all_schemas_read_alike_are_equal(tmp_path: Path, a: s
         ("a: !!omap [x: 1, y: 2]", "a: !!omap [y: 2, x: 1]"),
         ("a: !!pairs [x: 1, y: 2]", "a: !!omap [x: 1, y: 2]"),
         ("a: !!timestamp nonsense", "a: nonsense"),
+        ("%YAML 1.1\n---\na: yes", "%YAML 1.2\n---\na: yes"),
+        ("%YAML 1.1\n---\na: 010", "a: 010"),
+        ("--- 010\n...\n%YAML 1.1\n--- 010\n", "%YAML 1.1\n--- 010\n...\n--- 010\n"),
     ],
 )
 def test_yaml_that_readers_take_for_different_things_is_different(tmp_path: Path, a: str, b: str) -> None:
@@ -330,6 +333,8 @@ def test_yaml_that_readers_take_for_different_things_is_different(tmp_path: Path
         ("a: !!omap [x: 1]", "a: !!omap [ x: 1 ]"),
         ("# nothing", "# still nothing"),
         ("a: &x {k: 1, j: 2}\nb: {<<: *x, k: 3}", "a: &x {k: 1, j: 2}\nb: {<<: *x,  k: 3}"),
+        ("%YAML 1.2\n---\na: yes", "a: yes"),
+        ("%YAML 1.1\n---\na: true", "%YAML 1.2\n---\na: true"),
     ],
 )
 def test_yaml_that_says_the_same_is_equivalent(tmp_path: Path, a: str, b: str) -> None:
@@ -463,6 +468,10 @@ ORDERED = [
     ),
     ({"axis": [{"n": "lat"}, {"n": "lon"}]}, {"axis": [{"n": "lon"}, {"n": "lat"}]}, "/axis"),
     ({"dims": ["y", "x"]}, {"dims": ["x", "y"]}, "/dims"),
+    *(
+        ({"a": {name: [{"n": "x"}, {"n": "y"}]}}, {"a": {name: [{"n": "y"}, {"n": "x"}]}}, f"/a/{name}")
+        for name in ("bands", "eo:bands", "raster:bands", "layers", "cells", "steps", "fields")
+    ),
     ({"m": [["a", 1], ["b", 2]]}, {"m": [["b", 2], ["a", 1]]}, "/m"),
     ([True, False], [False, True], ""),
 ]

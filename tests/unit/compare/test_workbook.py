@@ -215,6 +215,25 @@ def test_cells_and_rows_need_not_say_where_they_are(tmp_path: Path) -> None:
     assert kinds(outcome(a, target)) == {(Kind.VALUE, Rung.VALUE)}
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ("1", "1.0", (Kind.LAYOUT, Rung.CONTAINER)),
+        ("0.1", "0.10000000000000001", (Kind.LAYOUT, Rung.CONTAINER)),
+        ("300", "3E2", (Kind.LAYOUT, Rung.CONTAINER)),
+        ("9007199254740992", "9007199254740993", (Kind.ATTRIBUTES, Rung.VALUE)),
+    ],
+)
+def test_one_number_may_be_spelled_in_several_ways(
+    tmp_path: Path, a: str, b: str, expected: tuple[Kind, Rung]
+) -> None:
+    first, second = (f"<v>{text}</v>".encode() for text in (a, b))
+    plain = book(tmp_path / "plain.xlsx", [("id", "n"), (12345, "x"), (2, "y")])
+    left = repacked(plain, tmp_path / "a.xlsx", SHEET, b"<v>12345</v>", first)
+    right = repacked(plain, tmp_path / "b.xlsx", SHEET, b"<v>12345</v>", second)
+    assert kinds(outcome(left, right)) == {expected}
+
+
 OTHER = "xl/worksheets/sheet2.xml"
 
 

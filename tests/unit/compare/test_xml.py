@@ -16,6 +16,7 @@ SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg"><metadata><date>{0}</date></metadata>'
     '<clipPath id="{1}"/><path id="{2}" clip-path="url(#{1})" d="{3}"/><use href="#{2}"/></svg>'
 )
+PRESERVED = '<a xml:space="preserve"><b{1}>{0}<c/></b></a>'
 KML = (
     '<kml><Document><Placemark id="out.1">{0}</Placemark><Placemark id="{2}">{1}</Placemark></Document></kml>'
 )
@@ -47,6 +48,19 @@ def xml(text: str, *values: str) -> bytes:
         ),
         ("<!DOCTYPE a SYSTEM 'x'><a/>", "<!DOCTYPE a SYSTEM 'y'><a/>", {"value:value@/a/@!DOCTYPE"}),
         ("<a xmlns='urn:1'/>", "<a xmlns='urn:2'/>", {"value:value@/a"}),
+        ("<!DOCTYPE a SYSTEM 'x'><a>&c;</a>", "<!DOCTYPE a SYSTEM 'x'><a>&d;</a>", {"value:value@/a/&c"}),
+        ("<!DOCTYPE a SYSTEM 'x'><a x='&c;'/>", "<!DOCTYPE a SYSTEM 'x'><a x='&d;'/>", {"bytes:unknown"}),
+        (
+            "<!DOCTYPE a SYSTEM 'x'><a>&c;<b/></a>",
+            "<!DOCTYPE a SYSTEM 'x'><a>&c;<b></b></a>",
+            {"encoding:container"},
+        ),
+        (PRESERVED.format("\n", ""), PRESERVED.format("\n\n", ""), {"value:value@/a/b"}),
+        (
+            PRESERVED.format("\n", ' xml:space="default"'),
+            PRESERVED.format("\n\n", ' xml:space="default"'),
+            {"encoding:container"},
+        ),
     ],
 )
 def test_xml_by_what_it_says(tmp_path: Path, a: str, b: str, expected: set[str]) -> None:
@@ -83,6 +97,49 @@ def test_svg_ids_are_renamed_one_to_one_with_what_refers_to_them(tmp_path: Path)
     }
     assert "value:value@/svg/path/@d" in brief(compared(tmp_path, a, drawn, "x.svg"))
     assert compared(tmp_path, a, swapped, "x.svg").verdict is OutputVerdict.DIFFERENT
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (
+            '<path id="20001001" d="M 1"/><path id="20003001"/>',
+            '<path id="20003001" d="M 1"/><path id="20001001"/>',
+        ),
+        (
+            '<path id="a1b2c3d4" d="M 1"/><path id="b1b2c3d4"/>',
+            '<path id="b1b2c3d4" d="M 1"/><path id="a1b2c3d4"/>',
+        ),
+        ('<path id="tract20001001"/>', '<path id="tract20009999"/>'),
+        *(
+            (f'<path id="pf123456789"/>{said}', f'<path id="pabcdef0123"/>{said}')
+            for said in (
+                "<style>#pf123456789 {fill: red}</style>",
+                "<script>draw('pf123456789')</script>",
+                '<g aria-labelledby="pf123456789"/>',
+                '<animate begin="pf123456789.click"/>',
+                "<style>#pabcdef0123 {fill: red}</style>",
+            )
+        ),
+        (
+            "<text>\n<tspan>a</tspan>\n<tspan>b</tspan>\n</text>",
+            "<text><tspan>a</tspan><tspan>b</tspan></text>",
+        ),
+    ],
+)
+def test_svg_ids_that_mean_something_and_words_that_lie_apart_are_data(
+    tmp_path: Path, a: str, b: str
+) -> None:
+    sides = (f'<svg xmlns="http://www.w3.org/2000/svg">{side}</svg>'.encode() for side in (a, b))
+    assert compared(tmp_path, *sides, "x.svg").verdict is OutputVerdict.DIFFERENT
+
+
+def test_svg_styles_follow_the_ids(tmp_path: Path) -> None:
+    a, b = (
+        f'<svg xmlns="http://www.w3.org/2000/svg"><style>#{name} {{fill: red}}</style><path id="{name}"/></svg>'
+        for name in ("pf123456789", "pabcdef0123")
+    )
+    assert brief(compared(tmp_path, a.encode(), b.encode(), "x.svg")) == {"identifier:container"}
 
 
 def test_features_are_a_set_and_ids_that_are_keys_are_data(tmp_path: Path) -> None:

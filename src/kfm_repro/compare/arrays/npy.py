@@ -24,14 +24,19 @@ _BLOCK = 1 << 20
 def compare(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
     """Compare two ``.npy`` files (NumPy enhancement proposal 1): dtype, shape, order of the axes, elements.
 
-    Raises Unreadable, and LimitExceeded for arrays of Python objects, which are pickles.
+    In which order the bytes of a number stand says nothing. Raises Unreadable, and LimitExceeded for arrays of Python
+    objects, which are pickles.
     """
+    import numpy as np
+
     left, right = _opened(a), _opened(b)
-    if left.shape != right.shape or left.dtype != right.dtype:
+    dtype = left.dtype.newbyteorder("=")
+    if left.shape != right.shape or dtype != right.dtype.newbyteorder("="):
         return (_shape_finding(left, right),)
     diff = FieldDiffs(Kind.VALUE, {}, context, context.options.tolerance.get("*"))
     for window in windows(left.shape, left.dtype.itemsize):
-        diff.add(left[window], right[window], [part.start for part in window])
+        mine, theirs = (np.asarray(side[window], dtype) for side in (left, right))
+        diff.add(mine, theirs, [part.start for part in window])
     found = diff.findings()
     if not _same_rest((a, left), (b, right)):
         evidence = "bytes after the last element"

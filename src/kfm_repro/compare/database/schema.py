@@ -111,7 +111,7 @@ def _columns(a: Table, b: Table, names: tuple[Mapping[str, str], ...]) -> Iterat
             kind=kind, rung=Rung.VALUE, where=where, evidence=evidence,
             examples=(Example(a=_text(column), b=_text(other)),),
         )  # fmt: skip
-    same = {column.name for column in a.columns} == set(others)
+    same = {*a.names, *a.computed} == {*b.names, *b.computed}
     if same and not differs and shape(a.sql, _alike(names[0])) != shape(b.sql, _alike(names[1])):
         evidence = "the statements that made the table differ in more than the order of their columns"
         yield _value(a.name, evidence, Example(a=scalar(a.sql), b=scalar(b.sql)))

@@ -20,6 +20,14 @@ _ORDERED = frozenset(
     )
 )
 """Keys whose own array, and the arrays in it, are in order, whatever they hold."""
+_RECORDS = frozenset(
+    (
+        *("bands", "eo:bands", "raster:bands"),  # STAC 1.1.0: the bands of an asset, in its order
+        *("layers", "cells", "steps"),  # MapLibre styles: what is drawn above what; notebooks; workflows
+        "fields",  # Table Schema and Arrow: the columns of a table
+    )
+)
+"""The same for arrays of objects alone; texts there are names."""
 _TABULAR = frozenset(("columns", "index", "data", "extent"))
 """The same for arrays that hold no objects: data frames split into parts, extents."""
 _PREFIX = "proj:"
@@ -48,12 +56,12 @@ class Place:
     def is_ordered(self, members: Sequence[Any]) -> bool:
         """Return whether the members of an array here mean something else in another order.
 
-        Objects name themselves and texts are mostly tags, so arrays of nothing else are sets unless their
+        Objects mostly name themselves and texts are mostly tags, so arrays of nothing else are sets unless their
         place says otherwise. Numbers and arrays are told apart by nothing but their place: they are always
         in order.
         """
         if self.below or self.own in _ORDERED:
             return True
         if all(isinstance(member, dict) for member in members):
-            return False
+            return self.own in _RECORDS
         return self.own in _TABULAR or not all(isinstance(member, str) for member in members)

@@ -14,6 +14,7 @@ from msgspec import structs
 from kfm_repro.compare import text
 from kfm_repro.compare.context import reading
 from kfm_repro.compare.document import compare_json
+from kfm_repro.compare.document.graphs import are_told_apart, is_blank, same_graph
 from kfm_repro.compare.document.parse import DuplicateKey, read_json
 from kfm_repro.compare.extras import need
 from kfm_repro.compare.samples import scalar
@@ -86,19 +87,29 @@ def _compare(
     if any(len(data) > _MOST_BYTES for data in raw) or not all(blank in data for data in raw):
         return found
     graphs = [_graph(path, form) for path in (a, b)]
-    compare = need("rdflib.compare", "rdf", "RDF with blank nodes")
     try:
-        _, only_a, only_b = compare.graph_diff(*graphs)
+        same = same_graph(*graphs)
+        lone = () if same else _lone(graphs)
+    except LimitExceeded:
+        raise
     except Exception:  # noqa: BLE001  # rdflib reads names that it refuses to compare
         return found
-    if not len(only_a) and not len(only_b):
-        evidence = "the same graph: blank nodes bear other names, or statements stand in another order"
-        count = len({term for triple in graphs[0] for term in triple if _is_blank(term)})
-        if count and all(b"_:" in data for data in raw):
-            return (
-                Finding(kind=Kind.IDENTIFIER, rung=Rung.CONTAINER, count=count, of=count, evidence=evidence),
-            )
-        return (Finding(kind=Kind.ENCODING, rung=Rung.CONTAINER, evidence=evidence),)
+    return (_respelled(graphs, raw),) if same else lone or found
+
+
+def _respelled(graphs: list[Any], raw: tuple[bytes, bytes]) -> Finding:
+    evidence = "the same graph: blank nodes bear other names, or statements stand in another order"
+    count = len({term for triple in graphs[0] for term in triple if is_blank(term)})
+    if count and all(b"_:" in data for data in raw):
+        return Finding(kind=Kind.IDENTIFIER, rung=Rung.CONTAINER, count=count, of=count, evidence=evidence)
+    return Finding(kind=Kind.ENCODING, rung=Rung.CONTAINER, evidence=evidence)
+
+
+def _lone(graphs: list[Any]) -> tuple[Finding, ...]:
+    """Return the statements that only one graph has; nothing where many blank nodes are alike: they might be any."""
+    if not are_told_apart(*graphs):
+        return ()
+    _, only_a, only_b = need("rdflib.compare", "rdf", "RDF with blank nodes").graph_diff(*graphs)
     return tuple(
         Finding(
             kind=Kind.VALUE,
@@ -126,7 +137,7 @@ def _graph(path: Path, form: str) -> Any:  # noqa: ANN401  # rdflib is untyped h
             graph.parse(data=path.read_bytes(), format=form)
         except Exception as exc:
             raise Unreadable(f"cannot be read as RDF: {exc}".splitlines()[0][:300]) from exc
-    blank = sum(_is_blank(term) for triple in graph for term in triple)
+    blank = sum(is_blank(term) for triple in graph for term in triple)
     if blank > _MOST_BLANK:
         raise LimitExceeded(f"blank nodes at more than {_MOST_BLANK} places")
     return graph
@@ -144,10 +155,6 @@ def _literals_as_written(rdflib: Any) -> Iterator[None]:  # noqa: ANN401  # as a
         yield
     finally:
         rdflib.NORMALIZE_LITERALS = before
-
-
-def _is_blank(term: object) -> bool:
-    return type(term).__name__ == "BNode"
 
 
 def _examples(graph: Any, side: str) -> tuple[Example, ...]:  # noqa: ANN401  # as above

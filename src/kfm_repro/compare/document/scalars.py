@@ -36,11 +36,13 @@ _MANTISSA = re.compile(r"[-+]?([0-9]*)\.?([0-9]*)")
 class Plain:
     """A YAML scalar on whose type or value readers disagree: it equals only what is written the same.
 
-    ``tag`` is empty for an unquoted scalar, else the short name of the tag that it bears.
+    ``tag`` is empty for an unquoted scalar, else the short name of the tag that it bears. ``is_old`` says that its
+    document declares to be of YAML 1.1.
     """
 
     tag: str
     text: str
+    is_old: bool = False
 
     def __str__(self) -> str:
         """Return it as it is written."""

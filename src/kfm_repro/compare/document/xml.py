@@ -25,7 +25,9 @@ __all__ = ["compare_xml"]
 
 _DRAWN = re.compile(r"[A-Za-z_]{0,8}[0-9a-f]{8,40}")
 """Ids that a program made up: Matplotlib writes a letter and ten hexadecimal digits."""
-_REFERRED = re.compile(r"[A-Za-z_]{0,8}[0-9a-f]{8,40}")
+_HEXADECIMAL = re.compile(r"[0-9][0-9a-f]*[a-f]|[a-f][0-9a-f]*[0-9]")
+"""Letters and digits that stand among each other."""
+_MOSTLY = 0.9
 _OFFICE = frozenset(("coreProperties", "document-meta"))
 _DATES = frozenset(("created", "modified", "date", "creation-date", "print-date"))
 _PROGRAMS = frozenset(("AppVersion", "Application", "generator"))
@@ -68,16 +70,47 @@ def _renamed(a: list[Any], b: list[Any]) -> tuple[list[Any], list[Finding]]:
         return a, []
     if len(set(pairs.values())) != len(pairs):
         return a, []
-    first = next((x, y) for x, y in pairs.items() if x != y)
+    changed = {mine: theirs for mine, theirs in pairs.items() if mine != theirs}
+    mine, theirs = frozenset(changed), frozenset(changed.values())
+    if not _are_random(changed) or _is_said(a, theirs) or _is_said(b, mine):
+        return a, []
+    if _is_said(a, mine, elsewhere=True) or _is_said(b, theirs, elsewhere=True):
+        return a, []
+    first = next(iter(changed.items()))
     finding = Finding(
         kind=Kind.IDENTIFIER,
         rung=Rung.CONTAINER,
-        count=sum(x != y for x, y in pairs.items()),
+        count=len(changed),
         of=len(pairs),
         examples=(Example(key={"field": "id"}, a=first[0], b=first[1]),),
         evidence="ids of elements, renamed one-to-one with all that refers to them",
     )
     return _substituted(a, pairs), [finding]
+
+
+def _are_random(changed: dict[str, str]) -> bool:
+    """Return whether ids are as random as drawn ones: numbers of places are not.
+
+    Of ten hexadecimal digits, one in a hundred is a decimal number, and of two such hardly ever both are.
+    """
+    random = sum(any(map(_HEXADECIMAL.search, pair)) for pair in changed.items())
+    return random >= _MOSTLY * len(changed)
+
+
+def _is_said(element: list[Any], names: frozenset[str], *, elsewhere: bool = False) -> bool:
+    """Return whether one of the names stands anywhere, or anywhere but where `_substituted` changes it."""
+    said = [value for name, value in element[1].items() if not (elsewhere and (name == "id" or "#" in value))]
+    if not (elsewhere and _is_style(element)):
+        said += [child for child in element[2:] if isinstance(child, str)]
+    if any(not names.isdisjoint(_DRAWN.findall(text)) for text in said):
+        return True
+    return any(
+        _is_said(child, names, elsewhere=elsewhere) for child in element[2:] if isinstance(child, list)
+    )
+
+
+def _is_style(element: list[Any]) -> bool:
+    return local_name(element[0]) == "style"
 
 
 def _ids(element: list[Any]) -> list[str]:
@@ -89,15 +122,19 @@ def _ids(element: list[Any]) -> list[str]:
 
 
 def _substituted(element: list[Any], pairs: dict[str, str]) -> list[Any]:
-    """Return an element with other ids: as a whole value, after ``#``, and within ``url(#…)``."""
+    """Return an element with other ids: as a whole value, after ``#``, within ``url(#…)``, and in styles."""
 
     def other(value: str) -> str:
-        return _REFERRED.sub(lambda match: pairs.get(match.group(), match.group()), value)
+        return _DRAWN.sub(lambda match: pairs.get(match.group(), match.group()), value)
 
     attributes = {
         name: other(value) if name == "id" or "#" in value else value for name, value in element[1].items()
     }
-    children = [_substituted(child, pairs) if isinstance(child, list) else child for child in element[2:]]
+    styled = _is_style(element)
+    children = [
+        _substituted(child, pairs) if isinstance(child, list) else other(child) if styled else child
+        for child in element[2:]
+    ]
     return [element[0], attributes, *children]
 
 

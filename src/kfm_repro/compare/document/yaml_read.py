@@ -18,6 +18,8 @@ __all__ = ["read_yaml"]
 
 _MAX_DEPTH = 500
 """Deepest nesting of YAML that is composed: libyaml's composer recurses on the C stack without a limit."""
+_OLD = (1, 1)
+"""The version of which a document has to say that it is written in it, to those who read 1.2 (6.8.1)."""
 
 
 def read_yaml(raw: bytes, context: Context) -> object:
@@ -28,10 +30,10 @@ def read_yaml(raw: bytes, context: Context) -> object:
     import yaml
 
     try:
-        _check_depth(raw, context)
+        versions = _check_depth(raw, context)
         loader = loader_class()(raw)
         try:
-            documents = list(_documents(loader, context))
+            documents = list(_documents(loader, versions, context))
         finally:
             loader.dispose()
     except yaml.YAMLError as exc:
@@ -39,29 +41,43 @@ def read_yaml(raw: bytes, context: Context) -> object:
     return documents[0] if len(documents) == 1 else Stream(documents)
 
 
-def _documents(loader: Any, context: Context) -> Iterator[object]:  # noqa: ANN401  # PyYAML is untyped
+def _documents(
+    loader: Any,  # noqa: ANN401  # PyYAML is untyped
+    versions: list[tuple[int, int] | None],
+    context: Context,
+) -> Iterator[object]:
     left = context.limits.yaml_nodes
-    while loader.check_node():
+    for version in versions:
+        if not loader.check_node():
+            return
+        loader.is_old = version == _OLD
         node = loader.get_node()
         left -= _expanded(node, left, {}, loader)
         yield loader.construct_document(node)
 
 
-def _check_depth(raw: bytes, context: Context) -> None:
-    """Count nesting and nodes from the event stream, before anything recursive sees the document."""
+def _check_depth(raw: bytes, context: Context) -> list[tuple[int, int] | None]:
+    """Count nesting and nodes from the event stream, before anything recursive sees the document.
+
+    Returns the version of YAML that each document says it is written in.
+    """
     import yaml
 
+    versions: list[tuple[int, int] | None] = []
     depth = nodes = 0
     for event in yaml.parse(raw, Loader=safe_base()):
         if isinstance(event, yaml.events.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.events.CollectionEndEvent):
             depth -= 1
+        elif isinstance(event, yaml.events.DocumentStartEvent):
+            versions.append(event.version)
         nodes += isinstance(event, yaml.events.NodeEvent)
         if depth > _MAX_DEPTH:
             raise LimitExceeded(f"YAML nested more than {_MAX_DEPTH} deep")
         if nodes > context.limits.yaml_nodes:
             raise LimitExceeded(f"YAML of more than {context.limits.yaml_nodes} nodes")
+    return versions
 
 
 def _expanded(node: Any, budget: int, sizes: dict[int, int], loader: Any) -> int:  # noqa: ANN401  # as above

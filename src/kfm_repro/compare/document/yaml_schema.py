@@ -79,7 +79,8 @@ def loader_class() -> Any:  # noqa: ANN401  # a class built on an untyped one
 
 
 def _plain(tag: str) -> Callable[[Any, Any], Plain]:
-    return lambda loader, node: Plain(tag, loader.construct_scalar(node))
+    """Return a constructor for what readers disagree on; a document that says which of them is right is no other's."""
+    return lambda loader, node: Plain(tag, loader.construct_scalar(node), is_old=loader.is_old)
 
 
 def _agreed(name: str, made: Callable[[str], object]) -> Callable[[Any, Any], object]:
@@ -87,7 +88,7 @@ def _agreed(name: str, made: Callable[[str], object]) -> Callable[[Any, Any], ob
 
     def construct(loader: Any, node: Any) -> object:  # noqa: ANN401  # PyYAML's constructor form
         text = loader.construct_scalar(node)
-        return made(text) if _AGREED[name].fullmatch(text) else Plain(name, text)
+        return made(text) if _AGREED[name].fullmatch(text) else Plain(name, text, is_old=loader.is_old)
 
     return construct
 

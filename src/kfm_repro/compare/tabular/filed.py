@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kfm_repro.compare.tabular.arrays import numpy_of
 from kfm_repro.compare.tabular.exact import exact, python_values, taken
 from kfm_repro.compare.tabular.numbering import Numbers
 from kfm_repro.compare.tabular.schema import Column, spell_numbers, spells_fractions
 from kfm_repro.compare.tabular.sorting import direction
 from kfm_repro.compare.tabular.unique import is_unique
+from kfm_repro.compare.tabular.workers import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -108,28 +108,34 @@ class FileColumn(Column):
     def _names_other_rows_of_b(self) -> bool:
         """Return `names_rows_of` B, given that of A.
 
-        But for ``rows_b``, B's rows equal rows of A outside of ``rows_a``, one to one.
+        But for ``rows_b``, B's rows equal rows of A outside of ``rows_a``, one to one: what ``rows_a`` hold is
+        nowhere else in A, and only the other cells of ``rows_b`` are to be looked for there.
         """
-        import numpy as np
         import pyarrow.compute as pc
 
         cells = exact(self.b)
-        if cells.null_count or not is_unique(cells):
-            return False
         if not len(cells):
             return True
-        for start, piece in self.sources[0].pieces(self.at[0]):
-            here = exact(_chunked(piece))
-            places = np.flatnonzero(numpy_of(pc.is_in(here, value_set=cells.combine_chunks()))) + start
-            if not np.isin(places, self.rows_a).all():
-                return False
-        return True
+        if cells.null_count or not is_unique(cells):
+            return False
+        wanted = cells.filter(pc.invert(pc.is_in(cells, value_set=exact(self.a).combine_chunks())))
+        if not len(wanted):
+            return True
+        source, at, values = self.sources[0], self.at[0], wanted.combine_chunks()
+
+        def holds_some(group: int) -> bool:
+            return bool(pc.any(pc.is_in(exact(_chunked(source.piece(at, group))), value_set=values)).as_py())
+
+        return not any(in_parallel(holds_some, range(source.groups)))
 
     def names_rows_of(self, side: int, allowed: int = 0) -> bool:
         """Return `names_rows` for A (0) or B (1)."""
         if self.settled.get(side):
             return True
         source, at = self.sources[side], self.at[side]
+        held = exact((self.a, self.b)[side])
+        if held.null_count or not is_unique(held, allowed):
+            return False
         if source.rows and not _may_name(source.head(at, _SAMPLE), allowed):
             return False
         found = 0

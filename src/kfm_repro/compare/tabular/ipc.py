@@ -27,7 +27,7 @@ _FILE, _FEATHER_1 = b"ARROW1", b"FEA1"
 
 @dataclass(frozen=True)
 class _File:
-    """One side: its table, its own metadata, and how it was written."""
+    """One side: its table, the metadata of the footer and of batches, and how it was written."""
 
     table: pa.Table
     metadata: dict[bytes, bytes]
@@ -71,18 +71,25 @@ def _open(path: Path, context: Context) -> _File:
         check_size(written.decoded, context)
         opener = pa.ipc.open_file if start == _FILE else pa.ipc.open_stream
         with pa.memory_map(str(path)) as source, opener(source) as reader:
-            table = collect(reader.schema, _batches(reader), context, rows=written.rows)
             metadata = dict(getattr(reader, "metadata", None) or {})
+            table = collect(reader.schema, _batches(reader, metadata), context, rows=written.rows)
         if table.num_rows != written.rows:
             raise ValueError(f"{table.num_rows} rows are listed, {written.rows} are there")
     return _File(table, metadata, _aspects(written))
 
 
-def _batches(reader: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - either reader of an untyped library
+def _batches(
+    reader: Any,  # noqa: ANN401 - either reader of an untyped library
+    metadata: dict[bytes, bytes],
+) -> Iterator[pa.RecordBatch]:
+    """Yield the record batches; what the message of one says besides is put into ``metadata``."""
     if hasattr(reader, "num_record_batches"):
-        yield from (reader.get_batch(i) for i in range(reader.num_record_batches))
+        found = (reader.get_batch_with_custom_metadata(i) for i in range(reader.num_record_batches))
     else:
-        yield from reader
+        found = reader.iter_batches_with_custom_metadata()
+    for i, (batch, own) in enumerate(found):
+        metadata.update((b"batch %d: %s" % (i, key), value) for key, value in (own or {}).items())
+        yield batch
 
 
 def _feather_1(path: Path, context: Context) -> _File:
@@ -128,7 +135,7 @@ def _layout(a: _File, b: _File, *, equal: bool) -> list[Finding]:
 
 
 def _file_metadata(a: _File, b: _File, context: Context) -> list[Finding]:
-    """Compare the metadata of the footer, which only files have and hardly any writer sets."""
+    """Compare the metadata of the footer and of batches, which hardly any writer sets."""
     import pyarrow as pa
 
     empty = pa.schema([])

@@ -17,13 +17,14 @@ import kfm_repro.compare.tabular.exact as ex
 from kfm_repro.compare.tabular.bulk import Part, is_plain, merged, settle_cells
 from kfm_repro.compare.tabular.cells import Pairs, Task, looked_at
 from kfm_repro.compare.tabular.filed import FileColumn
+from kfm_repro.compare.tabular.foreign import Foreign, number_rows
 from kfm_repro.compare.tabular.inplace import Difference, differing, probe, told_apart
 from kfm_repro.compare.tabular.many import codes_on_demand
 from kfm_repro.compare.tabular.multisets import pair_rows
-from kfm_repro.compare.tabular.numbering import ALL_TAKEN, Numbers, draw_seed
+from kfm_repro.compare.tabular.numbering import ALL_TAKEN
+from kfm_repro.compare.tabular.residual import with_cells
 from kfm_repro.compare.tabular.rows import Residue, pair_equal, row_ids
 from kfm_repro.compare.tabular.schema import Column, labels, plain_type
-from kfm_repro.compare.tabular.workers import in_parallel
 from kfm_repro.model.finding import MAX_EXAMPLES, Kind, Rung
 
 if TYPE_CHECKING:
@@ -239,16 +240,18 @@ def _as_multisets(columns: Sequence[FileColumn], memory: int) -> tuple[list[File
     import numpy as np
 
     a, b = cast("tuple[ParquetSource, ParquetSource]", columns[0].sources)
-    lanes = cache(lambda: _numbers(columns))
+    most = _most_at_hand(a, b, memory)
+    foreign = Foreign(columns, most)
+    lanes = cache(lambda: number_rows(columns, foreign))
     partner, state, others = pair_rows(columns, lanes, memory)
     rest_a, rest_b = np.flatnonzero(partner < 0), np.flatnonzero(state)
     copies = partner[rest_a] == ALL_TAKEN, state[rest_b] == 2  # noqa: PLR2004  # see pair_rows_by_number
     none = np.zeros(0, np.int64)
-    if len(rest_a) + len(rest_b) > _most_at_hand(a, b, memory):
+    if len(rest_a) + len(rest_b) > most:
         held = list(columns)
         codes: tuple[Sequence[Ints], Sequence[Ints]] = codes_on_demand(held, rest_a, rest_b)
     else:
-        held = _with_cells(columns, rest_a, rest_b)
+        held = with_cells(columns, (rest_a, rest_b), foreign, foreign.numbers_of_a)
         codes = codes_of(held)
     return held, Residue(
         rest_a, rest_b, *codes, none, none, partner=partner, copies=copies, others=others, lanes=lanes
@@ -276,11 +279,11 @@ def _cancelled(columns: Sequence[FileColumn], rest_a: Ints, rest_b: Ints) -> tup
     import numpy as np
 
     none = np.zeros(0, np.int64)
-    held = _with_cells(columns, rest_a, rest_b)
+    held = with_cells(columns, (rest_a, rest_b))
     codes_a, codes_b = codes_of(held)
     if not len(rest_a) or not len(rest_b):
         return held, Residue(
-            rest_a, rest_b, codes_a, codes_b, none, none, lanes=cache(lambda: _numbers(columns))
+            rest_a, rest_b, codes_a, codes_b, none, none, lanes=cache(lambda: number_rows(columns))
         )
     equal_a, equal_b = pair_equal(*row_ids(codes_a, codes_b))
     keep_a, keep_b = np.ones(len(rest_a), np.bool_), np.ones(len(rest_b), np.bool_)
@@ -292,7 +295,7 @@ def _cancelled(columns: Sequence[FileColumn], rest_a: Ints, rest_b: Ints) -> tup
         tuple(codes[keep_b] for codes in codes_b),
         rest_a[equal_a],
         rest_b[equal_b],
-        lanes=cache(lambda: _numbers(columns)),
+        lanes=cache(lambda: number_rows(columns)),
     )
     return held, left
 
@@ -301,37 +304,3 @@ def codes_of(columns: Sequence[FileColumn]) -> tuple[tuple[Ints, ...], tuple[Int
     """Return the codes (see `exact.codes`) of the cells at hand of A and of B, per column."""
     pairs = [ex.codes(*column.exact) for column in columns]
     return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
-
-
-def _with_cells(columns: Sequence[FileColumn], rows_a: Ints, rows_b: Ints) -> list[FileColumn]:
-    """Return the columns with the cells of some rows (ascending) at hand."""
-    tasks = [(column, side) for column in columns for side in (0, 1)]
-
-    def taken(task: tuple[FileColumn, int]) -> pa.ChunkedArray:
-        column, side = task
-        return column.sources[side].take(column.at[side], (rows_a, rows_b)[side])
-
-    cells = list(in_parallel(taken, tasks))
-    return [
-        replace(column, a=cells[2 * i], b=cells[2 * i + 1], rows_a=rows_a, rows_b=rows_b)
-        for i, column in enumerate(columns)
-    ]
-
-
-def _numbers(columns: Sequence[FileColumn]) -> tuple[Numbers, Numbers]:
-    """Return the numbers of all rows of both files."""
-    seed = draw_seed()
-    sources = columns[0].sources
-    a, b = (Numbers.unset(source.rows, seed) for source in sources)
-
-    def mixed(task: tuple[int, int]) -> None:
-        side, group = task
-        source = sources[side]
-        part = (a, b)[side].part(int(source.starts[group]), int(source.starts[group + 1]))
-        part.begin()
-        for column in columns:
-            part.mix(source.piece(column.at[side], group))
-
-    for _ in in_parallel(mixed, [(side, group) for side in (0, 1) for group in range(sources[side].groups)]):
-        pass
-    return a, b

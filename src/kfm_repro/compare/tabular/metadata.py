@@ -377,11 +377,24 @@ def _field(pointer: str, a: pa.Field, b: pa.Field, context: Context) -> list[Fin
     return findings
 
 
+def _field_id(pointer: str, a: bytes | None, b: bytes | None) -> Finding:
+    """Return what another number of a field is: table formats such as Iceberg find a column by it, not by its name."""
+    if a is None or b is None:
+        return _note(Kind.LAYOUT, pointer, "no field number on one side")
+    return Finding(
+        kind=Kind.SCHEMA,
+        rung=Rung.VALUE,
+        where={"pointer": pointer},
+        examples=(Example(a=scalar(_text(a)), b=scalar(_text(b))),),
+        evidence="another field number, by which readers may find the column",
+    )
+
+
 def _field_value(
     pointer: str, key: bytes, a: Mapping[bytes, bytes], b: Mapping[bytes, bytes], context: Context
 ) -> list[Finding]:
     if key == _FIELD_ID:
-        return [_note(Kind.LAYOUT, pointer, "another field number, or none")]
+        return [_field_id(pointer, a.get(key), b.get(key))]
     if key in a and key in b:
         return _values(pointer, a[key], b[key], context)
     return [_one_sided(pointer, a.get(key), b.get(key))]

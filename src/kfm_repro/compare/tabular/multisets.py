@@ -60,13 +60,13 @@ def pair_numbered(
     def at_hand(keep: Mask | None) -> tuple[Ints, States]:
         return pair_rows_by_number(*lanes()) if keep is None else _pair_some(*lanes(), keep)
 
+    @cache
     def unequal() -> Mask:
         rows = min(len(side.one) for side in lanes())
         one, other = (side.part(0, rows) for side in lanes())
-        mask: Mask = (one.one != other.one) | (one.two != other.two)
-        return mask
+        return one.unlike(other)
 
-    return (*_in_place_first(at_hand, unequal()), unequal)
+    return (*_in_place_first(at_hand, unequal()), lambda: unequal().copy())
 
 
 def _in_place_first(pair: Callable[[Mask | None], tuple[Ints, States]], others: Mask) -> tuple[Ints, States]:

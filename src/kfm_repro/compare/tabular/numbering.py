@@ -77,6 +77,14 @@ class Numbers:
         halves = (seed & (1 << 64) - 1, seed >> 64)
         return Numbers(np.empty(rows, np.uint64), np.empty(rows, np.uint64), halves)
 
+    def begun(self) -> Numbers:
+        """Return the numbers of as many rows that have no cell yet, by the same seed."""
+        import numpy as np
+
+        numbers = Numbers(np.empty_like(self.one), np.empty_like(self.two), self.seed)
+        numbers.begin()
+        return numbers
+
     def begin(self) -> None:
         """Make the numbers those of rows that have no cell yet."""
         for lane, start, half in zip((self.one, self.two), _SEEDS, self.seed, strict=True):

@@ -110,9 +110,12 @@ class FileBytes:
 
 
 def chunk_start(chunk: Any) -> int:  # noqa: ANN401  # pyarrow has no types
-    """Return where a column chunk begins: at its dictionary, where it has one."""
+    """Return where a column chunk begins: at its dictionary, where it has one; 0 for one without any page.
+
+    Arrow writes no page for a column without values that has no dictionary, and states no place for it.
+    """
     offsets = (chunk.dictionary_page_offset, chunk.data_page_offset)
-    return min(int(offset) for offset in offsets if offset is not None and offset > 0)
+    return min((int(offset) for offset in offsets if offset is not None and offset > 0), default=0)
 
 
 def scan(data: FileBytes, chunk: Any) -> Pages:  # noqa: ANN401  # pyarrow has no types

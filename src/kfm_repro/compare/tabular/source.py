@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from kfm_repro.compare.context import reading
-from kfm_repro.compare.tabular.arrays import integers, numpy_of
-from kfm_repro.compare.tabular.exact import exact
+from kfm_repro.compare.tabular.arrays import integers
 from kfm_repro.compare.tabular.instep import Chunk, unlike_values
 from kfm_repro.compare.tabular.pages import FileBytes, chunk_bytes, chunk_start, reads_by_dictionary
+from kfm_repro.compare.tabular.rising import Rising
 from kfm_repro.compare.tabular.workers import in_parallel, workers
 from kfm_repro.errors import LimitExceeded
 
@@ -64,7 +64,7 @@ class ParquetSource:
         self._lock = threading.Lock()
         self._kept: dict[tuple[int, int], pa.Array] = {}
         self._heads: dict[int, tuple[int, pa.Array]] = {}
-        self._rising: dict[int, bool] = {}
+        self._rising = Rising(self)
         self._bytes = FileBytes(path)
         self._most: int | None = None
         self._checked: set[tuple[int, int]] = set()
@@ -202,20 +202,15 @@ class ParquetSource:
         import numpy as np
         import pyarrow as pa
 
-        kind = self.schema.field(column).type
         order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         cuts = np.searchsorted(ascending, self.starts)
-        parts = []
-        for group in range(self.groups):
-            here = ascending[cuts[group] : cuts[group + 1]] - self.starts[group]
-            if len(here):
-                until, whole = int(here[-1]) + 1, int(self.starts[group + 1] - self.starts[group])
-                held = (
-                    self.piece(column, group) if until > whole // _MUCH else self._first(column, group, until)
-                )
-                cells = _plain(held.take(integers(here)))
-                parts.append(cells if cells.type == kind else cells.cast(kind))
+        parts = [
+            self.take_of(column, group, ascending[cuts[group] : cuts[group + 1]])
+            for group in range(self.groups)
+            if cuts[group] < cuts[group + 1]
+        ]
+        kind = self.schema.field(column).type
         found = pa.chunked_array(parts, type=kind)
         if len(rows) and not np.array_equal(order, np.arange(len(rows))):
             back = np.empty(len(order), np.int64)
@@ -223,41 +218,39 @@ class ParquetSource:
             found = found.take(integers(back))
         return found
 
+    def take_of(self, column: int, group: int, rows: Ints) -> pa.Array:
+        """Return the cells of some rows, ascending and all in one row group, which is decoded as far as needed."""
+        start, stop = (int(row) for row in self.starts[group : group + 2])
+        until = int(rows[-1]) + 1 - start
+        held = (
+            self.piece(column, group)
+            if until > (stop - start) // _MUCH
+            else self._first(column, group, until)
+        )
+        return self.cells(column, held, rows - start)
+
+    def cells(self, column: int, piece: pa.Array, places: Ints) -> pa.Array:
+        """Return some cells of a piece as the schema types them."""
+        kind = self.schema.field(column).type
+        cells = _plain(piece.take(integers(places)))
+        return cells if cells.type == kind else cells.cast(kind)
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes that a piece may take."""
+        return self._most or _LARGEST_PAGE
+
+    def note(self, column: int, group: int, piece: pa.Array) -> None:
+        """Note whether a piece rises, so that it is not decoded again when that is asked."""
+        self._rising.note(column, group, piece)
+
     def rises(self, column: int) -> bool:
         """Return whether a column of integers of whatever meaning rises strictly, without null: none occurs twice."""
-        if column not in self._rising:
-            self._rising[column] = self._rises(column)
-        return self._rising[column]
-
-    def _rises(self, column: int) -> bool:
-        import numpy as np
-        import pyarrow as pa
-
-        kind, types = self.schema.field(column).type, pa.types
-        if not (types.is_integer(kind) or types.is_temporal(kind) or types.is_floating(kind)):
-            return False
-
-        def ends(group: int) -> tuple[int, int] | None:
-            """Return the first and the last number of a piece that rises; None for one that does not."""
-            values = exact(pa.chunked_array([self.piece(column, group)])).chunk(0)
-            if values.null_count:
-                return None
-            numbers = numpy_of(values)
-            return (int(numbers[0]), int(numbers[-1])) if (numbers[1:] > numbers[:-1]).all() else None
-
-        last: int | None = None
-        for found in in_parallel(ends, [group for group, rows in enumerate(np.diff(self.starts)) if rows]):
-            if found is None or (last is not None and found[0] <= last):
-                return False
-            last = found[1]
-        return True
+        return self._rising.rises(column)
 
     def ascends(self, column: int) -> bool:
         """Return whether the values of a column are known to rise strictly; those of floats are not, by their bits."""
-        import pyarrow as pa
-
-        kind = self.schema.field(column).type
-        return self._rising.get(column, False) and (pa.types.is_integer(kind) or pa.types.is_temporal(kind))
+        return self._rising.ascends(column)
 
     def counts_up(self, column: int) -> bool:  # noqa: ARG002 - texts are not looked at for it
         """Return False: numbers are stored as such."""
@@ -304,7 +297,7 @@ class ParquetSource:
         said = self.metadata.row_group(group).column(column)
         if said.file_path or said.num_values != self.starts[group + 1] - self.starts[group]:
             return None
-        return Chunk(self._bytes, said, self._most or _LARGEST_PAGE)
+        return Chunk(self._bytes, said, self.piece_bytes)
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:

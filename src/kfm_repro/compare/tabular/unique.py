@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 __all__ = ["is_unique"]
 
-_SAMPLE = 20_000
+_SAMPLES = (20_000, 200_000)
 
 
 def is_unique(values: pa.ChunkedArray, allowed: int = 0) -> bool:
-    """Return whether at most ``allowed`` values repeat another one; a sample is asked first."""
+    """Return whether at most ``allowed`` values repeat another one; samples are asked first."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -21,5 +21,5 @@ def is_unique(values: pa.ChunkedArray, allowed: int = 0) -> bool:
         return len(values) <= 1 + allowed
     return all(
         pc.count_distinct(part, mode="all").as_py() >= len(part) - allowed
-        for part in (values.slice(0, _SAMPLE), values)
+        for part in (*(values.slice(0, size) for size in _SAMPLES if size < len(values)), values)
     )

@@ -1,4 +1,8 @@
-"""Cells of dBASE tables as they are written: GDAL reads numbers as doubles, and some types not at all."""
+"""Cells of dBASE tables as they are written.
+
+GDAL reads numbers as doubles, texts without the spaces before them, any other truth value than a plain one as false,
+dates of no calendar alike, and some types not at all.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["digit_findings"]
 
 _NUMBERS = ("N", "F")
-_READ = ("C", "D", "L", "M", "I")
-"""Types that GDAL tells apart cell by cell."""
-_DELETED = ord("*")
+_READ = "M"
+"""The type that GDAL tells apart cell by cell: what stands there is a number that another file explains."""
+_TRUTHS = {**dict.fromkeys(b"YyTt", b"T"), **dict.fromkeys(b"NnFf", b"F"), **dict.fromkeys(b" ?\0", b"?")}
+"""What the first byte of a truth value says; a blank one is not initialised, as is a question mark."""
+_DELETED, _SPACE = b"* "
 
 
 def digit_findings(
     paths: tuple[Path, Path], heads: tuple[Dbf, Dbf], skipped: Container[str], *, moved: bool
 ) -> Iterator[Finding]:
-    """Report columns that differ in digits beyond double precision, in no numbers, or in types that are not read.
+    """Report columns that differ in digits beyond double precision, in no numbers, or in what else is not read.
 
     Both tables hold the same for GDAL, in the same order unless ``moved``: then the values of a column are
     compared as a multiset. Columns ``skipped`` are told elsewhere. Raises Unreadable.
@@ -40,10 +46,12 @@ def digit_findings(
         return
     columns = [_columns(head) for head in heads]  # which may stand in another order
     for name, (kind, width, decimals) in heads[0].fields.items():
-        if kind in _READ or not width or name in skipped:
+        if kind == _READ or not width or name in skipped:
             continue
         cells = [side[:, own[name]] for side, own in zip(records, columns, strict=True)]
-        pairs = _unequal(cells[0], cells[1], number=kind in _NUMBERS, moved=moved)
+        if kind == "C" and not any((side[:, 0] == _SPACE).any() for side in cells):
+            continue
+        pairs = _unequal(cells[0], cells[1], kind, moved=moved)
         if pairs:
             yield _finding(name, pairs, len(records[0]), whole=not (kind in _NUMBERS and decimals))
 
@@ -72,31 +80,39 @@ def _records(path: Path, head: Dbf) -> npt.NDArray[np.uint8]:
 
 
 def _unequal(
-    a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8], *, number: bool, moved: bool
+    a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8], kind: str, *, moved: bool
 ) -> list[tuple[Any, Any]]:
     """Return the cells that differ: pairs in place, or those that are left of two multisets."""
     import numpy as np
 
     if not moved:
         rows = np.flatnonzero((a != b).any(axis=1))
-        cells = [[_value(cell.tobytes(), number=number) for cell in side[rows]] for side in (a, b)]
+        cells = [[_value(cell.tobytes(), kind) for cell in side[rows]] for side in (a, b)]
         return [pair for pair in zip(*cells, strict=True) if pair[0] != pair[1]]
     bags: list[Counter[Any]] = []
     for side in (a, b):
         bag: Counter[Any] = Counter()
         texts = np.ascontiguousarray(side).view(f"S{side.shape[1]}").ravel()
         for cell, count in zip(*np.unique(texts, return_counts=True), strict=True):
-            bag[_value(bytes(cell).ljust(side.shape[1], b"\0"), number=number)] += int(count)
+            bag[_value(bytes(cell).ljust(side.shape[1], b"\0"), kind)] += int(count)
         bags.append(bag)
     left = [sorted((mine - other).elements(), key=str) for mine, other in (bags, bags[::-1])]
     return [*zip(*left, strict=True)]
 
 
-def _value(cell: bytes, *, number: bool) -> Decimal | bytes | None:
-    """Return the number that a cell holds, None where it is blank or overflowed, its bytes where it is none."""
+def _value(cell: bytes, kind: str) -> Decimal | bytes | None:
+    """Return what a cell says: a number or date (None where it is blank or overflowed), else bytes."""
     text = cell.strip(b" \0")
-    if not number:
-        return cell
+    if kind in _NUMBERS:
+        return _number(text)
+    if kind == "D":
+        return text if text.strip(b"0") else None
+    if kind == "C":
+        return cell.partition(b"\0")[0].rstrip(b" ")
+    return _TRUTHS.get(cell[0], cell) if kind == "L" else cell
+
+
+def _number(text: bytes) -> Decimal | bytes | None:
     if not text.strip(b"*"):
         return None
     try:

@@ -26,6 +26,7 @@ PAIR = "pair"
 
 _PART = 1_000_000
 _MOST_VERTICES, _FEWEST_VERTICES = 160, 8
+_MOST_SIMPLIFIED = 2_000
 _ALL_VERTICES = 200_000
 """Most vertices of all outlines together: about two megabytes of a report."""
 _CELLS = 32
@@ -157,13 +158,42 @@ def _outlines(geometries: npt.NDArray[np.object_], frame: _Frame, most: int) -> 
     import shapely
 
     whole = shapely.transform(shapely.force_2d(geometries), frame.place)
-    placed, tolerance = whole.copy(), 0.5
+    placed, tolerance = _thinned(whole), 0.5
     while tolerance < GRID and (large := shapely.get_num_coordinates(placed) > most).any():
         placed[large] = shapely.simplify(placed[large], tolerance, preserve_topology=False)
         tolerance *= 2
     boxed = np.flatnonzero(shapely.is_empty(placed) | (shapely.get_num_coordinates(placed) > most))
     placed[boxed] = shapely.box(*shapely.bounds(whole[boxed]).T)
     return _paths(placed)
+
+
+def _thinned(geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Return geometries, large ones as lines without the vertices that lie next to the one before.
+
+    To simplify a line takes the square of its length where it goes to and fro.
+    """
+    import shapely
+
+    thinned, tolerance = geometries.copy(), 0.5
+    large = shapely.get_num_coordinates(thinned) > _MOST_SIMPLIFIED
+    if large.any():
+        thinned[large] = _as_lines(thinned[large])
+    while tolerance < GRID and large.any():
+        thinned[large] = shapely.remove_repeated_points(thinned[large], tolerance)
+        large = shapely.get_num_coordinates(thinned) > _MOST_SIMPLIFIED
+        tolerance *= 2
+    return thinned
+
+
+def _as_lines(geometries: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Return collections with the rings of polygons as lines: of those, as few as two points may be left."""
+    import shapely
+
+    parts, owner = _plain_parts(geometries)
+    areas = shapely.get_dimensions(parts) == 2  # noqa: PLR2004
+    parts[areas] = shapely.boundary(parts[areas])
+    made: npt.NDArray[np.object_] = shapely.geometrycollections(parts, indices=owner)
+    return made
 
 
 def _paths(geometries: npt.NDArray[np.object_]) -> list[str]:

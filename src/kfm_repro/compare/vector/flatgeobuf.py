@@ -64,13 +64,13 @@ class _File:
         return bool((whole[list(_PLANE)] == np.array(stated)).all())
 
     def index_fits(self) -> bool:
-        """Return whether the index has every feature where it lies, under its extent."""
+        """Return whether the index leads to every feature where it lies, under its extent."""
         import numpy as np
 
         index = self.header.index
         if index is None:
             return True
-        if not np.array_equal(index["offset"], self.header.offsets):
+        if not self.header.rooted or not np.array_equal(index["offset"], self.header.offsets):
             return False
         claimed = np.full((len(index), 6), np.nan)
         claimed[:, _PLANE] = index["box"]

@@ -41,6 +41,7 @@ class Header:
     ``fields`` are the plain members of the header by name, ``columns`` those of each column, ``crs`` those of
     the reference system (empty: none). ``offsets`` are the features' places from the first on, ``index`` the
     entries of the features in the index, a structured array with ``box`` (4,) and ``offset``; None without.
+    ``rooted`` says that whoever searches the index from its root comes to each of them.
     """
 
     fields: dict[str, Any]
@@ -49,6 +50,7 @@ class Header:
     envelope: tuple[float, ...]
     offsets: npt.NDArray[np.uint64]
     index: npt.NDArray[Any] | None
+    rooted: bool
 
 
 def read_header(path: Path) -> Header:
@@ -72,11 +74,12 @@ def _header(path: Path, raw: bytes, end: int) -> Header:
     count, node = table.number(8, "Q", 0), table.number(9, "H", 16)
     inner = table.table(10)
     body = end
-    index = None
+    index, rooted = None, True
     if node > 1 and count:
         levels = _levels(count, node)
         body = end + sum(levels) * _ENTRY
-        index = _leaves(path, body - count * _ENTRY, count)
+        entries = _entries(path, end, sum(levels))
+        index, rooted = entries[-count:], _is_rooted(entries, levels, node)
     offsets = _features(path, body)
     if count and len(offsets) != count:
         raise ValueError(f"{len(offsets)} features where the header says {count}")
@@ -96,6 +99,7 @@ def _header(path: Path, raw: bytes, end: int) -> Header:
         envelope=table.doubles(1),
         offsets=offsets,
         index=index,
+        rooted=rooted,
     )
 
 
@@ -115,14 +119,37 @@ def _system(table: _Table) -> tuple[Any, ...]:
 
 
 def _levels(count: int, node: int) -> list[int]:
-    """Return the number of entries of each level of a packed Hilbert R-tree."""
-    levels = [count]
+    """Return the number of entries of each level of a packed Hilbert R-tree, the features first.
+
+    There is always a root, also above a single feature.
+    """
+    levels = [count, -(-count // node)]
     while levels[-1] > 1:
         levels.append(-(-levels[-1] // node))
     return levels
 
 
-def _leaves(path: Path, offset: int, count: int) -> npt.NDArray[Any]:
+def _is_rooted(entries: npt.NDArray[Any], levels: list[int], node: int) -> bool:
+    """Return whether every entry above the features names its first child, and covers all of its children.
+
+    Entries stand from the root to the features; a child is named by its place among all of them.
+    """
+    import numpy as np
+
+    start = 0
+    for children, parents in zip(levels[-2::-1], levels[:0:-1], strict=True):
+        above, first = entries[start : start + parents], start + parents
+        if not np.array_equal(above["offset"], first + node * np.arange(parents, dtype=np.uint64)):
+            return False
+        boxes = entries["box"][first : first + children]
+        parent = np.repeat(above["box"], node, axis=0)[:children]
+        if (parent[:, :2] > boxes[:, :2]).any() or (parent[:, 2:] < boxes[:, 2:]).any():
+            return False
+        start = first
+    return True
+
+
+def _entries(path: Path, offset: int, count: int) -> npt.NDArray[Any]:
     import numpy as np
 
     entry = np.dtype([("box", "<f8", 4), ("offset", "<u8")])

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["compare_geoparquet"]
 
 _GEO = b"geo"
-_DEFAULT_CRS = "OGC:CRS84"
-"""What a column without ``crs`` has; ``null`` means that nobody knows (GeoParquet 1.1, crs)."""
+_DEFAULT_CRS, _DEFAULT_EDGES = "OGC:CRS84", "planar"
+"""What a column has that says nothing of it; ``null`` for ``crs`` means that nobody knows (GeoParquet 1.1)."""
 _EXTENSION = "ARROW:extension:metadata"
 _WRITER = ("version", "creator")
 _FIELDS = {
@@ -200,6 +200,8 @@ def _column(
         kind, rung, what = _FIELDS.get(key, (Kind.SCHEMA, Rung.VALUE, f"{key} of the geometry column"))
         if key == "geometry_types" and _same_members(left, right):
             kind, rung, what = Kind.LAYOUT, Rung.CONTAINER, "the same geometry types in another order"
+        if key == "edges" and all(edges in (_ABSENT, _DEFAULT_EDGES) for edges in (left, right)):
+            kind, rung, what = Kind.LAYOUT, Rung.CONTAINER, "the edges are said to be what they are unsaid"
         if key == "bbox" and not fits:
             rung, what = Rung.VALUE, "the bounding box is not that of the geometries"
         yield _finding(kind, rung, where, left, right, what)

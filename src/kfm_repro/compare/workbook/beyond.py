@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from kfm_repro.compare.samples import scalar
@@ -25,6 +26,7 @@ _ROW = re.compile(r"(?<=[A-Z])([0-9]+)")
 """The number of a row in a formula, where it is no fixed one."""
 _TEXTS = ("s", "inlineStr")
 """The types of cells whose own text is a number or lies elsewhere."""
+_EXACT = Context(prec=1_000)
 _NEAR = 2.0**-50
 """How far numbers of at most 4 ulp lie apart, of themselves."""
 
@@ -46,8 +48,7 @@ class _Told:
         """Return as much of the text of a cell as equal values share, wherever the cell went."""
         if Rung.TOLERANCE in self.rungs or (raw[0] == "n" and Rung.NOISE in self.rungs):
             return ""
-        number = _number(raw)
-        return raw[2] if number is None else repr(number)
+        return raw[2] if _number(raw) is None else _number_text(raw[2])
 
     def alike(self, a: Raw | None, b: Raw | None) -> bool:
         """Return whether two cells of one place differ in nothing but what was told."""
@@ -56,6 +57,8 @@ class _Told:
         if a[:2] != b[:2]:
             return False
         left, right = _number(a), _number(b)
+        if left is not None and right is not None and _number_text(a[2]) == _number_text(b[2]):
+            return True
         near = left is not None and right is not None and math.isclose(left, right, rel_tol=_NEAR)
         return Rung.TOLERANCE in self.rungs or (Rung.NOISE in self.rungs and near)
 
@@ -145,6 +148,12 @@ def _number(raw: Raw) -> float | None:
         return float(raw[2]) if raw[0] == "n" else None
     except ValueError:
         return None
+
+
+def _number_text(text: str) -> str:
+    """Return one text for all spellings of a number: of a whole one all digits count, any other is a double."""
+    value = Decimal(text)
+    return str(value.normalize(_EXACT)) if value == value.to_integral_value() else repr(float(value))
 
 
 def _placed(evidence: str, member: str) -> list[Finding]:

@@ -96,6 +96,8 @@ def attribute(value: Any) -> Write:
         (changed((1, 1), 9), {"value:value"}),
         (changed((1, 1), np.nextafter(101.0, 200)), {"float-noise:noise"}),
         (np.asfortranarray(GRID), {"layout:container"}),
+        (GRID.astype(">f8"), {"layout:container"}),
+        (changed((1, 1), np.nextafter(101.0, 200)).astype(">f8"), {"float-noise:noise"}),
         (GRID.astype("f4"), {"type:value"}),
         (GRID[:50], {"schema:value"}),
     ],
@@ -123,6 +125,13 @@ def test_records_by_their_fields(tmp_path: Path, column: str, value: Any, expect
     for sides, name in (((npy(RECORDS), npy(b)), "x.npy"), ((dataset(RECORDS), dataset(b)), "x.h5")):
         (finding,) = compared(tmp_path, *sides, name).findings
         assert (finding.where["column"], f"{finding.kind}:{finding.rung}") == (column, expected)
+
+
+def test_records_of_another_byte_order_are_the_same(tmp_path: Path) -> None:
+    swapped = RECORDS.astype(RECORDS.dtype.newbyteorder(">"))
+    assert brief(compared(tmp_path, npy(RECORDS), npy(swapped), "x.npy")) == {"layout:container"}
+    swapped["b"][1] = 9
+    assert brief(compared(tmp_path, npy(RECORDS), npy(swapped), "x.npy")) == {"value:value"}
 
 
 def test_bytes_far_behind_the_last_element_are_compared(tmp_path: Path) -> None:
@@ -317,6 +326,17 @@ def test_a_node_that_its_consolidated_metadata_belie_is_compared_itself(tmp_path
         target.close()
 
     assert "attributes:value@/a/@units" in brief(compared(tmp_path, consolidated, stale, "x.zarr.zip"))
+
+
+@pytest.mark.parametrize("name", [".zattrs", ".zarray", ".zgroup", ".zmetadata"])
+def test_what_describes_a_store_in_a_folder_is_a_document(tmp_path: Path, name: str) -> None:
+    a, b, other = (
+        b'{"units": "m", "order": "C"}',
+        b'{"order": "C", "units": "m"}',
+        b'{"order": "F", "units": "m"}',
+    )
+    assert brief(compared(tmp_path, a, b, name)) == {"key-order:order"}
+    assert "value:value@/order" in brief(compared(tmp_path, a, other, name))
 
 
 def test_a_codec_that_unpickles_is_refused(tmp_path: Path) -> None:

@@ -441,11 +441,52 @@ def test_without_the_compiled_loops_all_is_the_same(tmp_path: Path, monkeypatch:
     ],
 )
 @pytest.mark.parametrize("group", [1, 2, 10])
-def test_a_column_that_falls_or_repeats_does_not_rise(values: pa.Array, group: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_column_that_falls_or_repeats_does_not_rise(
+    values: pa.Array,
+    group: int,
+    noted: bool,  # noqa: FBT001
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"x": values}), path, row_group_size=group)
     with pq.ParquetFile(path) as file, ParquetSource(file, path) as source:
+        for i in range(source.groups * noted):
+            source.note(0, i, source.piece(0, i))
         assert not source.rises(0)
+
+
+def test_a_column_that_was_noted_to_rise_is_not_decoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": [-3, 0, 4, 5, 9]}), path, row_group_size=2)
+    with pq.ParquetFile(path) as file, ParquetSource(file, path) as source:
+        for i in range(source.groups):
+            source.note(0, i, source.piece(0, i))
+        monkeypatch.delattr(ParquetSource, "piece")
+        assert source.rises(0)
+
+
+@pytest.mark.parametrize(
+    ("key", "unique"), [(4_001 * 3, True), (10**6, True), (100 * 3, False), (4_002 * 3, False)]
+)
+def test_a_key_is_unique_where_edited_rows_take_that_of_no_other(
+    key: int,
+    unique: bool,  # noqa: FBT001
+    tmp_path: Path,
+) -> None:
+    """Its own, a new one, that of a row that stays as it is, and that of another edited one."""
+    a = b = table().select(["id", "name", "count"])
+    for name, row, value in (
+        ("count", 4_001, 77),
+        ("count", 4_002, 77),
+        ("count", 50, 77),
+        ("id", 4_001, key),
+    ):
+        b = with_cell(b, name, row, value)
+    found = compare(*written(tmp_path, a, swapped(b)), IN_PIECES)
+    assert any("id, which is unique on both sides" in finding.evidence for finding in found) == unique
 
 
 @pytest.mark.parametrize(

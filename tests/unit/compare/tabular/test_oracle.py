@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from kfm_repro.compare.context import Context, Limits, Options
+from kfm_repro.compare.engine import finished
 from kfm_repro.compare.tabular import csv as csv_files
-from kfm_repro.compare.tabular import large, multisets, parquet
+from kfm_repro.compare.tabular import foreign, inferred, large, multisets, parquet, residual
 from kfm_repro.compare.tabular.diff import compare_tables
+from kfm_repro.compare.tabular.sieve import Sieve
 from kfm_repro.model.finding import Finding, Kind
 
 Row = tuple[Any, ...]
@@ -179,9 +181,14 @@ def parquet_files(folder: Path, a: list[Row], b: list[Row], groups: tuple[int, i
 
 
 def without_layout(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Leave out what belongs to the file, and what is drawn of values, which needs all of them at hand."""
+    """Return findings as a report has them, but for what belongs to the file and what is drawn of values.
+
+    That needs all of them at hand.
+    """
     return tuple(
-        structs.replace(found, figures=msgspec.UNSET) for found in findings if found.kind is not Kind.LAYOUT
+        structs.replace(found, figures=msgspec.UNSET)
+        for found in finished(findings)
+        if found.kind is not Kind.LAYOUT
     )
 
 
@@ -209,6 +216,23 @@ def check_both_ways(a: list[Row], b: list[Row], folder: Path, groups: tuple[int,
         patched.setattr(large, "MOST_IN_PLACE", 0.0)
         assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
         patched.setattr(multisets, "BYTES_PER_ROW", 1 << 60)
+        assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
+
+
+def check_shortcuts(a: list[Row], b: list[Row], folder: Path, groups: tuple[int, int]) -> None:
+    """Whatever of the rows is kept while they are numbered, or taken for proven: the same findings."""
+    files = parquet_files(folder, a, b, groups)
+    whole = without_layout(parquet.compare(*files, Context()))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(large, "MOST_IN_PLACE", 0.0)
+        patched.setattr(residual, "_LEAST_SAMPLE", 1)
+        patched.setattr(residual, "_LEAST_GROUPS", 1)
+        patched.setattr(foreign, "in_parallel", map)
+        assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
+        patched.setattr(inferred, "_ALIKE", 0.0)
+        patched.setattr(inferred, "_edited", lambda *_: False)
+        lacks = Sieve.lacks
+        patched.setattr(Sieve, "lacks", lambda sieve, numbers: lacks(sieve, numbers)[::2])
         assert without_layout(parquet.compare(*files, in_pieces(Context()))) == whole
 
 
@@ -302,6 +326,15 @@ def test_what_is_found_is_the_same_whole_and_in_pieces(
     check_both_ways(a, b, tmp_path, groups)
 
 
+@several
+@given(edited(), small_rows, small_rows, group_sizes)
+def test_what_is_found_is_the_same_whatever_is_kept_or_proven(
+    tmp_path: Path, rows: tuple[list[Row], list[Row]], a: list[Row], b: list[Row], groups: tuple[int, int]
+) -> None:
+    check_shortcuts(*rows, tmp_path, groups)
+    check_shortcuts(a, b, tmp_path, groups)
+
+
 @quick
 @given(edited())
 def test_texts_compared_by_record_give_the_brute_force_counts(
@@ -337,6 +370,7 @@ def test_every_oracle_in_pieces_at_length(
     check_multiset_in_pieces(c, d, tmp_path, groups)
     for left, right in (rows, (a, b), (c, d)):
         check_both_ways(left, right, tmp_path, groups)
+        check_shortcuts(left, right, tmp_path, groups)
 
 
 @pytest.mark.full

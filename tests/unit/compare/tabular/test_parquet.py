@@ -59,6 +59,20 @@ def test_another_layout_of_the_same_values_is_equivalent_and_named(
     assert named in finding.evidence
 
 
+@pytest.mark.parametrize("least", [0, 1 << 30], ids=["in pieces", "whole"])
+def test_columns_without_any_page_are_read(tmp_path: Path, least: int) -> None:
+    """A column of truth values has no dictionary, and without rows nothing at all."""
+    full = pa.table({"id": [1, 2], "open": [True, False]})
+    paths = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.parquet")]
+    pq.write_table(full[:0], paths[0])
+    pq.write_table(full[:0], paths[1], use_dictionary=False)
+    pq.write_table(full, paths[2])
+    context = Context(limits=Limits(whole_bytes=least))
+    assert {finding.kind for finding in compare(paths[0], paths[1], context)} == {Kind.LAYOUT}
+    (added,) = (finding for finding in compare(*paths[::2], context) if finding.rung is Rung.VALUE)
+    assert (added.kind, added.count) == (Kind.ROWS_ADDED, 2)
+
+
 def test_another_writer_is_a_library_version(tmp_path: Path) -> None:
     pq.write_table(table(), tmp_path / "a.parquet")
     data = (tmp_path / "a.parquet").read_bytes()
@@ -257,6 +271,22 @@ def frames(folder: Path, a: pd.DataFrame, b: pd.DataFrame) -> tuple[Finding, ...
     a.to_parquet(folder / "a.parquet")
     b.to_parquet(folder / "b.parquet")
     return compare(folder / "a.parquet", folder / "b.parquet", Context())
+
+
+def test_fields_that_exchange_their_numbers_are_another_schema(tmp_path: Path) -> None:
+    def numbered(*numbers: int | None) -> pa.Table:
+        fields = [
+            pa.field(name, pa.int64(), metadata=None if number is None else {"PARQUET:field_id": str(number)})
+            for name, number in zip("xy", numbers, strict=True)
+        ]
+        return pa.table([[1], [2]], schema=pa.schema(fields))
+
+    found = compared(tmp_path, numbered(1, 2), numbered(2, 1))
+    assert [(f.kind, f.where) for f in found if f.rung is Rung.VALUE] == [
+        (Kind.SCHEMA, {"pointer": f"/fields/{name}/metadata/PARQUET:field_id"}) for name in "xy"
+    ]
+    found = compared(tmp_path, numbered(1, 2), numbered(None, None))
+    assert {(f.kind, f.rung) for f in found} == {(Kind.LAYOUT, Rung.CONTAINER)}
 
 
 def test_another_pandas_version_alone_is_a_library_version(tmp_path: Path) -> None:

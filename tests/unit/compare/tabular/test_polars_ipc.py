@@ -78,3 +78,19 @@ def test_a_file_and_a_stream_are_one_table_laid_out_otherwise(tmp_path: Path, *,
         (output,) = kfm_repro.diff(*(sides[::-1] if swapped else sides)).outputs
         assert output.verdict == verdict
         assert ("layout", {}) in [(f.kind, f.where) for f in output.findings]
+
+
+@pytest.mark.parametrize("kind", ["arrow", "arrows"])
+def test_what_a_message_says_besides_its_rows_is_compared(tmp_path: Path, kind: str) -> None:
+    table = pa.table({"n": [1, 2]})
+
+    def said(name: str, **own: str) -> Path:
+        path = tmp_path / f"{name}.{kind}"
+        with (pa.ipc.new_file if kind == "arrow" else pa.ipc.new_stream)(str(path), table.schema) as writer:
+            writer.write_batch(table.to_batches()[0], custom_metadata=own or None)
+        return path
+
+    for other in (said("b", unit="feet"), said("c")):
+        (output,) = kfm_repro.diff(said("a", unit="metres"), other).outputs
+        (finding,) = (one for one in output.findings if one.rung == "value")
+        assert finding.where == {"pointer": "/metadata/batch 0: unit"}

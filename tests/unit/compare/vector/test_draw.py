@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import numpy as np
@@ -99,6 +100,29 @@ def test_every_part_of_a_collection_is_drawn() -> None:
     (shape,) = drawn([shapely.GeometryCollection([a])], [shapely.GeometryCollection([b])]).shapes
     assert [outline.count("M") for outline in (shape.a, shape.b)] == [3, 3]
     assert OUTLINE.fullmatch(shape.a)
+
+
+def test_a_line_that_goes_to_and_fro_is_thinned_before_it_is_simplified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    simplify, asked = shapely.simplify, []
+
+    def watched(geometries: Any, *rest: float, **options: bool) -> object:
+        asked.extend(shapely.get_num_coordinates(draw._plain_parts(geometries)[0]))
+        return simplify(geometries, *rest, **options)
+
+    monkeypatch.setattr(shapely, "simplify", watched)
+    steps = np.arange(20_000)
+    sides: tuple[list[Any], list[Any]] = ([], [])
+    for shift, side in enumerate(sides):
+        zigzag = np.column_stack([steps % 2, steps % 3 + shift])
+        specks = [square(n % 100, n // 100 + shift, 0.01) for n in range(5_000)]
+        specks[0] = specks[0].difference(square(0.002, shift + 0.002, 0.001))
+        collection = shapely.GeometryCollection([*specks, Point(3, shift), shapely.LineString(zigzag)])
+        side += [shapely.LineString(zigzag), Polygon(zigzag), shapely.MultiPolygon(specks), collection]
+    for a, b in zip(*sides, strict=True):
+        assert OUTLINE.fullmatch(drawn([a], [b]).shapes[0].a)
+    assert all(count <= draw._MOST_SIMPLIFIED for count in asked)
 
 
 def test_endless_coordinates_are_not_drawn() -> None:

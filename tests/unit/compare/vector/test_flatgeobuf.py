@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,27 @@ def test_an_index_that_leads_elsewhere_is_data(pair: Any, counties: Any) -> None
         raw[leaves : leaves + 80] = raw[leaves + 40 : leaves + 80] + raw[leaves : leaves + 40]
 
     assert ("spatial-index", "value") in pair(counties, counties, exchange)
+
+
+@pytest.mark.parametrize("edit", [(0, 0, 50.0), (3, 3, -50.0), (2, 4, 8)], ids=["root", "box", "child"])
+def test_an_entry_above_that_leads_elsewhere_is_data(
+    pair: Any, counties: Any, edit: tuple[int, int, float]
+) -> None:
+    entry, field, step = edit
+
+    def mislead(raw: bytearray) -> None:
+        form = "<d" if field < 4 else "<Q"
+        at = 12 + int.from_bytes(raw[8:12], "little") + 40 * entry + 8 * field
+        struct.pack_into(form, raw, at, struct.unpack_from(form, raw, at)[0] + step)
+
+    assert ("spatial-index", "value") in pair(counties, counties, mislead)
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 17, 257])
+def test_files_of_any_length_are_read(pair: Any, counties: Any, count: int) -> None:
+    frame = counties.iloc[[0] * count].assign(geoid=range(count))
+    assert {rung for _, rung in pair(frame, frame, SPATIAL_INDEX="NO")} <= {"container", "order"}
+    assert pair(frame, frame.assign(name="other")) == [("value", "value")]
 
 
 def test_another_name_of_the_layer_is_said(pair: Any, counties: Any) -> None:

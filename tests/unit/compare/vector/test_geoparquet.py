@@ -141,6 +141,18 @@ def test_a_crs_spelt_otherwise_is_packaging(pair: Any, counties: Any) -> None:
     assert not [f for f in found if f.kind == "crs"]
 
 
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [("planar", ("layout", "container", "geometry")), ("spherical", ("schema", "value", "geometry"))],
+)
+def test_edges_are_planar_where_nothing_is_said(
+    pair: Any, counties: Any, edges: str, expected: tuple[str, ...]
+) -> None:
+    found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].update(edges=edges))
+    assert {rung for _, rung, _ in told(found)} <= {expected[1], "container"}
+    assert expected in told(found)
+
+
 def test_declared_types_are_a_schema(pair: Any, counties: Any) -> None:
     found = pair(counties, counties, lambda geo: geo["columns"]["geometry"].update(geometry_types=["Point"]))
     assert ("schema", "value", "geometry") in told(found)

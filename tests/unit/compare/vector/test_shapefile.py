@@ -174,10 +174,19 @@ NEAR = b"12345678901234567890", b"12345678901234567891"
          ("float-noise", "noise")),
         (table(b"N", 5, 0, b"12x"), table(b"N", 5, 0, b"12"), ("value", "value")),
         (table(b"N", 5, 1, b"1"), table(b"N", 5, 1, b"1.0"), ("layout", "container")),
+        (table(b"L", 1, 0, b" "), table(b"L", 1, 0, b"F"), ("value", "value")),
+        (table(b"L", 1, 0, b" ", b"F", b"T"), table(b"L", 1, 0, b"T", b"F", b"F"), ("value", "value")),
+        (table(b"L", 1, 0, b"f", b"Y"), table(b"L", 1, 0, b"N", b"T"), ("layout", "container")),
+        (table(b"C", 3, 0, b" a ", b"b  "), table(b"C", 3, 0, b"a  ", b"b  "), ("value", "value")),
+        (table(b"C", 3, 0, b" a ", b"b  "), table(b"C", 3, 0, b" b ", b"a  "), ("value", "value")),
+        (table(b"C", 3, 0, b" a ", b"b  "), table(b"C", 3, 0, b" a\0", b"b\0\0"), ("layout", "container")),
+        (table(b"D", 8, 0, b"19990000"), table(b"D", 8, 0, b"19990001"), ("value", "value")),
+        (table(b"D", 8, 0, b"00000000"), table(b"D", 8, 0, b""), ("layout", "container")),
+        (table(b"I", 4, 0, b" \0\0\0"), table(b"I", 4, 0, b"\0\0\0\0"), ("value", "value")),
         (table(b"@", 8, 0, b"\1\0\0\0\1\0\0\0"), table(b"@", 8, 0, b"\1\0\0\0\2\0\0\0"), ("value", "value")),
     ],
 )  # fmt: skip
-def test_digits_that_gdal_does_not_keep_are_compared(tmp_path: Path, a: bytes, b: bytes, told: Any) -> None:
+def test_what_gdal_does_not_keep_is_compared(tmp_path: Path, a: bytes, b: bytes, told: Any) -> None:
     for side, raw in (("a", a), ("b", b)):
         (tmp_path / f"{side}.dbf").write_bytes(raw)
     (output,) = compare_paths(tmp_path / "a.dbf", tmp_path / "b.dbf").outputs

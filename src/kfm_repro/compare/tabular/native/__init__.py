@@ -26,6 +26,8 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "number_bytes": (None, (_ADDRESS, _ADDRESS, _ADDRESS, _ADDRESS, _COUNT, _COUNT)),
     "partition": (None, (_ADDRESS, _COUNT, _INT, _ADDRESS, _ADDRESS)),
     "pair": (_INT, (*_SIDE, *_SIDE, _COUNT, _COUNT, _ADDRESS, _ADDRESS)),
+    "sieve_add": (None, (_ADDRESS, _HALF, _ADDRESS, _ADDRESS, _COUNT)),
+    "sieve_lacks": (_COUNT, (_ADDRESS, _HALF, _ADDRESS, _ADDRESS, _COUNT, _ADDRESS)),
     "find_lines": (_COUNT, (_ADDRESS, _COUNT, _INT, _INT, _ADDRESS, _COUNT)),
     "follow_lines": (_INT, (_ADDRESS, _ADDRESS, _COUNT, _ADDRESS, _COUNT, _INT, _ADDRESS, _ADDRESS)),
     "lines_differ": (_COUNT, (*_TEXTS, _COUNT, _COUNT, _ADDRESS)),
