@@ -234,10 +234,11 @@ def _float_label(a: float, b: float, far: Distance, context: Context) -> _Label:
 
 def _text_label(a: str, b: str, context: Context, manner: _Manner) -> _Label:
     if manner.text:
-        label = _number_label(a, b, manner)
+        exact = as_number(a), as_number(b)
+        label = _number_label(a, b, *exact, manner)
         if label is not None:
             return label
-        if is_fractional(a) and is_fractional(b) and None not in (as_number(a), as_number(b)):
+        if is_fractional(a) and is_fractional(b) and None not in exact:
             encoding = clock_pair(a, b, context, day_numbers=False)
             return _Label(Kind.TIMESTAMP, encoding) if encoding else _Label(Kind.VALUE)
     if a != b and unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b):
@@ -249,9 +250,10 @@ def _text_label(a: str, b: str, context: Context, manner: _Manner) -> _Label:
     return _spans_label(spans)
 
 
-def _number_label(a: str, b: str, manner: _Manner) -> _Label | None:  # noqa: PLR0911  # one return per answer
+def _number_label(  # noqa: PLR0911  # one return per answer
+    a: str, b: str, exact_a: Decimal | None, exact_b: Decimal | None, manner: _Manner
+) -> _Label | None:
     """Say what two texts are that both spell a number, or None when they are not alike as numbers."""
-    exact_a, exact_b = as_number(a), as_number(b)
     if exact_a is None or exact_b is None:
         return None
     if is_fractional(a) != is_fractional(b):
