@@ -27,7 +27,7 @@ __all__ = ["LARGE", "Digests", "begin_ahead"]
 
 LARGE = 1 << 20
 """Bytes from which on another thread is worth the while."""
-_BLOCK = 1 << 20
+_BLOCK = 1 << 21
 """Bytes that are compared at once, while those before them are digested."""
 _LONG_BLOCK = 1 << 22
 """Bytes per read of what is digested alone: for every block a thread waits for the interpreter."""
