@@ -32,7 +32,11 @@ def has_quoted_empty(text: str, delimiter: str) -> bool:
     if '""' not in text:
         return False
     outside = re.escape(delimiter) + r"\r\n"
-    return re.search(rf'(?:\A|(?<=[{outside}]))""(?=[{outside}]|\Z)', text) is not None
+    ends = rf"(?=[{outside}]|\Z)"
+    # What a pattern begins with literally is searched for fast.
+    return (
+        re.search(rf'""(?<=[{outside}]""){ends}', text) is not None or re.match(f'""{ends}', text) is not None
+    )
 
 
 def has_bare_empty(text: str, delimiter: str) -> bool:
