@@ -400,6 +400,30 @@ def test_a_repeated_tar_entry_is_harmless_only_with_equal_content(tmp_path: Path
     assert compared(tmp_path, once, twice[1], "t.tar").verdict is OutputVerdict.DIFFERENT
 
 
+def _with_link(order: str) -> bytes:
+    """Return a tar of two contents of ``a`` and of a hard link to it, in some order."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as file:
+        for what in order:
+            entry = tarfile.TarInfo("l" if what == "l" else "a")
+            if what == "l":
+                entry.type, entry.linkname = tarfile.LNKTYPE, "a"
+            else:
+                entry.size = 1
+            file.addfile(entry, None if what == "l" else io.BytesIO(what.encode()))
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "rungs"), [("1l2", "12l", {"value"}), ("l1", "1l", {"value"}), ("12l", "12l", set())]
+)
+def test_a_hard_link_has_the_content_that_came_last_before_it(
+    tmp_path: Path, a: str, b: str, rungs: set[str]
+) -> None:
+    findings = compared(tmp_path, _with_link(a), _with_link(b), "x.tar").findings
+    assert {str(f.rung) for f in findings if f.evidence == "target of the link"} == rungs
+
+
 def test_bytes_after_the_end_of_a_tar_are_not_overlooked(tmp_path: Path) -> None:
     plain = tarred({"a": b"1"})
     assert compared(tmp_path, plain, plain + bytes(512), "t.tar").verdict is OutputVerdict.EQUIVALENT

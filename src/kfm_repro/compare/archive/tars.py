@@ -42,6 +42,9 @@ class _Tar(Side[tarfile.TarInfo]):
         super().__init__(path, entries, context)
         self._file = file
         self.rest = rest
+        self._named: dict[str, list[tarfile.TarInfo]] = {}
+        for entry in entries:
+            self._named.setdefault(entry.name, []).append(entry)
 
     def name(self, entry: tarfile.TarInfo) -> str:
         return entry.name
@@ -65,6 +68,16 @@ class _Tar(Side[tarfile.TarInfo]):
         if _kind(entry) == "file":
             return ""
         return f"{_kind(entry)} {entry.linkname} {entry.devmajor} {entry.devminor}"
+
+    def target(self, entry: tarfile.TarInfo) -> str:
+        """Return where a link leads; of several entries of that name, a hard link is one of the last before it."""
+        if not (entry.islnk() or entry.issym()):
+            return ""
+        places = [other.offset for other in self._named.get(entry.linkname, ())]
+        before = sum(place < entry.offset for place in places)
+        if entry.issym() or (before and before == len(places)):
+            return entry.linkname
+        return f"{entry.linkname} (entry {before} of {len(places)})" if places else entry.linkname
 
 
 def compare_tar(a: Path, b: Path, context: Context) -> tuple[Finding, ...]:
@@ -168,7 +181,7 @@ def _attributes(a: _Tar, b: _Tar, common: list[str]) -> list[Finding]:
     both = [(name, a.last[name], b.last[name]) for name in common]
     for what, differing in (
         ("type of the entry", [(n, _type(x), _type(y)) for n, x, y in both]),
-        ("target of the link", [(n, _target(x), _target(y)) for n, x, y in both]),
+        ("target of the link", [(n, a.target(x), b.target(y)) for n, x, y in both]),
         ("device", [(n, _device(x), _device(y)) for n, x, y in both]),
     ):
         found = [row for row in differing if row[1] != row[2]]
@@ -189,10 +202,6 @@ def _attributes(a: _Tar, b: _Tar, common: list[str]) -> list[Finding]:
 def _type(entry: tarfile.TarInfo) -> str:
     known = entry.type in tarfile.SUPPORTED_TYPES
     return _kind(entry) if known else f"type {entry.type.decode('latin-1')}"
-
-
-def _target(entry: tarfile.TarInfo) -> str:
-    return entry.linkname if entry.islnk() or entry.issym() else ""
 
 
 def _device(entry: tarfile.TarInfo) -> str:
